@@ -1,0 +1,5 @@
+//! Commands in, exit codes out.
+pub mod exit;
+pub mod output;
+pub use exit::{CommandError, Exit};
+pub use output::Output;

@@ -1,0 +1,200 @@
+//! The one immutable result of reading every layer.
+
+use super::origin::Located;
+use super::schema::permissions::PermissionLayer;
+use crate::model::{AbsPath, Requirement};
+use crate::redact::Secret;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Configuration after all layers were read and met with the sealed tier. Immutable.
+#[derive(Debug, Clone)]
+pub struct Effective {
+    /// Where everything lies.
+    pub places: Places,
+    /// Whether the user has trusted the workspace.
+    pub trusted: bool,
+    /// Name of the profile in force.
+    pub profile: Located<String>,
+    /// `--model` or `defaultModel`.
+    pub model: Option<Located<String>>,
+    /// `models.json`: tiers and custom models.
+    pub models: ModelCatalogue,
+    /// Settings of each configured provider, by lower-case id.
+    pub providers: BTreeMap<String, ProviderSettings>,
+    /// Models and providers that the sealed tier admits.
+    pub admitted: Admitted,
+    /// Turn, budget and idle limits.
+    pub limits: Limits,
+    /// Permission blocks, weakest tier first, the profile's own being the builtin one.
+    pub permissions: Vec<PermissionLayer>,
+    /// Tools removed by policy.
+    pub tools: ToolRestrictions,
+    /// What every tool call is confined by.
+    pub sandbox: SandboxSettings,
+    /// What is masked.
+    pub redaction: RedactionSettings,
+    /// Where and how decisions are recorded.
+    pub audit: AuditSettings,
+    /// Proxy and certificates.
+    pub network: NetworkSettings,
+    /// Time-outs.
+    pub timeouts: Timeouts,
+    /// SHA-256 (hex) over every configuration byte that was read, for the audit record.
+    pub digest: String,
+}
+
+/// The folders of a run.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The working folder, links resolved.
+    pub workspace: AbsPath,
+    /// The user's home folder, if there is one.
+    pub home: Option<AbsPath>,
+    /// `~/.ion`: the user's configuration.
+    pub config_dir: Option<AbsPath>,
+    /// `ION_DATA_DIR` or `~/.ion`: the audit log, transcripts and other state.
+    pub data_dir: Option<AbsPath>,
+}
+
+/// A list that limits, where "no list" and "an empty list" are different things.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AllowList {
+    /// Nobody set a limit.
+    Any,
+    /// Only these; empty admits nothing.
+    Only(BTreeSet<String>),
+}
+
+/// Which models and providers may be used.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// `allowedModels`.
+    pub models: Located<AllowList>,
+    /// `blockedModels`, always wins.
+    pub blocked_models: Vec<Located<String>>,
+    /// `allowedProviders`.
+    pub providers: Located<AllowList>,
+}
+
+/// `toolRestrictions`.
+#[derive(Debug, Clone)]
+pub struct ToolRestrictions {
+    /// `toolRestrictions.allow`.
+    pub allow: Located<AllowList>,
+    /// `toolRestrictions.deny`, beats allow.
+    pub deny: Vec<Located<String>>,
+}
+
+/// `models.json`.
+#[derive(Debug, Clone, Default)]
+pub struct ModelCatalogue {
+    /// Tier name (lower case) to model id.
+    pub tiers: BTreeMap<String, String>,
+    /// Model id to the provider that serves it and what is known about it.
+    pub custom: BTreeMap<String, CustomModel>,
+}
+
+/// One entry of `models.json` `providers.<id>.models`.
+#[derive(Debug, Clone, Default)]
+pub struct CustomModel {
+    /// The provider's id.
+    pub provider: String,
+    /// Context window in tokens.
+    pub context_window: Option<u64>,
+    /// US dollars for 1,000 input tokens.
+    pub cost_per_1k_input: Option<f64>,
+    /// US dollars for 1,000 output tokens.
+    pub cost_per_1k_output: Option<f64>,
+    /// Largest answer in tokens.
+    pub max_output_tokens: Option<u64>,
+}
+
+/// `providers.<id>`.
+#[derive(Debug, Clone, Default)]
+pub struct ProviderSettings {
+    /// The key, after looking up a variable name; with the place that named it.
+    pub api_key: Option<Located<Secret>>,
+    /// Endpoint override.
+    pub base_url: Option<Located<String>>,
+    /// `bearer`, `x-api-key`, `api-key` or a header name.
+    pub auth_header: Option<Located<String>>,
+}
+
+/// `limits`. `None` is unlimited.
+#[derive(Debug, Clone, Default)]
+pub struct Limits {
+    /// Model calls in one run.
+    pub max_turns: Option<Located<u32>>,
+    /// US dollars in one run.
+    pub max_budget_usd: Option<Located<f64>>,
+    /// Idle time of a daemon session.
+    pub idle_timeout: Option<Located<Duration>>,
+}
+
+/// `sandbox`.
+#[derive(Debug, Clone)]
+pub struct SandboxSettings {
+    /// The least that must be enforced, and who said so.
+    pub requirement: Located<Requirement>,
+    /// A backend asked for by name.
+    pub backend: Option<Located<String>>,
+    /// `none` or `all`.
+    pub network: Located<bool>,
+    /// Folders readable besides the system and the workspace (`~` already expanded).
+    pub read: Vec<AbsPath>,
+    /// Folders writable besides the workspace.
+    pub write: Vec<AbsPath>,
+    /// Whether the workspace itself is writable.
+    pub workspace_writable: bool,
+    /// Names inside the workspace that stay read-only, as relative paths.
+    pub protect: Vec<String>,
+    /// Paths that are never visible.
+    pub hide: Vec<AbsPath>,
+    /// Most processes of one call.
+    pub processes: Option<u64>,
+    /// Largest file that a call may write, bytes.
+    pub file_size: Option<u64>,
+}
+
+/// `security`.
+#[derive(Debug, Clone)]
+pub struct RedactionSettings {
+    /// `security.redactSecrets`.
+    pub enabled: Located<bool>,
+}
+
+/// `audit`.
+#[derive(Debug, Clone)]
+pub struct AuditSettings {
+    /// The log file; `None` without a home folder.
+    pub file: Option<AbsPath>,
+}
+
+/// `network`.
+#[derive(Debug, Clone)]
+pub struct NetworkSettings {
+    /// Proxy for `http://`.
+    pub http_proxy: Option<Located<String>>,
+    /// Proxy for `https://`.
+    pub https_proxy: Option<Located<String>>,
+    /// Hosts reached directly.
+    pub no_proxy: Option<Located<String>>,
+    /// PEM files trusted besides the system's roots.
+    pub custom_ca_certs: Vec<Located<AbsPath>>,
+    /// `false` switches certificate checks off.
+    pub reject_unauthorized: Located<bool>,
+}
+
+/// `timeouts`.
+#[derive(Debug, Clone)]
+pub struct Timeouts {
+    /// A tool other than `Bash`.
+    pub tool: Duration,
+    /// `Bash` when the call names none.
+    pub bash_default: Duration,
+    /// The most that a `Bash` call may ask for.
+    pub bash_max: Duration,
+    /// Silence of a provider stream.
+    pub stream_idle: Duration,
+}

@@ -1,0 +1,22 @@
+//! Nouns that every room shares: ids, tiers, decisions, paths, calls, usage.
+//!
+//! Nothing here does I/O, reads a clock or knows policy. A type belongs here only if
+//! at least two higher ranks need it. Read [`call`] next, then [`crate::redact`].
+
+pub mod call;
+pub mod decision;
+pub mod effects;
+pub mod ids;
+pub mod path;
+pub mod requirement;
+pub mod tier;
+pub mod usage;
+
+pub use call::{ToolCall, ToolName};
+pub use decision::Decision;
+pub use effects::Effects;
+pub use ids::{CallId, Seq, SessionId};
+pub use path::AbsPath;
+pub use requirement::Requirement;
+pub use tier::{Source, Tier};
+pub use usage::Usage;

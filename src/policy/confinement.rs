@@ -1,0 +1,56 @@
+//! What must hold while a call runs. Answered separately from allow, ask and deny: an
+//! allowed call is not a free one.
+
+use crate::model::{AbsPath, Requirement};
+use serde::Serialize;
+use std::time::Duration;
+
+/// Whether the call can reach a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkAccess {
+    /// No route and no socket.
+    None,
+    /// The host's network. An explicit, recorded choice.
+    Host,
+}
+
+/// The confinement of one call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Confinement {
+    /// The least that must be enforced.
+    pub requirement: Requirement,
+    /// The backend asked for by name; `None` takes the strongest that works.
+    pub backend: Option<String>,
+    /// The working folder, writable unless the call only reads.
+    pub workspace: AbsPath,
+    /// Whether the workspace may be written.
+    pub workspace_writable: bool,
+    /// Further paths that may be read, links already resolved.
+    pub read: Vec<AbsPath>,
+    /// Further paths that may be written, links already resolved.
+    pub write: Vec<AbsPath>,
+    /// Names that stay read-only wherever they stand in the workspace.
+    pub protect: Vec<String>,
+    /// Paths that must not be visible even below a readable root.
+    pub hide: Vec<AbsPath>,
+    /// Network access.
+    pub network: NetworkAccess,
+    /// Resource limits.
+    pub limits: ResourceLimits,
+}
+
+/// Limits of one call. `None` means that the profile sets none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ResourceLimits {
+    /// Wall-clock time, after which the whole process tree is killed.
+    pub wall: Duration,
+    /// Bytes of output kept (head and tail); the rest is counted and dropped.
+    pub output_bytes: usize,
+    /// Processes and threads (`RLIMIT_NPROC`).
+    pub processes: Option<u64>,
+    /// Size of one written file in bytes (`RLIMIT_FSIZE`).
+    pub file_size: Option<u64>,
+    /// Open descriptors (`RLIMIT_NOFILE`).
+    pub open_files: Option<u64>,
+}

@@ -1,0 +1,31 @@
+//! A value that Ion itself knows to be secret: a key, a token, a password.
+
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// A secret string. Wiped when dropped, masked in `Debug`, never serialised.
+///
+/// ```compile_fail
+/// fn shown(secret: ion::redact::Secret) -> String { format!("{secret}") }
+/// ```
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes ownership of a secret text.
+    pub fn new(text: String) -> Self {
+        Secret(Zeroizing::new(text))
+    }
+
+    /// The plain text. Fenced by clippy: only the HTTP client (to authenticate) and the
+    /// redactor (to mask the value wherever it appears) may call this.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}

@@ -1,0 +1,1 @@
+//! Tests of `cli` from outside the crate.

@@ -1,0 +1,1 @@
+//! Tests of `config` from outside the crate.

@@ -1,0 +1,1 @@
+//! Tests of `policy` from outside the crate.

@@ -1,0 +1,1 @@
+//! Tests of `provider` from outside the crate.

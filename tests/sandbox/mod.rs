@@ -1,0 +1,1 @@
+//! Tests of `sandbox` from outside the crate.
