@@ -31,12 +31,28 @@ pub struct CommandError {
     pub message: String,
     /// Indented lines below it: `looked for: …`, `next: …`.
     pub details: Vec<String>,
+    /// The provider's HTTP status, where there was one.
+    pub http_status: Option<u16>,
+    /// Whether the same command may succeed later without a change.
+    pub retryable: bool,
 }
 
 impl CommandError {
     /// An error with a code and a message.
     pub fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
-        CommandError { exit, code, message: message.into(), details: Vec::new() }
+        CommandError {
+            exit,
+            code,
+            message: message.into(),
+            details: Vec::new(),
+            http_status: None,
+            retryable: false,
+        }
+    }
+
+    /// Whether this is a reader of standard output who went away, which nobody needs to hear.
+    pub fn is_reader_gone(&self) -> bool {
+        self.code == "reader_gone"
     }
 
     /// Adds a line of detail.
@@ -47,8 +63,26 @@ impl CommandError {
     }
 }
 
+impl std::fmt::Display for CommandError {
+    /// As stderr shows it: `error: …`, then the details.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        self.details.iter().try_for_each(|line| write!(f, "\n  {line}"))
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        std::process::ExitCode::from(exit as u8)
+    }
+}
+
 impl From<OutputError> for CommandError {
     fn from(error: OutputError) -> Self {
-        CommandError::new(Exit::Failed, "output", error.to_string())
+        let code = match error {
+            OutputError::ReaderGone => "reader_gone",
+            OutputError::Failed(_) => "output",
+        };
+        CommandError::new(Exit::Failed, code, error.to_string())
     }
 }

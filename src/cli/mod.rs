@@ -1,5 +1,127 @@
 //! Commands in, exit codes out.
+//!
+//! Parsing, rendering and exit codes live here and nothing else: no rule is evaluated, no tool
+//! is started and no file of a workspace is opened in this room. Read [`args`] for what can be
+//! typed, [`prompt`] for the main command, [`output`] for the one way to stdout.
+
+pub mod args;
+pub mod audit;
+pub mod config;
 pub mod exit;
+pub mod help;
 pub mod output;
+pub mod policy;
+pub mod prompt;
+pub mod tour;
+pub mod welcome;
+
 pub use exit::{CommandError, Exit};
 pub use output::Output;
+
+use crate::config::Environment;
+use crate::redact::Redactor;
+use crate::{sandbox, worker};
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    // The worker comes first: it must not have a thread, a runtime or a logger.
+    if let Some(code) = worker::entry(&arguments) {
+        return code;
+    }
+    sandbox::sys::prepare_process();
+    std::panic::set_hook(Box::new(report_panic));
+    let outcome = std::panic::catch_unwind(|| {
+        let mut out = Output::stdio();
+        let result = dispatch(&arguments, &mut out);
+        conclude(result, &mut out)
+    });
+    outcome.unwrap_or(Exit::Failed).into()
+}
+
+/// The place of a panic, never its message: a message can hold what the redactor has not seen.
+fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
+    let place = info.location().map_or_else(String::new, |at| format!(" at {at}"));
+    Output::stdio().say(&format!("error: internal: a bug in Ion{place}; nothing more was run"));
+}
+
+fn conclude(result: Result<Exit, CommandError>, out: &mut Output) -> Exit {
+    match result {
+        Ok(exit) => exit,
+        // A reader who left (`| head -1`) knows why there is no more.
+        Err(error) if error.is_reader_gone() => Exit::Failed,
+        Err(error) => {
+            let masked = Redactor::new(true, Vec::new()).text(&error.to_string());
+            out.say(masked.as_str());
+            error.exit
+        }
+    }
+}
+
+fn dispatch(arguments: &[OsString], out: &mut Output) -> Result<Exit, CommandError> {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, out),
+    };
+    let environment = Environment::capture();
+    let Some(command) = cli.command else {
+        return welcome::run(&environment, out);
+    };
+    match command {
+        Command::Tour => tour::run(&environment, out),
+        Command::Prompt(args) => prompt::run(&args, &environment, out),
+        Command::Policy(command) => policy::start(&command, &environment, out),
+        Command::Config(command) => config::run(&command, &environment, out),
+        Command::Audit(command) => audit::start(&command, &environment, out),
+        Command::Help { topic } => help::run(topic.as_deref(), out),
+        Command::Completions { shell } => completions(shell, out),
+        Command::Man => manual(out),
+        Command::Version { json } => version(json, out),
+    }
+}
+
+/// Help and version are data; everything else that clap says is wrong usage.
+fn usage(error: &clap::Error, out: &mut Output) -> Result<Exit, CommandError> {
+    let rendered = error.render();
+    let show = |coloured: bool| match coloured {
+        true => rendered.ansi().to_string(),
+        false => rendered.to_string(),
+    };
+    if error.use_stderr() {
+        let text = show(out.err_is_terminal);
+        out.say(text.trim_end());
+        return Ok(Exit::Usage);
+    }
+    let text = show(out.out_is_terminal);
+    out.data(&text)?;
+    Ok(Exit::Done)
+}
+
+fn completions(shell: clap_complete::Shell, out: &mut Output) -> Result<Exit, CommandError> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "ion", &mut text);
+    out.data(&String::from_utf8_lossy(&text))?;
+    Ok(Exit::Done)
+}
+
+fn manual(out: &mut Output) -> Result<Exit, CommandError> {
+    let mut text = Vec::new();
+    clap_mangen::Man::new(Cli::command())
+        .render(&mut text)
+        .map_err(|error| CommandError::new(Exit::Failed, "internal", error.to_string()))?;
+    out.data(&String::from_utf8_lossy(&text))?;
+    Ok(Exit::Done)
+}
+
+fn version(json: bool, out: &mut Output) -> Result<Exit, CommandError> {
+    let version = env!("CARGO_PKG_VERSION");
+    match json {
+        true => out.line(&serde_json::json!({"name": "ion", "version": version}).to_string())?,
+        false => out.line(&format!("ion-engine {version}"))?,
+    }
+    Ok(Exit::Done)
+}

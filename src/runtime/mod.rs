@@ -1,1 +1,13 @@
-//! placeholder
+//! Wiring: the only room that knows all the parts.
+//!
+//! It builds a run from configuration and decides nothing itself. Read [`start`] for the order
+//! in which parts are made, [`error`] for what can be missing, [`machine`] for the one-line
+//! picture of this machine.
+
+pub mod error;
+pub mod machine;
+pub mod start;
+
+pub use error::StartError;
+pub use machine::{Machine, machine};
+pub use start::{Model, Runtime, StartRequest};

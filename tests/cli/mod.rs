@@ -1,1 +1,8 @@
-//! Tests of `cli` from outside the crate.
+//! The binary as people, scripts and pipelines meet it.
+
+mod anomalies;
+mod basics;
+mod denials;
+mod endings;
+mod prompt;
+mod tour;

@@ -1,0 +1,49 @@
+# Two commands do everything on a fresh machine with a Rust toolchain:
+#   make tour    builds Ion and runs the main job with the built-in scripted model
+#   make test    installs what the tests need, and runs all of them
+.PHONY: tour test audit dist bench needs fmt lint clean
+
+CARGO ?= cargo
+TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
+TOOLS := $(CURDIR)/target/tools
+
+tour: needs
+	$(CARGO) build --locked --release
+	./target/release/ion tour
+
+# bubblewrap is the strongest sandbox backend, jq and strace are used by tests.
+needs:
+	@sh tests/needs.sh bwrap:bubblewrap
+
+test-needs:
+	@sh tests/needs.sh bwrap:bubblewrap jq:jq strace:strace python3:python3
+
+test: test-needs
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) test --locked
+
+# Licences, bans and sources always; advisories where their database can be reached.
+audit: $(TOOLS)/bin/cargo-deny
+	$(TOOLS)/bin/cargo-deny --locked check licenses bans sources
+	@sh tests/advisories.sh $(TOOLS)/bin/cargo-deny
+
+$(TOOLS)/bin/cargo-deny:
+	$(CARGO) install cargo-deny --version 0.20.2 --locked --root $(TOOLS)
+
+# One static, stripped binary.
+dist:
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --locked --release --target $(TARGET)
+	@mkdir -p dist
+	@cp target/$(TARGET)/release/ion dist/ion
+	@if ldd dist/ion 2>&1 | grep -q 'statically linked\|not a dynamic'; then echo "dist/ion: static"; else echo "dist/ion is not static" >&2; exit 1; fi
+	@echo "dist/ion: $$(stat -c %s dist/ion) bytes"
+	@test "$$(stat -c %s dist/ion)" -le 12582912 || { echo "dist/ion is larger than 12 MiB" >&2; exit 1; }
+	@cd / && env -i $(CURDIR)/dist/ion --version
+
+bench: dist
+	python3 benches/startup.py dist/ion
+
+clean:
+	$(CARGO) clean
+	rm -rf dist

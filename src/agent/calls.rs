@@ -1,0 +1,266 @@
+//! The tool calls of one answer: judged, run side by side, answered in the model's order.
+
+use super::turn::AskedCall;
+use crate::conversation::Block;
+use crate::event::Event;
+use crate::gate::{Gate, Refusal, Verdict};
+use crate::model::{AbsPath, CallId, ToolCall, ToolName};
+use crate::redact::{Redacted, Redactor};
+use crate::tool::{Registry, run::Bench, run::run};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Calls that run at the same time. More would not be faster on the machines that run agents,
+/// and each holds a process tree.
+const PARALLEL: usize = 8;
+
+/// A tool that still runs is announced this often.
+const STALL: Duration = Duration::from_secs(30);
+
+/// What a call needs to be judged and run.
+pub struct CallContext<'a> {
+    /// Judges each call.
+    pub gate: &'a Gate,
+    /// The tools on offer.
+    pub registry: &'a Registry,
+    /// Runs permits.
+    pub bench: Bench<'a>,
+    /// The folder that calls run in.
+    pub cwd: &'a AbsPath,
+    /// Ends every call.
+    pub cancel: &'a CancellationToken,
+}
+
+/// The answer to one call.
+#[derive(Debug)]
+pub struct Answered {
+    /// What the model is told.
+    pub block: Block,
+    /// The refusal, where the gate refused.
+    pub refusal: Option<Refusal>,
+    /// The audit log failed after the tool ran.
+    pub unrecorded: Option<Redacted<String>>,
+}
+
+/// Judges and runs all calls of an answer; the result is in call order, events are sent in the
+/// order in which calls end.
+///
+/// # Errors
+/// The listener is gone; what runs is then killed by dropping it.
+pub async fn answer_all(
+    calls: Vec<AskedCall>,
+    context: &CallContext<'_>,
+    emit: &mut (dyn FnMut(Event) -> std::io::Result<()> + Send),
+) -> std::io::Result<Vec<Answered>> {
+    let mut slots: Vec<Option<Answered>> = calls.iter().map(|_| None).collect();
+    let (events, mut incoming) = tokio::sync::mpsc::unbounded_channel::<Event>();
+    let mut waiting: VecDeque<Vec<(usize, AskedCall)>> = lanes(calls, context.cwd).into();
+    let mut running = FuturesUnordered::new();
+    loop {
+        while running.len() < PARALLEL
+            && let Some(lane) = waiting.pop_front()
+        {
+            running.push(run_lane(lane, context, events.clone()));
+        }
+        tokio::select! {
+            Some(event) = incoming.recv() => emit(event)?,
+            finished = running.next() => match finished {
+                Some(answers) => {
+                    for (index, answered) in answers {
+                        if let Some(slot) = slots.get_mut(index) {
+                            *slot = Some(answered);
+                        }
+                    }
+                }
+                None => break,
+            },
+        }
+    }
+    while let Ok(event) = incoming.try_recv() {
+        emit(event)?;
+    }
+    Ok(slots.into_iter().flatten().collect())
+}
+
+/// Calls that touch one path, at least one of them writing, keep their order: they share a
+/// lane. All others run side by side.
+fn lanes(calls: Vec<AskedCall>, cwd: &AbsPath) -> Vec<Vec<(usize, AskedCall)>> {
+    struct Lane {
+        calls: Vec<(usize, AskedCall)>,
+        path: Option<AbsPath>,
+        writes: bool,
+    }
+    let mut lanes: Vec<Lane> = Vec::new();
+    for (index, call) in calls.into_iter().enumerate() {
+        let (path, writes) = target(&call, cwd);
+        let shared = lanes
+            .iter_mut()
+            .find(|lane| path.is_some() && lane.path == path && (lane.writes || writes));
+        match shared {
+            Some(lane) => {
+                lane.writes |= writes;
+                lane.calls.push((index, call));
+            }
+            None => lanes.push(Lane { calls: vec![(index, call)], path, writes }),
+        }
+    }
+    lanes.into_iter().map(|lane| lane.calls).collect()
+}
+
+fn target(call: &AskedCall, cwd: &AbsPath) -> (Option<AbsPath>, bool) {
+    let AskedCall::Whole(call) = call else { return (None, false) };
+    let writes = matches!(call.name.as_str(), "Write" | "Edit");
+    let named = ["file_path", "path", "filePath"].iter().find_map(|key| call.text(key));
+    (named.and_then(|path| cwd.join(path)), writes)
+}
+
+async fn run_lane(
+    lane: Vec<(usize, AskedCall)>,
+    context: &CallContext<'_>,
+    events: tokio::sync::mpsc::UnboundedSender<Event>,
+) -> Vec<(usize, Answered)> {
+    let mut answers = Vec::with_capacity(lane.len());
+    for (index, call) in lane {
+        let answered = answer(call, context, &events).await;
+        if let Block::ToolResult { tool_use_id, content, is_error } = &answered.block {
+            let result = Event::ToolResult {
+                tool_id: tool_use_id.clone(),
+                output: content.clone(),
+                content: content.clone(),
+                is_error: *is_error,
+            };
+            let _ = events.send(result);
+        }
+        answers.push((index, answered));
+    }
+    answers
+}
+
+async fn answer(
+    call: AskedCall,
+    context: &CallContext<'_>,
+    events: &tokio::sync::mpsc::UnboundedSender<Event>,
+) -> Answered {
+    let redactor = context.bench.redactor;
+    let call = match call {
+        AskedCall::Whole(call) => call,
+        AskedCall::Spoilt { id, name, problem } => {
+            let text = format!("Error: the input of this {name} call is not usable: {problem}");
+            return said(id, redactor.text(&text));
+        }
+    };
+    if context.cancel.is_cancelled() {
+        // INVARIANT (no start after cancel): nothing is even judged any more.
+        let text = format!("Error: {} cancelled.", call.name);
+        return said(call.id, redactor.text(&text));
+    }
+    if context.registry.get(&call.name).is_none()
+        && !context.registry.removed().contains(&call.name)
+    {
+        return said(call.id, redactor.text(&format!("Unknown tool: {}", call.name)));
+    }
+    match context.gate.judge(call.clone(), context.cwd) {
+        Verdict::Allow(permit) => {
+            let (id, name) = (call.id, call.name);
+            let cancel = context.cancel.child_token();
+            let outcome = {
+                let running = run(permit, context.bench, cancel);
+                announce_stalls(running, &id, &name, events).await
+            };
+            Answered {
+                block: Block::ToolResult {
+                    tool_use_id: id,
+                    content: outcome.content,
+                    is_error: outcome.is_error,
+                },
+                refusal: None,
+                unrecorded: outcome.unrecorded,
+            }
+        }
+        Verdict::Ask(question) => refused(question.unanswered(context.gate), events),
+        Verdict::Deny(refusal) => refused(*refusal, events),
+    }
+}
+
+async fn announce_stalls<F: Future>(
+    running: F,
+    id: &CallId,
+    name: &ToolName,
+    events: &tokio::sync::mpsc::UnboundedSender<Event>,
+) -> F::Output {
+    let begun = tokio::time::Instant::now();
+    tokio::pin!(running);
+    loop {
+        tokio::select! {
+            output = &mut running => return output,
+            () = tokio::time::sleep(STALL) => {
+                let elapsed = begun.elapsed().as_secs();
+                let (tool_id, tool_name) = (id.clone(), name.clone());
+                let _ = events.send(Event::ToolStalled { tool_id, tool_name, elapsed });
+            }
+        }
+    }
+}
+
+fn refused(refusal: Refusal, events: &tokio::sync::mpsc::UnboundedSender<Event>) -> Answered {
+    let _ = events.send(Event::PermissionDenied { refusal: Box::new(refusal.clone()) });
+    let block = Block::ToolResult {
+        tool_use_id: refusal.tool_use_id.clone(),
+        content: refusal.for_model(),
+        is_error: true,
+    };
+    Answered { block, refusal: Some(refusal), unrecorded: None }
+}
+
+fn said(id: CallId, content: Redacted<String>) -> Answered {
+    let block = Block::ToolResult { tool_use_id: id, content, is_error: true };
+    Answered { block, refusal: None, unrecorded: None }
+}
+
+/// The calls of an answer as the transcript and the provider see them.
+pub fn as_blocks(calls: &[AskedCall], redactor: &Redactor) -> Vec<Block> {
+    let block = |call: &AskedCall| match call {
+        AskedCall::Whole(ToolCall { id, name, input }) => Block::ToolUse {
+            id: id.clone(),
+            name: name.clone(),
+            input: redactor.json(&Value::Object(input.clone())),
+        },
+        AskedCall::Spoilt { id, name, .. } => Block::ToolUse {
+            id: id.clone(),
+            name: name.clone(),
+            input: redactor.json(&Value::Object(serde_json::Map::new())),
+        },
+    };
+    calls.iter().map(block).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn asked(id: &str, name: &str, path: &str) -> AskedCall {
+        let Value::Object(input) = json!({"file_path": path}) else { unreachable!() };
+        AskedCall::Whole(ToolCall { id: CallId::new(id), name: ToolName::resolve(name), input })
+    }
+
+    #[test]
+    fn a_read_after_a_write_of_the_same_file_waits_for_it() {
+        let cwd = AbsPath::new("/w").unwrap();
+        let calls = vec![
+            asked("1", "Write", "a"),
+            asked("2", "Read", "b"),
+            asked("3", "Read", "./x/../a"),
+            asked("4", "Read", "b"),
+        ];
+        let lanes = lanes(calls, &cwd);
+        let ids = |lane: &Vec<(usize, AskedCall)>| -> Vec<usize> {
+            lane.iter().map(|(index, _)| *index).collect()
+        };
+        assert_eq!(lanes.iter().map(ids).collect::<Vec<_>>(), [vec![0, 2], vec![1], vec![3]]);
+    }
+}

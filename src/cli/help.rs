@@ -1,0 +1,103 @@
+//! `ion help TOPIC`: offline pages, and the rule or pattern behind an id.
+
+use super::args::Cli;
+use super::{CommandError, Exit, Output};
+use crate::config::environ::VARIABLES;
+use clap::CommandFactory;
+
+/// The topics, with the page of each. Pages that list things are made from the things.
+const TOPICS: &[(&str, fn() -> String)] = &[
+    ("models", models),
+    ("exit-codes", exit_codes),
+    ("env", variables),
+    ("files", files),
+    ("profiles", profiles),
+    ("admins", admins),
+];
+
+/// Prints the page of `topic`; without one, the help of `ion`.
+///
+/// # Errors
+/// An unknown topic, with the nearest ones.
+pub fn run(topic: Option<&str>, out: &mut Output) -> Result<Exit, CommandError> {
+    let Some(topic) = topic else {
+        out.data(&Cli::command().render_help().to_string())?;
+        return Ok(Exit::Done);
+    };
+    if let Some((_, page)) = TOPICS.iter().find(|(name, _)| *name == topic) {
+        out.data(&page())?;
+        return Ok(Exit::Done);
+    }
+    if let Some(command) = Cli::command().find_subcommand_mut(topic) {
+        out.data(&command.render_long_help().to_string())?;
+        return Ok(Exit::Done);
+    }
+    if let Some(page) = crate::policy::describe(topic) {
+        out.data(&page)?;
+        return Ok(Exit::Done);
+    }
+    let names: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
+    Err(CommandError::new(Exit::Usage, "usage", format!("no command, topic or rule is called `{topic}`"))
+        .detail(format!("topics: {}", names.join(", ")))
+        .detail("rules:  the ids that `ion policy explain` and denials print"))
+}
+
+fn models() -> String {
+    let mut page = String::from(
+        "Ion ships with no default model. Name one for a run, or for good:\n\n  \
+           ion prompt --model claude-sonnet-4-6 \"...\"\n  \
+           ~/.ion/engine.json:  {\"defaultModel\": \"qwen2.5:14b\", \"providers\": {\"ollama\": {}}}\n\n\
+         A name is looked up as a tier of ~/.ion/models.json, then as a model of models.json or\n\
+         of the list below, then as PROVIDER/MODEL, then by its prefix. No match is an error.\n\n",
+    );
+    page.push_str(&crate::provider::route::listing());
+    page.push_str("\n  scripted:FILE plays a script (docs/providers.md); `ion tour` plays the built-in one.\n");
+    page
+}
+
+fn exit_codes() -> String {
+    "  0  done\n  1  failed (the provider, the disk, a limit)\n  \
+     2  wrong usage or invalid configuration; no model or key; the sandbox cannot hold the profile\n  \
+     3  finished, but policy denied a call and --fail-on-deny was given\n\
+     124  timed out\n130  interrupted\n"
+        .to_owned()
+}
+
+fn variables() -> String {
+    let mut page = String::from("Variables that Ion reads. None of them loosens a sealed policy.\n\n");
+    for (name, meaning) in VARIABLES {
+        page.push_str(&format!("  {name:<24} {meaning}\n"));
+    }
+    page
+}
+
+fn files() -> String {
+    "  ~/.ion/engine.json, ~/.ion/config.toml      your settings (JSON or TOML, same keys)\n  \
+     ~/.ion/models.json                           tiers and models of your own\n  \
+     .ion/engine.json, .ion/config.toml           the project's: may tighten, never loosen\n  \
+     .ion/config.local.toml                       the project's, yours alone\n  \
+     /etc/ion/config.json, /etc/ion/config.d/     the sealed tier: wins over everything\n  \
+     ~/.ion/audit/                                the record of decisions\n  \
+     ~/.ion/conversations/                        transcripts, redacted\n\n\
+     `ion config paths` lists every file that was looked for, and whether it was found.\n"
+        .to_owned()
+}
+
+fn profiles() -> String {
+    let mut page = String::from("Profiles are files (profiles/ in the sources), chosen by --profile or the key `profile`:\n\n");
+    for (name, first) in crate::config::profile::summaries() {
+        page.push_str(&format!("  {name:<11} {first}\n"));
+    }
+    page
+}
+
+fn admins() -> String {
+    "The sealed tier is read from /etc/ion (Linux): config.json, config.toml and config.d/*.\n\
+     Each file and folder must belong to root and be writable by root alone; anything else, a\n\
+     file that does not parse, or an unknown key stops every command that would run a tool.\n\
+     No flag, variable, project or user file loosens what is said there.\n\n  \
+       ion config show --origin     what is sealed here, and what it overruled\n  \
+       ion config validate FILE     check a policy before it is rolled out\n  \
+       enterprise/ in the sources   commented samples\n"
+        .to_owned()
+}

@@ -1,0 +1,126 @@
+//! The three shapes of standard output, as listeners of a run.
+
+use crate::cli::Output;
+use crate::cli::args::OutputMode;
+use crate::cli::output::OutputError;
+use crate::event::{Event, Sink};
+use crate::gate::Refusal;
+use std::io;
+
+/// Writes a run to stdout in one of three shapes, and refusals to stderr in all of them.
+pub struct PromptSink<'a> {
+    out: &'a mut Output,
+    mode: OutputMode,
+    /// The last character shown was not a line end.
+    open_line: bool,
+    /// Text is shown, and the next piece belongs to another turn.
+    between_turns: bool,
+}
+
+impl<'a> PromptSink<'a> {
+    /// A listener that writes to `out`.
+    pub fn new(out: &'a mut Output, mode: OutputMode) -> Self {
+        PromptSink { out, mode, open_line: false, between_turns: false }
+    }
+
+    /// Ends an open line of text, so that what follows stands alone.
+    ///
+    /// # Errors
+    /// As [`Output::data`].
+    pub fn close_line(&mut self) -> Result<(), OutputError> {
+        if std::mem::take(&mut self.open_line) {
+            self.out.data("\n")?;
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, event: &Event) -> Result<(), OutputError> {
+        match event {
+            Event::TextChunk { text } => {
+                if std::mem::take(&mut self.between_turns) {
+                    self.close_line()?;
+                }
+                self.out.data(text.as_str())?;
+                self.open_line = !text.as_str().ends_with('\n');
+            }
+            Event::ToolCall { .. } => self.between_turns = true,
+            Event::StreamReset => {
+                self.close_line()?;
+                self.out.say("ion: the provider broke off; asking again, the text above is void");
+            }
+            Event::TaskComplete(_) => self.close_line()?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Sink for PromptSink<'_> {
+    fn emit(&mut self, event: &Event) -> io::Result<()> {
+        match event {
+            Event::PermissionDenied { refusal } => self.out.say(&refusal_line(refusal)),
+            Event::ToolStalled { tool_name, elapsed, .. } => {
+                self.out.say(&format!("ion: {tool_name} has run for {elapsed} s"));
+            }
+            _ => {}
+        }
+        let shown = match self.mode {
+            OutputMode::Text => self.text(event),
+            OutputMode::StreamJson => self.out.line(&to_line(event)),
+            OutputMode::Json => match event {
+                Event::TaskComplete(_) => self.out.line(&to_line(event)),
+                _ => Ok(()),
+            },
+        };
+        shown.map_err(|error| match error {
+            OutputError::ReaderGone => io::Error::from(io::ErrorKind::BrokenPipe),
+            OutputError::Failed(error) => error,
+        })
+    }
+}
+
+/// One event as one line of JSON.
+pub fn to_line(event: &Event) -> String {
+    // Serialising plain data cannot fail; a clear line is still better than a panic.
+    serde_json::to_string(event)
+        .unwrap_or_else(|error| format!("{{\"type\":\"error\",\"message\":\"{error}\"}}"))
+}
+
+/// `ion: denied Bash 'curl ...' egress.raw-fetch (enterprise); details: ion audit show 1187`.
+fn refusal_line(refusal: &Refusal) -> String {
+    let part = refusal.unit.as_ref().map_or_else(String::new, |unit| {
+        format!(" `{}`", visible(&unit.text.truncated(60).to_string()))
+    });
+    let by = match &refusal.rule {
+        Some(rule) => format!("{} ({})", rule.id, rule.tier),
+        None => serde_json::to_value(refusal.decided_by)
+            .ok()
+            .and_then(|value| value.as_str().map(str::to_owned))
+            .unwrap_or_default(),
+    };
+    let details = refusal
+        .audit_seq
+        .map_or_else(String::new, |seq| format!("; details: ion audit show {seq}"));
+    format!("ion: denied {}{part} {by}: {}{details}", refusal.tool_name, visible(refusal.reason.as_str()))
+}
+
+/// Control characters and bidirectional marks made visible: a model's text must not be able
+/// to redraw a terminal line.
+pub fn visible(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    };
+    text.chars()
+        .map(|c| if hidden(c) { c.escape_unicode().to_string() } else { c.to_string() })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_cannot_redraw_the_line_that_refuses_it() {
+        assert_eq!(visible("a\u{1b}[2Kb\r\u{202e}c"), "a\\u{1b}[2Kb\\u{d}\\u{202e}c");
+    }
+}

@@ -1,0 +1,384 @@
+//! Builds a run, in the order in which things can be missing: configuration, rules, model,
+//! credential, audit log, conversation. Nothing is sent and nothing runs before all are there.
+
+use super::StartError;
+use crate::agent::{Agent, RunError, RunLimits, RunReport};
+use crate::audit::{AuditLog, Draft, Kind};
+use crate::config::{self, Effective, Environment, Flags, LoadRequest, Loaded, SealedSources};
+use crate::event::kinds::SCHEMA_VERSION;
+use crate::event::{Event, Sink};
+use crate::gate::{Gate, GateParts};
+use crate::model::{AbsPath, SessionId};
+use crate::policy::RuleSet;
+use crate::provider::{self, Provider, Route};
+use crate::redact::{Redactor, Secret};
+use crate::sandbox::Sandbox;
+use crate::session::{self, Transcript, transcript};
+use crate::tool::Registry;
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Where the model comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Model<'a> {
+    /// Flags and configuration.
+    Configured,
+    /// A script that the caller brings.
+    Script {
+        /// What to call it in errors.
+        name: &'a str,
+        /// The script.
+        text: &'a str,
+    },
+}
+
+/// What a caller asks for.
+pub struct StartRequest<'a> {
+    /// The environment of the process.
+    pub environment: &'a Environment,
+    /// Flags of this run.
+    pub flags: Flags,
+    /// The working folder; the current one when `None`.
+    pub dir: Option<PathBuf>,
+    /// A conversation to go on with: an id or `latest`.
+    pub resume: Option<String>,
+    /// Where the model comes from.
+    pub model: Model<'a>,
+}
+
+/// Everything that a run needs.
+pub struct Runtime {
+    loaded: Loaded,
+    redactor: Arc<Redactor>,
+    rules: Arc<RuleSet>,
+    audit: Arc<AuditLog>,
+    audit_file: AbsPath,
+    sandbox: Arc<Sandbox>,
+    registry: Registry,
+    provider: Box<dyn Provider>,
+    route: Route,
+    session: SessionId,
+    resumed: Option<session::Loaded>,
+    warnings: Vec<String>,
+}
+
+/// Reads the configuration of a folder.
+///
+/// # Errors
+/// [`StartError::Folder`] and [`StartError::Config`].
+pub fn load(
+    environment: &Environment,
+    flags: Flags,
+    dir: Option<&PathBuf>,
+) -> Result<Loaded, StartError> {
+    let dir = match dir {
+        Some(dir) => dir.clone(),
+        None => std::env::current_dir().map_err(|error| {
+            StartError::Folder(format!("the current folder cannot be used: {error}"))
+        })?,
+    };
+    let workspace = std::fs::canonicalize(&dir)
+        .ok()
+        .filter(|dir| dir.is_dir())
+        .and_then(AbsPath::new)
+        .ok_or_else(|| StartError::Folder(format!("`{}` is not a folder", dir.display())))?;
+    let sealed = SealedSources::system();
+    config::load(&LoadRequest { environment, workspace, flags, sealed }).map_err(StartError::Config)
+}
+
+/// Compiles the rules in force.
+///
+/// # Errors
+/// [`StartError::Policy`], naming file and line.
+pub fn compile(effective: &Effective) -> Result<RuleSet, StartError> {
+    RuleSet::compile(effective).map_err(|errors| StartError::Policy(errors.to_string()))
+}
+
+impl Runtime {
+    /// Builds a run.
+    ///
+    /// # Errors
+    /// [`StartError`], before any request and any tool.
+    pub fn start(request: StartRequest<'_>) -> Result<Self, StartError> {
+        let loaded = load(request.environment, request.flags, request.dir.as_ref())?;
+        let effective = &loaded.effective;
+        let rules = Arc::new(compile(effective)?);
+        let redactor = Arc::new(Redactor::new(
+            effective.redaction.enabled.value,
+            known_secrets(effective, request.environment),
+        ));
+        let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        let (provider, route) = choose_model(&request.model, effective, request.environment)?;
+        check_budget(effective, &route, &mut warnings)?;
+        let audit_file = effective.audit.file.clone().ok_or(StartError::NoHome)?;
+        let data_dir = effective.places.data_dir.clone().ok_or(StartError::NoHome)?;
+        let sandbox = Arc::new(Sandbox::detect());
+        let audit = Arc::new(AuditLog::open(&audit_file)?);
+        let conversations = transcript::folder(&data_dir);
+        let resumed = match &request.resume {
+            None => None,
+            Some(wanted) => Some(resume(wanted, &conversations, &redactor)?),
+        };
+        let session = match &resumed {
+            Some(loaded) => loaded.id.clone(),
+            None => transcript::new_id().map_err(|error| StartError::Folder(error.to_string()))?,
+        };
+        let registry = Registry::builtin(&effective.tools);
+        Ok(Runtime {
+            redactor,
+            rules,
+            audit,
+            audit_file,
+            sandbox,
+            registry,
+            provider,
+            route,
+            session,
+            resumed,
+            warnings,
+            loaded,
+        })
+    }
+
+    /// Runs a prompt to its end.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub async fn run(
+        &mut self,
+        prompt: &str,
+        sink: &mut dyn Sink,
+        cancel: CancellationToken,
+    ) -> Result<RunReport, RunError> {
+        let effective = &self.loaded.effective;
+        self.record(Kind::SessionStart, self.opening())?;
+        for enforcement in &self.loaded.enforcements {
+            self.record(Kind::Enforcement, json!(enforcement))?;
+        }
+        let (history, mut transcript) = match self.resumed.take() {
+            Some(loaded) => {
+                let transcript = Transcript::reopen(&loaded)?;
+                (loaded.messages, transcript)
+            }
+            None => {
+                let data_dir = effective.places.data_dir.as_ref().ok_or_else(no_home)?;
+                let folder = transcript::folder(data_dir);
+                (Vec::new(), Transcript::create(folder, &self.session, &self.route.model)?)
+            }
+        };
+        sink.emit(&self.session_init()).map_err(RunError::Output)?;
+        let gate = Gate::new(GateParts {
+            rules: self.rules.clone(),
+            sandbox: effective.sandbox.clone(),
+            audit: self.audit.clone(),
+            redactor: self.redactor.clone(),
+            confiner: self.sandbox.clone(),
+            session: self.session.clone(),
+        });
+        let agent = Agent {
+            provider: self.provider.as_ref(),
+            model: self.route.model.clone(),
+            info: self.route.info.clone(),
+            gate: &gate,
+            registry: &self.registry,
+            sandbox: &self.sandbox,
+            redactor: &self.redactor,
+            audit: &self.audit,
+            session: self.session.clone(),
+            cwd: effective.places.workspace.clone(),
+            limits: RunLimits {
+                max_turns: effective.limits.max_turns.as_ref().map(|limit| limit.value),
+                max_budget_usd: effective.limits.max_budget_usd.as_ref().map(|limit| limit.value),
+            },
+            cancel,
+        };
+        let prompt = self.redactor.text(prompt);
+        let result = agent.run(history, prompt, &mut transcript, sink).await;
+        let closing = match &result {
+            Ok(report) => {
+                transcript.finish(report.complete.usage, report.complete.cost_usd)?;
+                json!({
+                    "status": report.complete.status,
+                    "turns": report.complete.num_turns,
+                    "cost_usd": report.complete.cost_usd,
+                    "usage": report.complete.usage,
+                    "denials": report.complete.permission_denials.len(),
+                })
+            }
+            Err(error) => json!({"status": "failed", "error": error.to_string()}),
+        };
+        match (result, self.record(Kind::SessionEnd, closing)) {
+            (Ok(_), Err(error)) => Err(error),
+            (result, _) => result,
+        }
+    }
+
+    fn record(&self, kind: Kind, body: serde_json::Value) -> Result<(), RunError> {
+        let draft = Draft {
+            kind,
+            session: Some(self.session.clone()),
+            call_id: None,
+            tool: None,
+            decision: None,
+            body: self.redactor.json(&body),
+        };
+        match self.audit.append(&draft) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(RunError::Audit(error.to_string())),
+        }
+    }
+
+    fn opening(&self) -> serde_json::Value {
+        let effective = &self.loaded.effective;
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "profile": effective.profile.value,
+            "profile_source": effective.profile.source.to_string(),
+            "policy_digest": self.rules.digest(),
+            "config_digest": effective.digest,
+            "workspace": effective.places.workspace,
+            "trusted": effective.trusted,
+            "model": self.route.model,
+            "provider": self.route.provider_id,
+            "redaction": effective.redaction.enabled.value,
+            "requirement": effective.sandbox.requirement.value,
+        })
+    }
+
+    fn session_init(&self) -> Event {
+        Event::SessionInit {
+            schema_version: SCHEMA_VERSION,
+            session_id: self.session.clone(),
+            tools: self.registry.names(),
+            removed_tools: self.registry.removed().to_vec(),
+            model: self.redactor.text(&self.route.model),
+            provider: self.redactor.text(&self.route.provider_id),
+            profile: self.redactor.text(&self.loaded.effective.profile.value),
+            policy_digest: self.rules.digest().to_owned(),
+            mcp_servers: Vec::new(),
+            skills: Vec::new(),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+
+    /// Things that a person should know and that stop nothing.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The conversation.
+    pub fn session(&self) -> &SessionId {
+        &self.session
+    }
+
+    /// The redactor of this run.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    /// The log file.
+    pub fn audit_file(&self) -> &AbsPath {
+        &self.audit_file
+    }
+
+    /// The profile in force.
+    pub fn profile(&self) -> &str {
+        &self.loaded.effective.profile.value
+    }
+
+    /// The sandbox and the settings it is held to.
+    pub fn confinement_summary(&self) -> String {
+        super::machine::confinement(&self.sandbox, &self.loaded.effective)
+    }
+}
+
+fn no_home() -> RunError {
+    RunError::Audit(StartError::NoHome.to_string())
+}
+
+fn resume(
+    wanted: &str,
+    folder: &std::path::Path,
+    redactor: &Redactor,
+) -> Result<session::Loaded, StartError> {
+    let unknown = || session::SessionError::Unknown {
+        id: wanted.to_owned(),
+        folder: folder.to_path_buf(),
+    };
+    let id = match wanted {
+        "latest" => session::latest(folder),
+        id => SessionId::parse(id),
+    };
+    Ok(session::load(folder, &id.ok_or_else(unknown)?, redactor)?)
+}
+
+fn choose_model(
+    wanted: &Model<'_>,
+    effective: &Effective,
+    environment: &Environment,
+) -> Result<(Box<dyn Provider>, Route), StartError> {
+    todo!()
+}
+
+/// A budget on a model without a price could never trip.
+fn check_budget(
+    effective: &Effective,
+    route: &Route,
+    warnings: &mut Vec<String>,
+) -> Result<(), StartError> {
+    let Some(budget) = &effective.limits.max_budget_usd else { return Ok(()) };
+    if route.info.is_priced() {
+        return Ok(());
+    }
+    let message = format!(
+        "the budget of ${} ({}) cannot be kept: no price is known for model `{}`",
+        budget.value, budget.source, route.model
+    );
+    if budget.source.tier == crate::model::Tier::Enterprise {
+        return Err(StartError::Model {
+            code: "unpriced_model",
+            message,
+            next: vec!["set costPer1kInput and costPer1kOutput in ~/.ion/models.json".to_owned()],
+        });
+    }
+    warnings.push(message);
+    Ok(())
+}
+
+/// Values that are secret because of where they stand: provider keys, and variables of this
+/// environment whose names say so.
+fn known_secrets(effective: &Effective, environment: &Environment) -> Vec<(String, Secret)> {
+    let keys = effective.providers.iter().filter_map(|(id, settings)| {
+        settings.api_key.as_ref().map(|key| (format!("{id}-key"), key.value.clone()))
+    });
+    let variables = environment
+        .iter()
+        .filter(|(name, value)| value.len() >= 8 && sounds_secret(name))
+        .map(|(_, value)| ("environment".to_owned(), Secret::new(value.to_owned())));
+    keys.chain(variables).collect()
+}
+
+fn sounds_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let words = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "AUTH"];
+    let harmless = ["SSH_AUTH_SOCK", "GPG_KEY", "XAUTHORITY"];
+    !harmless.contains(&name.as_str())
+        && name.split('_').any(|part| words.iter().any(|word| part.ends_with(word)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_judged_by_whole_words() {
+        for secret in ["OPENAI_API_KEY", "GITHUB_TOKEN", "DB_PASSWORD", "MY_APIKEY", "npm_auth"] {
+            assert!(sounds_secret(secret), "{secret}");
+        }
+        for harmless in ["HOME", "KEYBOARD", "MONKEY_BUSINESS", "SSH_AUTH_SOCK", "AUTHOR_NAME"] {
+            assert!(!sounds_secret(harmless), "{harmless}");
+        }
+    }
+}

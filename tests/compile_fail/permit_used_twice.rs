@@ -1,0 +1,7 @@
+// error: E0382
+fn twice(permit: ion::gate::Permit) {
+    let _ = permit.redeem();
+    let _ = permit.redeem();
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+// error: E0423
+fn main() {
+    let _ = ion::redact::Redacted(String::from("plain"));
+}

@@ -1,0 +1,4 @@
+// error: E0624
+fn main() {
+    let _ = ion::redact::Redacted::vouch(String::from("plain"));
+}
