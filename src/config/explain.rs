@@ -5,7 +5,7 @@
 use super::effective::Effective;
 use super::layers::{Held, Settings, key_of};
 use super::schema::Sealing;
-use super::value::{KeyPath, Layer, Value};
+use super::value::{KeyPath, Layer, without_password};
 use crate::model::{Source, Tier};
 use serde_json::json;
 
@@ -30,14 +30,17 @@ pub struct ShownValue {
 
 impl ShownValue {
     pub(super) fn of(path: &KeyPath, held: &Held) -> Self {
-        let others = held.overridden.iter().map(|s| (s.source.clone(), shown(&s.value)));
+        let others = held.overridden.iter().map(|s| (s.source.clone(), s.value.to_string()));
         let overridden: Vec<(Source, String)> = others.collect();
+        // That a profile refines the compiled defaults is nobody's news.
+        let news = held.setting.source.tier != Tier::Builtin;
         let below = overridden
             .first()
+            .filter(|_| news)
             .map(|(source, value)| format!("overrides {} {source} {value}", source.tier));
         ShownValue {
             key: path.to_string(),
-            value: shown(&held.setting.value),
+            value: held.setting.value.to_string(),
             json: held.setting.value.to_json(),
             source: held.setting.source.clone(),
             note: held.note.clone().or(below).unwrap_or_default(),
@@ -123,35 +126,5 @@ fn plain(key: &str, value: String, source: &Source, note: &str) -> ShownValue {
         note: note.to_owned(),
         overridden: Vec::new(),
         sealed: source.tier == Tier::Enterprise,
-    }
-}
-
-fn shown(value: &Value) -> String {
-    match value {
-        // A URL may carry a password.
-        Value::Text(text) if text.contains("://") => without_password(text),
-        other => other.to_string(),
-    }
-}
-
-fn without_password(url: &str) -> String {
-    let clean = super::json::shown(url);
-    match (clean.find("://"), clean.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => {
-            let (head, tail) = (clean.get(..scheme + 3), clean.get(at..));
-            format!("{}***{}", head.unwrap_or(""), tail.unwrap_or(""))
-        }
-        _ => clean,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_inside_a_url_is_not_shown() {
-        assert_eq!(without_password("http://u:p@w@host:1/x"), "http://***@host:1/x");
-        assert_eq!(without_password("http://host/x"), "http://host/x");
     }
 }

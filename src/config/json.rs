@@ -175,7 +175,7 @@ mod tests {
         let Data::Table(inner) = &entries[0].value.data else { panic!("a table") };
         assert_eq!(inner[0].key, "bb");
         let Data::List(items) = &inner[0].value.data else { panic!("a list") };
-        assert_eq!(items[1].at, Spot { line: 3, column: 19, width: 3 });
+        assert_eq!(items[1].at, Spot { line: 3, column: 20, width: 3 });
     }
 
     #[test]

@@ -490,3 +490,23 @@ fn digest(sealed: &[SealedFile], texts: &[Text], profile: &str) -> String {
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::schema::{Sealing, Stranger, keys};
+
+    #[test]
+    fn whatever_can_only_be_made_stricter_has_a_compiled_default() {
+        let mut findings = Findings::default();
+        let defaults = built_in_layers("standard", &mut findings).remove(0);
+        assert!(findings.problems.is_empty());
+        for key in keys() {
+            let floor = matches!(key.sealing, Sealing::Floor(_));
+            let ceiling = key.stranger == Stranger::Tighten && key.path.starts_with("timeouts.");
+            if floor || ceiling {
+                assert!(defaults.get(key.path).is_some(), "{} has no default", key.path);
+            }
+        }
+    }
+}

@@ -226,6 +226,7 @@ fn names(folder: &OwnedFd) -> Result<Vec<String>, Fault> {
 
 /// Takes from a further source everything that could do more than tighten.
 pub(super) fn only_tightening(layer: &mut Layer, findings: &mut Findings) {
+    layer.named.clear();
     let free = |path: &KeyPath| {
         key_of(path).is_some_and(|k| matches!(k.sealing, Sealing::Override | Sealing::Pass))
     };
@@ -339,7 +340,7 @@ pub(super) fn seal_proxy(sealed: &Settings, lower: &mut Settings) -> Vec<Enforce
 
 fn shown(setting: &Setting) -> String {
     match &setting.value {
-        Value::Text(text) => super::problem::quoted(text),
+        Value::Text(_) => format!("\"{}\"", setting.value),
         other => other.to_string(),
     }
 }

@@ -99,7 +99,7 @@ impl Value {
             Value::Whole(whole) => (*whole).into(),
             Value::Amount(amount) => (*amount).into(),
             Value::Unlimited => "unlimited".into(),
-            Value::Text(text) => text.as_str().into(),
+            Value::Text(text) => without_password(text).into(),
             Value::Secret(_) => "***".into(),
             Value::Texts(items) => items.iter().map(|item| item.value.as_str()).collect(),
             Value::Rules(rules) => format!("{} rules", rules.len()).into(),
@@ -115,7 +115,7 @@ impl fmt::Display for Value {
             Value::Whole(whole) => write!(f, "{whole}"),
             Value::Amount(amount) => write!(f, "{amount:.2}"),
             Value::Unlimited => f.write_str("unlimited"),
-            Value::Text(text) => f.write_str(&super::json::shown(text)),
+            Value::Text(text) => f.write_str(&super::json::shown(&without_password(text))),
             Value::Secret(_) => f.write_str("***"),
             Value::Texts(items) => {
                 let shown: Vec<String> =
@@ -127,6 +127,19 @@ impl fmt::Display for Value {
             Value::Dangers(dangers) if dangers.len() == 1 => f.write_str("1 pattern"),
             Value::Dangers(dangers) => write!(f, "{} patterns", dangers.len()),
         }
+    }
+}
+
+/// A text with the user and password of a URL masked: a proxy's address is shown, logged and
+/// reported, and often carries both.
+pub(super) fn without_password(text: &str) -> String {
+    let scheme = text.find("://").map(|at| at + 3);
+    match (scheme, text.rfind('@')) {
+        (Some(from), Some(to)) if to > from => {
+            let (head, tail) = (text.get(..from), text.get(to..));
+            format!("{}***{}", head.unwrap_or(""), tail.unwrap_or(""))
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -171,5 +184,19 @@ impl Layer {
     /// The setting at a plain key.
     pub fn get(&self, path: &str) -> Option<&Setting> {
         self.settings.get(&KeyPath::plain(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_inside_a_url_is_not_shown() {
+        for text in ["http://u:p@w@host:1/x", "http://p@host/a@b"] {
+            let value = Value::Text(text.to_owned());
+            assert!(!format!("{value} {}", value.to_json()).contains("p@"), "{value}");
+        }
+        assert_eq!(without_password("http://host/x"), "http://host/x");
     }
 }
