@@ -90,7 +90,9 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ConfigErrors> {
     let mut findings = Findings::default();
     let places = match places::find(&request.workspace, request.environment) {
         Ok(places) => places,
-        Err(problem) => return Err(ConfigErrors { problems: vec![problem], warnings: Vec::new() }),
+        Err(problem) => {
+            return Err(ConfigErrors { problems: vec![*problem], warnings: Vec::new() });
+        }
     };
     let sealed_files = request.sealed.read(request.environment, &mut findings);
     let texts = read_texts(&places, &mut findings);
@@ -213,7 +215,7 @@ pub fn look(request: &LoadRequest<'_>) -> (Vec<FileSeen>, Vec<Problem>) {
             let texts = read_texts(&places, &mut findings);
             (seen(&sealed_files, &texts), findings.problems)
         }
-        Err(problem) => (Vec::new(), vec![problem]),
+        Err(problem) => (Vec::new(), vec![*problem]),
     }
 }
 

@@ -15,12 +15,14 @@ use std::path::Path;
 ///
 /// # Errors
 /// A [`Problem`] when the workspace does not exist.
-pub(super) fn find(workspace: &Path, environment: &Environment) -> Result<Places, Problem> {
+pub(super) fn find(workspace: &Path, environment: &Environment) -> Result<Places, Box<Problem>> {
     let real = std::fs::canonicalize(workspace).map_err(|error| {
-        Problem::of(workspace.display().to_string(), format!("the working folder: {error}"))
+        let what = format!("the working folder: {error}");
+        Box::new(Problem::of(workspace.display().to_string(), what))
     })?;
-    let workspace = AbsPath::new(&real)
-        .ok_or_else(|| Problem::of(real.display().to_string(), "is not an absolute path"))?;
+    let workspace = AbsPath::new(&real).ok_or_else(|| {
+        Box::new(Problem::of(real.display().to_string(), "is not an absolute path"))
+    })?;
     // A relative HOME would make the repository's own folder the user's configuration.
     let home = environment.get("HOME").and_then(AbsPath::new);
     let config_dir = home.as_ref().and_then(|home| home.join(".ion"));
