@@ -4,6 +4,32 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+/// A variable that Ion reads, for `ion help env` and the documentation.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does. No variable loosens a seal.
+    pub about: &'static str,
+}
+
+const fn variable(name: &'static str, about: &'static str) -> Variable {
+    Variable { name, about }
+}
+
+/// Every variable that configuration reads, besides provider keys
+/// ([`super::credential::KEY_VARIABLES`]) and those that an `apiKey` names.
+pub const VARIABLES: &[Variable] = &[
+    variable("HOME", "where ~/.ion and ~/.config/ion are"),
+    variable("ION_DATA_DIR", "moves state (audit log, sessions, trust), not configuration"),
+    variable("ION_ENTERPRISE_CONFIG", "a further sealed source, which can only tighten"),
+    variable("HTTPS_PROXY", "proxy for https:// where no file names one (also https_proxy)"),
+    variable("HTTP_PROXY", "proxy for http:// where no file names one (also http_proxy)"),
+    variable("NO_PROXY", "hosts reached directly where no file names any (also no_proxy)"),
+    variable("ANTHROPIC_FOUNDRY_BASE_URL", "endpoint of provider foundry"),
+    variable("AZURE_OPENAI_ENDPOINT", "endpoint of provider azure-openai"),
+];
+
 /// A snapshot of the environment and of the folder that the process started in.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {

@@ -1,8 +1,44 @@
-//! Layers with provenance, met with the sealed tier, into one `Effective`.
+//! Layers with provenance, met with the sealed tier, into one [`Effective`].
+//!
+//! Weakest first: compiled defaults and profile, user, project, environment, flags; then the
+//! sealed tier is met with the result, key by key. Every value keeps tier, file and line. This
+//! room must never run on half a configuration and never show a secret. Start reading at
+//! [`load`], then `schema` for what a file can say.
+
+mod check;
+mod check_rules;
+pub mod credential;
 pub mod effective;
 pub mod environ;
+mod explain;
+mod flags;
+mod json;
+mod layers;
+mod load;
+mod meet;
+mod models_file;
 pub mod origin;
+mod places;
+mod problem;
+mod reading;
+mod resolve;
+mod rules;
 pub mod schema;
+mod sealed;
+mod strangers;
+mod toml;
+mod tree;
+pub mod trust;
+mod validate;
+mod value;
+
 pub use effective::Effective;
 pub use environ::Environment;
+pub use explain::ShownValue;
+pub use flags::Flags;
+pub use load::{FileSeen, LoadRequest, Loaded, load, look};
 pub use origin::Located;
+pub use problem::{ConfigErrors, Problem, Warning};
+pub use sealed::{Enforcement, SealedSources};
+pub use tree::Spot;
+pub use validate::{ValidFile, validate_file};

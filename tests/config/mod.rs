@@ -1,1 +1,10 @@
 //! Tests of `config` from outside the crate.
+
+mod command;
+mod files;
+mod invalid;
+mod properties;
+mod samples;
+mod sealed;
+mod strangers;
+mod world;

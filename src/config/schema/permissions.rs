@@ -3,8 +3,58 @@
 //! The strictest tier wins at evaluation time, so the layers stay apart here: putting sealed
 //! rules in front of one first-match list would let a sealed allow hide a lower deny.
 
+use super::{Key, Sealing, Shape, Stranger};
 use crate::config::origin::Located;
 use crate::model::{Decision, Tier};
+
+/// Decisions, most permissive first.
+pub const MODES: &[&str] = &["allow", "ask", "deny"];
+
+const fn layered(path: &'static str, shape: Shape, about: &'static str) -> Key {
+    Key { path, shape, sealing: Sealing::Layered, stranger: Stranger::Tighten, about }
+}
+
+/// The keys of the section.
+pub const KEYS: &[Key] = &[
+    Key {
+        path: "permissions.mode",
+        shape: Shape::Word(MODES),
+        sealing: Sealing::Floor(MODES),
+        stranger: Stranger::Tighten,
+        about: "the decision when nothing else decides: allow, ask or deny",
+    },
+    layered("permissions.rules", Shape::Rules, "ordered rules; inside one file the first wins"),
+    layered("permissions.deny", Shape::Texts, "compact deny rules, before all others"),
+    layered("permissions.ask", Shape::Texts, "compact ask rules, before `rules`"),
+    layered("permissions.allow", Shape::Texts, "compact allow rules, after `rules`"),
+    layered("permissions.dangerousPatterns", Shape::Dangers, "regular expressions over a command"),
+    layered("permissions.readOnlyPaths", Shape::Texts, "globs that no tool may write"),
+    Key {
+        path: "permissions.tierRules",
+        shape: Shape::Unused,
+        sealing: Sealing::Pass,
+        stranger: Stranger::Ignore,
+        about: "accepted, not used",
+    },
+];
+
+/// The keys of one rule.
+pub const RULE: &[&str] = &[
+    "id",
+    "tool",
+    "decision",
+    "commandPatterns",
+    "pathPatterns",
+    "reason",
+    "hint",
+    "overrides",
+    "matches",
+    "rejects",
+];
+
+/// The keys of one dangerous pattern; `description` is an older spelling of `reason`.
+pub const DANGER: &[&str] =
+    &["id", "pattern", "category", "severity", "reason", "description", "matches", "rejects"];
 
 /// One tier's `permissions` block, as written.
 #[derive(Debug, Clone)]
@@ -79,4 +129,18 @@ pub enum Severity {
     High,
     /// Denies.
     Critical,
+}
+
+/// The mode that a list of layers (weakest first) comes to: the last one that names a mode,
+/// then at least as strict as every stranger's and every sealed layer's.
+pub fn mode_in_force(layers: &[PermissionLayer]) -> Option<Located<Decision>> {
+    let binding = |layer: &&PermissionLayer| layer.tighten_only || layer.tier == Tier::Enterprise;
+    let free = layers.iter().filter(|layer| !binding(layer));
+    let mut mode = free.filter_map(|layer| layer.mode.clone()).next_back();
+    for floor in layers.iter().filter(binding).filter_map(|layer| layer.mode.clone()) {
+        if mode.as_ref().is_none_or(|held| held.value < floor.value) {
+            mode = Some(floor);
+        }
+    }
+    mode
 }

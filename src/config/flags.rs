@@ -1,0 +1,88 @@
+//! The command line's part of the configuration, as a layer above all files but the seal.
+
+use super::origin::Located;
+use super::problem::Problem;
+use super::schema::sandbox::NETWORK;
+use super::tree::Spot;
+use super::value::{KeyPath, Layer, Setting, Value};
+use crate::model::{Source, Tier};
+
+/// What the person typed. `None` and empty lists say nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--model`.
+    pub model: Option<String>,
+    /// `--max-turns`; 0 or less is unlimited.
+    pub max_turns: Option<i64>,
+    /// `--max-budget`, US dollars.
+    pub max_budget_usd: Option<f64>,
+    /// `--profile`.
+    pub profile: Option<String>,
+    /// `--backend`; `auto` says nothing.
+    pub backend: Option<String>,
+    /// `--net`: `none` or `all`.
+    pub network: Option<String>,
+    /// `--read`, absolute or relative to the workspace.
+    pub read: Vec<String>,
+    /// `--write`, absolute or relative to the workspace.
+    pub write: Vec<String>,
+    /// `--pids`.
+    pub processes: Option<u64>,
+}
+
+/// The flags as a layer, and what is wrong with them.
+pub(super) fn layer(flags: &Flags) -> (Layer, Vec<Problem>) {
+    let mut layer = Layer::empty(Tier::Flag, "command line");
+    let mut problems = Vec::new();
+    let mut put = |key: &str, flag: &str, value: Value| {
+        let setting = Setting { value, source: Source::new(Tier::Flag, flag), at: Spot::default() };
+        layer.settings.insert(KeyPath::plain(key), setting);
+    };
+    if let Some(model) = flags.model.as_ref().filter(|model| !model.is_empty()) {
+        put("defaultModel", "--model", Value::Text(model.clone()));
+    }
+    if let Some(profile) = &flags.profile {
+        put("profile", "--profile", Value::Text(profile.clone()));
+    }
+    if let Some(turns) = flags.max_turns {
+        let value = if turns <= 0 { Value::Unlimited } else { Value::Whole(turns) };
+        put("limits.maxTurns", "--max-turns", value);
+    }
+    match flags.max_budget_usd {
+        Some(usd) if usd.is_finite() && usd >= 0.0 => {
+            put("limits.maxBudgetUsd", "--max-budget", Value::Amount(usd));
+        }
+        Some(usd) => {
+            let what = format!("found {usd}, expected a number, 0 or more");
+            problems.push(Problem::of("--max-budget", what));
+        }
+        None => {}
+    }
+    if let Some(backend) = flags.backend.as_ref().filter(|backend| *backend != "auto") {
+        put("sandbox.backend", "--backend", Value::Text(backend.clone()));
+    }
+    match flags.network.as_deref() {
+        Some(word) if NETWORK.contains(&word) => {
+            put("sandbox.network", "--net", Value::Text(word.to_owned()));
+        }
+        Some(word) => {
+            let what = format!("found {}, expected none or all", super::problem::quoted(word));
+            problems.push(Problem::of("--net", what));
+        }
+        None => {}
+    }
+    for (key, flag, paths) in
+        [("sandbox.read", "--read", &flags.read), ("sandbox.write", "--write", &flags.write)]
+    {
+        if !paths.is_empty() {
+            let source = || Source::new(Tier::Flag, flag);
+            let items = paths.iter().map(|path| Located::new(path.clone(), source())).collect();
+            put(key, flag, Value::Texts(items));
+        }
+    }
+    if let Some(processes) = flags.processes {
+        let count = i64::try_from(processes).unwrap_or(i64::MAX);
+        put("sandbox.processes", "--pids", Value::Whole(count));
+    }
+    (layer, problems)
+}

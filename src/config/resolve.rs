@@ -1,0 +1,347 @@
+//! Turns the settings in force into one [`Effective`]. Decides nothing that is not derived
+//! from several keys: the requirement of the sandbox, and which provider keys are found.
+
+use super::credential::{ENDPOINT_VARIABLES, KEY_VARIABLES, from_environment, written};
+use super::effective::{
+    Admitted, AllowList, AuditSettings, Effective, Limits, NetworkSettings, Places,
+    ProviderSettings, RedactionSettings, SandboxSettings, Timeouts, ToolRestrictions,
+};
+use super::environ::Environment;
+use super::layers::{Held, Settings};
+use super::origin::Located;
+use super::problem::Warning;
+use super::schema::timeouts::NO_LIMIT;
+use super::sealed::Enforcement;
+use super::value::{KeyPath, Value};
+use crate::model::{AbsPath, Requirement, Source, Tier};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Reads typed values out of the settings in force.
+pub(super) struct View<'a>(pub(super) &'a Settings);
+
+impl View<'_> {
+    pub(super) fn held(&self, key: &str) -> Option<&Held> {
+        self.0.get(&KeyPath::plain(key))
+    }
+
+    fn text(&self, key: &str) -> Option<Located<String>> {
+        self.text_at(&KeyPath::plain(key))
+    }
+
+    fn text_at(&self, path: &KeyPath) -> Option<Located<String>> {
+        let setting = &self.0.get(path)?.setting;
+        match &setting.value {
+            Value::Text(text) => Some(Located::new(text.clone(), setting.source.clone())),
+            _ => None,
+        }
+    }
+
+    /// A flag; `strict` stands when nobody said anything.
+    fn flag(&self, key: &str, strict: bool) -> Located<bool> {
+        match self.held(key).map(|held| &held.setting) {
+            Some(setting) => {
+                let value = if let Value::Flag(flag) = setting.value { flag } else { strict };
+                Located::new(value, setting.source.clone())
+            }
+            None => Located::new(strict, built_in()),
+        }
+    }
+
+    fn whole(&self, key: &str) -> Option<Located<u64>> {
+        let setting = &self.held(key)?.setting;
+        match setting.value {
+            Value::Whole(whole) => {
+                Some(Located::new(u64::try_from(whole).unwrap_or(0), setting.source.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    fn millis(&self, key: &str, default: Duration) -> Duration {
+        match self.held(key).map(|held| &held.setting.value) {
+            Some(Value::Whole(ms)) => {
+                Duration::from_millis(u64::try_from(*ms).unwrap_or(0)).min(NO_LIMIT)
+            }
+            Some(Value::Unlimited) => NO_LIMIT,
+            _ => default,
+        }
+    }
+
+    fn items(&self, key: &str) -> Vec<Located<String>> {
+        match self.held(key).map(|held| &held.setting.value) {
+            Some(Value::Texts(items)) => items.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn paths(&self, key: &str) -> Vec<AbsPath> {
+        self.items(key).iter().filter_map(|item| AbsPath::new(&item.value)).collect()
+    }
+
+    fn allow_list(&self, key: &str) -> Located<AllowList> {
+        match self.held(key).map(|held| &held.setting) {
+            Some(setting) => {
+                let list = match &setting.value {
+                    Value::Texts(items) => {
+                        AllowList::Only(items.iter().map(|item| item.value.clone()).collect())
+                    }
+                    _ => AllowList::Any,
+                };
+                Located::new(list, setting.source.clone())
+            }
+            None => Located::new(AllowList::Any, built_in()),
+        }
+    }
+}
+
+fn built_in() -> Source {
+    Source::new(Tier::Builtin, "built in")
+}
+
+/// What the lower tiers ask of the sandbox. `enabled: false` asks for nothing, unless a later
+/// layer names a minimum; `enabled: true` asks for rules at least.
+pub(super) fn requirement(settings: &Settings) -> Located<Requirement> {
+    let view = View(settings);
+    let (minimum, minimum_order, minimum_source) = match view.held("sandbox.minimum") {
+        Some(held) => (word(&held.setting.value), held.order, held.setting.source.clone()),
+        None => (Requirement::Rules, 0, built_in()),
+    };
+    let mut result = Located::new(minimum, minimum_source);
+    if let Some(enabled) = view.held("sandbox.enabled") {
+        let source = enabled.setting.source.clone();
+        match enabled.setting.value {
+            Value::Flag(false) if minimum_order <= enabled.order => {
+                result = Located::new(Requirement::Open, source);
+            }
+            Value::Flag(true) if minimum == Requirement::Open && minimum_order <= enabled.order => {
+                result = Located::new(Requirement::Rules, source);
+            }
+            _ => {}
+        }
+    }
+    for (key, strict) in [("sandbox.required", true), ("sandbox.allowDisable", false)] {
+        let said = view.flag(key, !strict);
+        if said.value == strict && result.value < Requirement::Rules {
+            result = Located::new(Requirement::Rules, said.source);
+        }
+    }
+    result
+}
+
+fn word(value: &Value) -> Requirement {
+    match value {
+        Value::Text(text) if text == "open" => Requirement::Open,
+        Value::Text(text) if text == "rules" => Requirement::Rules,
+        // FAIL CLOSED: anything else is the strictest.
+        _ => Requirement::View,
+    }
+}
+
+/// What the sealed tier asks of the sandbox. `usual` is what holds when nobody disables it.
+pub(super) fn sealed_requirement(
+    sealed: &Settings,
+    usual: Requirement,
+) -> Option<Located<Requirement>> {
+    let view = View(sealed);
+    let mut floors = Vec::new();
+    for (key, strict, level) in [
+        ("sandbox.enabled", true, Requirement::Rules),
+        ("sandbox.required", true, Requirement::Rules),
+        ("sandbox.allowDisable", false, usual.max(Requirement::Rules)),
+    ] {
+        if let Some(held) = view.held(key)
+            && matches!(held.setting.value, Value::Flag(said) if said == strict)
+        {
+            floors.push(Located::new(level, held.setting.source.clone()));
+        }
+    }
+    if let Some(held) = view.held("sandbox.minimum") {
+        floors.push(Located::new(word(&held.setting.value), held.setting.source.clone()));
+    }
+    floors.into_iter().max_by_key(|floor| floor.value)
+}
+
+/// What `resolve` needs besides the settings.
+pub(super) struct Parts<'a> {
+    pub(super) places: Places,
+    pub(super) trusted: bool,
+    pub(super) profile: Located<String>,
+    pub(super) requirement: Located<Requirement>,
+    pub(super) models: super::effective::ModelCatalogue,
+    pub(super) permissions: Vec<super::schema::permissions::PermissionLayer>,
+    /// Provider ids that a counting layer names, even with an empty object.
+    pub(super) provider_ids: BTreeSet<String>,
+    pub(super) environment: &'a Environment,
+    pub(super) digest: String,
+}
+
+/// Builds the result.
+pub(super) fn resolve(
+    settings: &Settings,
+    parts: Parts<'_>,
+    warnings: &mut Vec<Warning>,
+    enforcements: &mut Vec<Enforcement>,
+) -> Effective {
+    let view = View(settings);
+    let admitted = Admitted {
+        models: view.allow_list("allowedModels"),
+        blocked_models: view.items("blockedModels"),
+        providers: view.allow_list("allowedProviders"),
+    };
+    let mut providers = providers(&view, &parts, warnings);
+    prune(&mut providers, &admitted.providers, enforcements);
+    let mut hide = view.paths("sandbox.hide");
+    hide.extend(view.paths("sandbox.additionalDenyPaths"));
+    hide.sort();
+    hide.dedup();
+    let network = match view.text("sandbox.network") {
+        Some(word) => Located::new(word.value == "all", word.source),
+        None => Located::new(false, built_in()),
+    };
+    let audit_file = match view.text("audit.file") {
+        Some(text) => {
+            super::places::expand(&text.value, &parts.places.workspace, parts.places.home.as_ref())
+        }
+        None => parts.places.data_dir.as_ref().and_then(|dir| dir.join("audit/audit.jsonl")),
+    };
+    Effective {
+        trusted: parts.trusted,
+        profile: parts.profile,
+        model: view.text("defaultModel"),
+        models: parts.models,
+        admitted,
+        limits: limits(&view),
+        permissions: parts.permissions,
+        tools: ToolRestrictions {
+            allow: view.allow_list("toolRestrictions.allow"),
+            deny: view.items("toolRestrictions.deny"),
+        },
+        sandbox: SandboxSettings {
+            requirement: parts.requirement,
+            backend: view.text("sandbox.backend"),
+            network,
+            read: view.paths("sandbox.read"),
+            write: view.paths("sandbox.write"),
+            workspace_writable: view.flag("sandbox.workspaceWritable", false).value,
+            protect: view.items("sandbox.protect").into_iter().map(|item| item.value).collect(),
+            hide,
+            processes: view.whole("sandbox.processes").map(|n| n.value),
+            file_size: view.whole("sandbox.fileSize").map(|n| n.value),
+        },
+        redaction: RedactionSettings { enabled: view.flag("security.redactSecrets", true) },
+        audit: AuditSettings { file: audit_file },
+        network: network_settings(&view, parts.environment),
+        timeouts: Timeouts {
+            tool: view.millis("timeouts.toolDefaultMs", Duration::from_secs(3600)),
+            bash_default: view.millis("timeouts.bashDefaultMs", Duration::from_secs(120)),
+            bash_max: view.millis("timeouts.bashMaxMs", Duration::from_secs(600)),
+            stream_idle: view.millis("timeouts.streamIdleMs", Duration::from_secs(90)),
+        },
+        providers,
+        places: parts.places,
+        digest: parts.digest,
+    }
+}
+
+fn limits(view: &View<'_>) -> Limits {
+    let turns = view.whole("limits.maxTurns");
+    let idle = view.whole("limits.idleTimeoutMs");
+    let budget = view.held("limits.maxBudgetUsd").map(|held| &held.setting);
+    Limits {
+        max_turns: turns
+            .map(|n| Located::new(u32::try_from(n.value).unwrap_or(u32::MAX), n.source)),
+        max_budget_usd: budget.and_then(|setting| match setting.value {
+            Value::Amount(usd) => Some(Located::new(usd, setting.source.clone())),
+            _ => None,
+        }),
+        idle_timeout: idle.map(|n| Located::new(Duration::from_millis(n.value), n.source)),
+    }
+}
+
+fn network_settings(view: &View<'_>, environment: &Environment) -> NetworkSettings {
+    // A sealed proxy has no exceptions that a variable could add.
+    let keys = ["network.proxy.httpProxy", "network.proxy.httpsProxy", "network.proxy.noProxy"];
+    let sealed = keys.iter().any(|key| view.held(key).is_some_and(|held| held.sealed));
+    let or_variable = |key: &str, names: [&str; 2]| {
+        view.text(key).or_else(|| {
+            if sealed {
+                return None;
+            }
+            let (name, text) = names.iter().find_map(|n| Some((*n, environment.get(n)?)))?;
+            Some(Located::new(text.to_owned(), Source::new(Tier::Environment, name)))
+        })
+    };
+    let certificates = view.items("network.customCaCerts").into_iter();
+    NetworkSettings {
+        http_proxy: or_variable("network.proxy.httpProxy", ["HTTP_PROXY", "http_proxy"]),
+        https_proxy: or_variable("network.proxy.httpsProxy", ["HTTPS_PROXY", "https_proxy"]),
+        no_proxy: or_variable("network.proxy.noProxy", ["NO_PROXY", "no_proxy"]),
+        custom_ca_certs: certificates
+            .filter_map(|item| Some(Located::new(AbsPath::new(&item.value)?, item.source)))
+            .collect(),
+        reject_unauthorized: view.flag("network.rejectUnauthorized", true),
+    }
+}
+
+fn providers(
+    view: &View<'_>,
+    parts: &Parts<'_>,
+    warnings: &mut Vec<Warning>,
+) -> BTreeMap<String, ProviderSettings> {
+    let mut ids = parts.provider_ids.clone();
+    let sealed = view.0.keys().filter(|path| path.0.len() == 3 && path.0[0] == "providers");
+    ids.extend(sealed.map(|path| path.0[1].clone()));
+    let known = KEY_VARIABLES.iter().map(|(id, _)| *id);
+    ids.extend(
+        known.filter(|id| from_environment(id, parts.environment).is_some()).map(str::to_owned),
+    );
+    let mut providers = BTreeMap::new();
+    for id in ids {
+        let at = |key: &str| KeyPath(vec!["providers".to_owned(), id.clone(), key.to_owned()]);
+        let explicit = view.0.get(&at("apiKey")).and_then(|held| match &held.setting.value {
+            Value::Secret(secret) => {
+                let key = at("apiKey").to_string();
+                written(&key, secret, &held.setting.source, parts.environment, warnings)
+            }
+            _ => None,
+        });
+        let endpoint = ENDPOINT_VARIABLES.iter().find(|(known, _)| *known == id);
+        let base_url = view.text_at(&at("baseURL")).or_else(|| {
+            let (_, name) = endpoint?;
+            let text = parts.environment.get(name)?.to_owned();
+            Some(Located::new(text, Source::new(Tier::Environment, *name)))
+        });
+        let settings = ProviderSettings {
+            api_key: explicit.or_else(|| from_environment(&id, parts.environment)),
+            base_url,
+            auth_header: view.text_at(&at("authHeader")),
+        };
+        providers.insert(id, settings);
+    }
+    providers
+}
+
+/// Providers that the allow-list does not name are gone, with their keys.
+fn prune(
+    providers: &mut BTreeMap<String, ProviderSettings>,
+    admitted: &Located<AllowList>,
+    enforcements: &mut Vec<Enforcement>,
+) {
+    let AllowList::Only(names) = &admitted.value else { return };
+    providers.retain(|id, settings| {
+        let kept = names.contains(id);
+        if !kept && admitted.source.tier == Tier::Enterprise {
+            let key = settings.api_key.as_ref().map(|key| key.source.clone());
+            let lost = key.or_else(|| settings.base_url.as_ref().map(|url| url.source.clone()));
+            enforcements.push(Enforcement {
+                key: format!("providers.{id}"),
+                rejected: id.clone(),
+                kept: "not allowed by allowedProviders".to_owned(),
+                lost: lost.unwrap_or_else(built_in),
+                won: admitted.source.clone(),
+            });
+        }
+        kept
+    });
+}

@@ -1,0 +1,21 @@
+//! The `security` block: what is masked.
+
+use super::{Key, Sealing, Shape, Stranger, TRUE_IS_STRICT};
+
+/// The keys of the section.
+pub const KEYS: &[Key] = &[
+    Key {
+        path: "security.redactSecrets",
+        shape: Shape::Flag,
+        sealing: TRUE_IS_STRICT,
+        stranger: Stranger::Tighten,
+        about: "mask secrets before they reach the model, events and transcripts",
+    },
+    Key {
+        path: "security.workspaceContainment",
+        shape: Shape::Unused,
+        sealing: Sealing::Pass,
+        stranger: Stranger::Ignore,
+        about: "older engine's switch; the sandbox contains writes",
+    },
+];

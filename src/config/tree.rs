@@ -1,0 +1,144 @@
+//! A parsed configuration file in which every key and value still knows its line and column.
+//!
+//! JSON and TOML both end here, so that checking, merging and explaining are written once.
+//! Never decides what a key means: that is `check` with the tables in `schema`. The parsers
+//! are in [`super::json`] and [`super::toml`].
+
+/// A place in a file: 1-based line and column (in characters), and how wide it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spot {
+    /// 1-based line; 0 when the file gave none.
+    pub line: u32,
+    /// 1-based column in characters.
+    pub column: u32,
+    /// Characters to underline.
+    pub width: u32,
+}
+
+/// One value and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Where the value begins.
+    pub at: Spot,
+    /// The value.
+    pub data: Data,
+}
+
+/// What a value can be. Numbers keep the difference between whole and fractional.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Data {
+    /// JSON `null`.
+    Null,
+    /// `true` or `false`.
+    Flag(bool),
+    /// A whole number.
+    Whole(i64),
+    /// Any other number.
+    Number(f64),
+    /// A string.
+    Text(String),
+    /// A list.
+    List(Vec<Node>),
+    /// An object or table.
+    Table(Vec<Entry>),
+    /// Something that no key of Ion takes (a TOML date).
+    Other(&'static str),
+}
+
+/// One key of an object or table, with its value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The key, escapes resolved.
+    pub key: String,
+    /// Where the key stands.
+    pub at: Spot,
+    /// The value.
+    pub value: Node,
+}
+
+impl Data {
+    /// What a person calls it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Data::Null => "null",
+            Data::Flag(_) => "true or false",
+            Data::Whole(_) | Data::Number(_) => "a number",
+            Data::Text(_) => "a string",
+            Data::List(_) => "a list",
+            Data::Table(_) => "an object",
+            Data::Other(what) => what,
+        }
+    }
+}
+
+/// Turns byte offsets of a text into lines and columns.
+pub struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    /// Finds the lines of `text`.
+    pub fn new(text: &'a str) -> Self {
+        let starts = std::iter::once(0)
+            .chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1))
+            .collect();
+        Lines { text, starts }
+    }
+
+    /// The place of a byte range. Ranges that leave the text are cut to it.
+    pub fn spot(&self, range: std::ops::Range<usize>) -> Spot {
+        let start = range.start.min(self.text.len());
+        let line = self.starts.partition_point(|s| *s <= start).max(1);
+        let from = self.starts.get(line - 1).copied().unwrap_or(0);
+        let chars = |a: usize, b: usize| self.text.get(a..b).map_or(0, |s| s.chars().count());
+        let end = range.end.clamp(start, self.text.len());
+        let shown = self.text.get(start..end).and_then(|s| s.lines().next()).unwrap_or("");
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Spot {
+            line: count(line),
+            column: count(chars(from, start)).saturating_add(1),
+            width: count(shown.chars().count()).max(1),
+        }
+    }
+}
+
+/// Why a text is not JSON or TOML at all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unparsable {
+    /// Where the parser gave up.
+    pub at: Spot,
+    /// What it said.
+    pub message: String,
+}
+
+/// The two formats, with the same keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `.json`
+    Json,
+    /// `.toml`
+    Toml,
+}
+
+impl Format {
+    /// Told by the file name's ending: `.toml` is TOML, everything else is JSON.
+    pub fn of(name: &str) -> Self {
+        if name.ends_with(".toml") { Format::Toml } else { Format::Json }
+    }
+
+    /// Parses `text`; the result is always a table, because a file's root is one.
+    ///
+    /// # Errors
+    /// [`Unparsable`] with the first place that is wrong. A key given twice is one.
+    pub fn parse(self, text: &str) -> Result<Vec<Entry>, Unparsable> {
+        if let Some(at) = text.find('\0') {
+            let message = "a NUL byte cannot be part of a configuration file".to_owned();
+            return Err(Unparsable { at: Lines::new(text).spot(at..at + 1), message });
+        }
+        match self {
+            Format::Json => super::json::parse(text),
+            Format::Toml => super::toml::parse(text),
+        }
+    }
+}
