@@ -42,7 +42,13 @@ pub(in crate::net) fn address<'a>(
     proxy
         .as_ref()
         .filter(|proxy| !proxy.value.trim().is_empty())
+        .filter(|_| !excludes_everything(settings))
         .filter(|proxy| !(base.is_loopback() && proxy.source.tier == Tier::Environment))
+}
+
+/// `*` means every host, addresses included; the client library applies it to names alone.
+fn excludes_everything(settings: &EgressSettings) -> bool {
+    settings.no_proxy.as_ref().is_some_and(|list| list.value.split(',').any(|e| e.trim() == "*"))
 }
 
 /// The client library's form of `address`, with the exceptions of `no_proxy` (names,
