@@ -161,7 +161,7 @@ fn a_refused_connection_is_a_network_error_with_the_hint() {
 
 #[test]
 fn streams_without_end_meet_a_limit() {
-    let limits = sse::Limits { line: 64 << 10, event: 96 << 10, total: 1 << 20 };
+    let limits = sse::Limits { line: 16 << 10, event: 24 << 10, total: 64 << 10 };
     let ping = "data: {\"type\":\"ping\"}\n\n";
     let line = "x".repeat(1 << 10);
     let event = format!("data: {line}\n");
