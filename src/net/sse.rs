@@ -168,6 +168,9 @@ mod tests {
             assert_eq!(data(stream), ["a", "b"], "{stream:?}");
         }
         assert_eq!(data("data: a\r\n\r\ndata: b\r\n\r\n"), ["a", "b"]);
+        assert_eq!(data("data: a\r\ndata: b\r\n\r\n"), ["a\nb"]);
+        let split: [&[u8]; 3] = [b"data: a\r", b"\ndata: b\r", b"\n\r\n"];
+        assert_eq!(parse(&split).len(), 1);
         assert_eq!(parse(&[b"data: a\r", b"\n\r", b"\ndata: b\r\n\r\n"]).len(), 2);
     }
 

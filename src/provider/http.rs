@@ -92,6 +92,7 @@ impl Provider for HttpProvider {
                 failures: 0,
                 wait: None,
                 shown: false,
+                heard: false,
                 over: false,
             };
             turn.connect().await?;
@@ -118,6 +119,9 @@ struct Turn {
     wait: Option<Duration>,
     /// Whether anything of the present attempt was handed on.
     shown: bool,
+    /// Whether anything was handed on since the last read. The silence begins anew then: what
+    /// the listener takes to think is not the server's silence.
+    heard: bool,
     over: bool,
 }
 
@@ -135,6 +139,7 @@ impl Turn {
             if let Some(event) = self.pending.pop_front() {
                 self.over |= matches!(event, ModelEvent::Stopped(_));
                 self.shown |= event != ModelEvent::Reset;
+                self.heard = true;
                 return Some(Ok(event));
             }
             if let Some(error) = self.failure.take() {
@@ -245,6 +250,9 @@ impl Turn {
     async fn receive(&mut self) -> Result<(), ProviderError> {
         let endpoint = &self.shared.endpoint;
         let Some(attempt) = &mut self.attempt else { return Ok(()) };
+        if std::mem::take(&mut self.heard) {
+            attempt.last_content = Instant::now();
+        }
         let silent_at = attempt.last_content + endpoint.idle;
         let read = endpoint.egress.read(&mut attempt.response);
         let piece = match tokio::time::timeout_at(silent_at, read).await {
@@ -259,7 +267,6 @@ impl Turn {
             }
             Ok(Ok(piece)) => piece,
         };
-        let before = self.pending.len();
         let mut events: Vec<SseEvent> = Vec::new();
         let result = match &piece {
             Some(piece) => attempt.parser.push(piece.as_ref(), &mut events),
@@ -281,9 +288,6 @@ impl Turn {
         result?;
         if piece.is_none() {
             attempt.reader.end(&mut self.pending)?;
-        }
-        if self.pending.len() > before {
-            attempt.last_content = Instant::now();
         }
         Ok(())
     }

@@ -142,9 +142,9 @@ fn find(
 ) -> Result<Route, RouteError> {
     let configured = |id: &str| providers.keys().any(|key| identity::canonical(key) == id);
     let route = |provider_id: String, model: &str, custom: Option<&CustomModel>| Route {
-        provider_id,
         model: model.to_owned(),
-        info: known(model, custom),
+        info: known(&provider_id, model, custom),
+        provider_id,
     };
     if let Some(path) = model.strip_prefix("scripted:") {
         let info = Script::load(path)?.info();
@@ -171,12 +171,13 @@ fn find(
     }
 }
 
-/// The user's description over the built-in one, field by field.
-fn known(model: &str, custom: Option<&CustomModel>) -> ModelInfo {
+/// The user's description over the built-in one, field by field. A built-in price holds for
+/// its vendor, and for a model that `models.json` moved elsewhere without another price.
+fn known(provider: &str, model: &str, custom: Option<&CustomModel>) -> ModelInfo {
     let mut info = ModelInfo::default();
     if let Some(entry) = catalogue::entry(model) {
         info.context_window = entry.window;
-        info.prices = entry.prices;
+        info.prices = entry.prices.filter(|_| custom.is_some() || entry.provider == provider);
     }
     if let Some(custom) = custom {
         info.context_window =
@@ -205,10 +206,11 @@ fn priced(custom: &CustomModel, built_in: Option<Prices>) -> Option<Prices> {
 
 fn admit(route: Route, admitted: &Admitted) -> Result<Route, RouteError> {
     let full = format!("{}/{}", route.provider_id, route.model);
+    // Resellers put the vendor in front: `openai/gpt-4o` is still what `gpt-4o` blocks.
+    let bare = route.model.rsplit('/').next().unwrap_or_default();
     // Vendors differ in whether capitals matter; a block must hold whichever it is.
     let same = |listed: &str| {
-        let listed = listed.trim();
-        listed.eq_ignore_ascii_case(&route.model) || listed.eq_ignore_ascii_case(&full)
+        [&route.model, full.as_str(), bare].iter().any(|id| listed.trim().eq_ignore_ascii_case(id))
     };
     let refused = |key, place: String| {
         let model = route.model.clone();

@@ -92,6 +92,9 @@ fn the_users_description_is_laid_over_the_built_in_one() {
     assert_eq!(info("myteam/qwen-finetune:latest").context_window, 32_768);
     assert_eq!(info("claude-sonnet-4-6").prices, Some(Prices::per_1k(0.003, 0.015)));
     assert_eq!(info("claude-new"), ModelInfo::default());
+    assert!(info("gpt-4o").prices.is_some());
+    // Another vendor has another price, and nobody said which.
+    assert_eq!(info("together/gpt-4o").prices, None);
 }
 
 #[test]
@@ -121,6 +124,16 @@ fn an_alias_cannot_get_around_a_blocked_model() {
             "{text}"
         );
         assert!(text.contains("/etc/ion/config.json:3"), "{text}");
+    }
+}
+
+#[test]
+fn a_reseller_cannot_get_around_a_blocked_model() {
+    let mut admitted = anything();
+    admitted.blocked_models.push(Located::new("gpt-4o".into(), place()));
+    for (name, refused) in [("openrouter/openai/gpt-4o", true), ("openrouter/x/gpt-4o-2", false)] {
+        let result = resolve_with(name, &models(), &configured(&[]), &admitted);
+        assert_eq!(result.is_err(), refused, "{name}");
     }
 }
 

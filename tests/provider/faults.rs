@@ -122,6 +122,7 @@ fn a_silent_server_is_given_up_wherever_it_falls_silent() {
             let server = Loopback::start(vec![reply]);
             let mut endpoint = endpoint(dialect, &server.url(), 0, &network(&[]));
             endpoint.idle = Duration::from_millis(60);
+            endpoint.limits.total = 64 << 10;
             let heard = ask_once(&HttpProvider::new(endpoint));
             assert_eq!(heard.code(), "timeout", "{heard:?}");
             assert!(heard.error.unwrap().retryable);

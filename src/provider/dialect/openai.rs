@@ -195,6 +195,7 @@ impl Answer {
             }
         }
         say(delta.get("content"), out);
+        say(delta.get("refusal"), out);
         for call in delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
             self.call(call, out)?;
         }
