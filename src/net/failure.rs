@@ -50,6 +50,9 @@ pub enum SendError {
     /// The name does not resolve, TLS failed, the network is unreachable.
     #[error("cannot connect: {0}")]
     Connect(String),
+    /// The server's certificate is not one that this machine trusts.
+    #[error("{0}; if the issuer is yours, name its file in `network.customCaCerts`")]
+    Certificate(String),
     /// No answer in time.
     #[error("no answer in time")]
     TimedOut,
@@ -72,21 +75,35 @@ impl SendError {
         let error = error.without_url();
         let mut causes = Vec::new();
         let mut refused = false;
+        let mut distrusted = None;
         let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&error);
         while let Some(cause) = next.filter(|_| causes.len() < CAUSES) {
             let io = cause.downcast_ref::<std::io::Error>();
             refused |= io.is_some_and(|e| e.kind() == ErrorKind::ConnectionRefused);
+            if let Some(tls @ rustls::Error::InvalidCertificate(_)) = io.and_then(tls_error) {
+                distrusted = Some(tls.to_string());
+            }
             causes.push(cause.to_string());
             next = cause.source();
         }
         if connecting && refused {
             return SendError::Refused;
         }
-        causes.dedup();
-        let text = causes.join(": ");
+        if let Some(reason) = distrusted {
+            return SendError::Certificate(reason);
+        }
+        // The outer layers only say that something failed; the innermost says what.
+        let text = causes.pop().unwrap_or_default();
         let text = key.map_or(text.clone(), |key| key.mask(&text));
         if connecting { SendError::Connect(text) } else { SendError::Broken(text) }
     }
+}
+
+/// TLS errors travel inside I/O errors, sometimes two deep, where `source` does not show them.
+fn tls_error(error: &std::io::Error) -> Option<&rustls::Error> {
+    let inner = error.get_ref()?;
+    let deeper = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    inner.downcast_ref().or_else(|| deeper?.downcast_ref())
 }
 
 impl EgressError {

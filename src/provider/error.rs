@@ -79,8 +79,14 @@ impl From<SendError> for ProviderError {
         let code = match &error {
             SendError::TimedOut => "timeout",
             SendError::OtherHost => "protocol",
-            SendError::Refused | SendError::Connect(_) | SendError::Broken(_) => "network",
+            SendError::Refused
+            | SendError::Connect(_)
+            | SendError::Certificate(_)
+            | SendError::Broken(_) => "network",
         };
-        ProviderError::new(code, error.to_string())
+        let mut converted = ProviderError::new(code, error.to_string());
+        // Trust does not come back within seconds.
+        converted.retryable &= !matches!(error, SendError::Certificate(_));
+        converted
     }
 }
