@@ -1,6 +1,6 @@
 //! Why a request failed: one stable code, words without a key, and whether to try again.
 //!
-//! Read [`super::classify`] for how an answer of a server becomes one of these.
+//! Read `super::classify` for how an answer of a server becomes one of these.
 
 use crate::net::{SendError, sse};
 use std::time::Duration;

@@ -2,10 +2,10 @@
 //!
 //! A repeat is a new answer: what was shown of the old one is taken back with `Reset` first.
 //! Silence is counted from the last thing the model said, so keep-alives do not keep a dead
-//! stream alive. Every error passes [`Endpoint::explained`], where the key is masked. Read
+//! stream alive. Every error passes `Endpoint::explained`, where the key is masked. Read
 //! [`super::dialect`] for what is sent and [`crate::net::egress`] for how.
 
-use super::classify::{Report, printable};
+use super::classify::{Report, cut, printable};
 use super::dialect::openai::{Accepts, LimitField};
 use super::dialect::{Dialect, Reader, anthropic, openai};
 use super::error::ProviderError;
@@ -226,7 +226,7 @@ impl Turn {
                 return Ok(Attempt { response, parser, reader, last_content: Instant::now() });
             }
             if response.status().is_redirection() {
-                return Err(redirected(status, response.headers()));
+                return Err(endpoint.redirected(status, response.headers()));
             }
             let text = endpoint.egress.error_text(&mut response);
             // A server that never ends its error is as silent as one that never answers.
@@ -328,7 +328,7 @@ impl Endpoint {
         let tries =
             if attempts > 1 { format!(" (after {attempts} attempts)") } else { String::new() };
         let message = self.egress.mask(&error.message);
-        error.message = format!("{} API error: {message}{tries}", self.id);
+        error.message = format!("{} API error: {}{tries}", self.id, cut(&message));
         error
     }
 
@@ -345,6 +345,21 @@ impl Endpoint {
             }
         }
         converted
+    }
+
+    fn redirected(&self, status: u16, headers: &HeaderMap) -> ProviderError {
+        let target = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        // Masked before it is parsed, which changes capitals. Then the host only: the rest of
+        // the address is the server's to fill.
+        let target = target.and_then(|text| Url::parse(&self.egress.mask(text)).ok());
+        let host = target.as_ref().and_then(Url::host_str).unwrap_or("another address");
+        let mut error = ProviderError::protocol(format!(
+            "HTTP {status}: the server redirects to {}; Ion follows no redirects, because the \
+             key would travel along; set `baseURL` to the final address",
+            printable(host)
+        ));
+        error.http_status = Some(status);
+        error
     }
 }
 
@@ -364,20 +379,6 @@ fn not_a_stream(status: u16, headers: &HeaderMap, text: &str) -> ProviderError {
     let mut error = ProviderError::protocol(format!(
         "HTTP {status} with `{}` instead of an event stream; is `baseURL` right?",
         printable(kind)
-    ));
-    error.http_status = Some(status);
-    error
-}
-
-fn redirected(status: u16, headers: &HeaderMap) -> ProviderError {
-    let target = headers.get(LOCATION).and_then(|value| value.to_str().ok());
-    // Host only: the rest of the address is the server's to fill.
-    let target = target.and_then(|text| Url::parse(text).ok());
-    let host = target.as_ref().and_then(Url::host_str).unwrap_or("another address");
-    let mut error = ProviderError::protocol(format!(
-        "HTTP {status}: the server redirects to {}; Ion follows no redirects, because the key \
-         would travel along; set `baseURL` to the final address",
-        printable(host)
     ));
     error.http_status = Some(status);
     error

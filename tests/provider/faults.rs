@@ -72,14 +72,34 @@ fn the_key_is_in_no_error_even_when_the_server_echoes_it() {
         Reply::sse(format!("event: error\ndata: {error}\n\n")),
         Reply::redirect(&format!("http://{KEY}.example/")),
         Reply::sse("x").header("content-type", KEY),
+        Reply::sse(format!(
+            "data: {}\n\n",
+            json!({"type": "message_delta",
+            "delta": {"stop_reason": format!("{}{KEY}", "x".repeat(70))},
+            "choices": [{"finish_reason": format!("{}{KEY}", "x".repeat(70))}]})
+        )),
         Reply::json(400, &json!({"error": {"type": KEY, "code": KEY, "message": KEY}})),
     ] {
         for dialect in DIALECTS {
             let server = Loopback::start(vec![reply.clone()]);
             let heard = ask_once(&provider(dialect, &server, 0));
             let shown = format!("{heard:?} {}", heard.error.as_ref().unwrap());
-            assert!(!shown.contains(KEY) && !shown.contains("0123456789"), "{shown}");
+            assert!(!shown.contains("sk-l") && !shown.contains("0123456789"), "{shown}");
             assert!(heard.error.unwrap().message.len() < 2048 + 200);
+        }
+    }
+}
+
+#[test]
+fn half_a_key_at_the_cut_of_a_long_message_is_not_shown() {
+    for before in (1980..2060).step_by(9) {
+        let message = format!("{}{KEY}", "x".repeat(before));
+        let error = json!({"type": "error", "error": {"type": "api_error", "message": message}});
+        for reply in [Reply::sse(format!("data: {error}\n\n")), Reply::json(400, &error)] {
+            let server = Loopback::start(vec![reply]);
+            let heard = ask_once(&provider(Dialect::Messages, &server, 0));
+            let shown = heard.error.unwrap().message;
+            assert!(!shown.contains("sk-l"), "{before}: {shown}");
         }
     }
 }

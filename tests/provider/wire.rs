@@ -1,9 +1,10 @@
 //! What goes over the wire: headers, bodies, and fields that a server does not know.
 
-use super::{DIALECTS, KEY, ask, ask_once, provider, run};
+use super::{DIALECTS, KEY, ask, ask_once, provider, question, run};
 use crate::support::loopback::{Loopback, Reply, anthropic_text, openai_text};
-use ion::provider::ModelEvent;
+use futures_util::StreamExt;
 use ion::provider::dialect::Dialect;
+use ion::provider::{ModelEvent, Provider};
 use serde_json::json;
 
 #[test]
@@ -106,4 +107,20 @@ fn a_repeat_before_any_output_is_silent() {
     let heard = ask_once(&provider(Dialect::ChatCompletions, &server, 5));
     assert!(!heard.events.contains(&ModelEvent::Reset));
     assert_eq!(heard.text(), "fine");
+}
+
+#[test]
+fn dropping_the_answer_hangs_up() {
+    let body = anthropic_text("one two");
+    let server = Loopback::start(vec![Reply::sse(body.as_bytes()).keeps_alive_at(body.len() / 2)]);
+    let provider = provider(Dialect::Messages, &server, 0);
+    run(async {
+        let mut stream = provider.stream(question()).await.unwrap();
+        assert!(stream.next().await.unwrap().is_ok());
+        assert_eq!(server.connections(), 1);
+        drop(stream);
+        while server.connections() > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    });
 }

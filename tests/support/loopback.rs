@@ -13,7 +13,7 @@
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -181,6 +181,7 @@ struct Shared {
     replies: Mutex<std::collections::VecDeque<Reply>>,
     requests: Mutex<Vec<Recorded>>,
     stopped: AtomicBool,
+    open: AtomicUsize,
 }
 
 impl Loopback {
@@ -192,6 +193,7 @@ impl Loopback {
             replies: Mutex::new(replies.into()),
             requests: Mutex::new(Vec::new()),
             stopped: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
         });
         let for_thread = Arc::clone(&shared);
         let acceptor = std::thread::spawn(move || {
@@ -201,7 +203,11 @@ impl Loopback {
                 }
                 let Ok(stream) = stream else { continue };
                 let shared = Arc::clone(&for_thread);
-                std::thread::spawn(move || drop(shared.serve(stream)));
+                shared.open.fetch_add(1, Ordering::SeqCst);
+                std::thread::spawn(move || {
+                    drop(shared.serve(stream));
+                    shared.open.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
         Loopback { address, shared, acceptor: Some(acceptor) }
@@ -215,6 +221,11 @@ impl Loopback {
     /// The requests so far, in order of arrival.
     pub fn requests(&self) -> Vec<Recorded> {
         self.shared.requests.lock().expect("requests").clone()
+    }
+
+    /// How many connections are open now, to see whether a client has hung up.
+    pub fn connections(&self) -> usize {
+        self.shared.open.load(Ordering::SeqCst)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::conversation::{Message, Role};
 use crate::model::Usage;
 use crate::net::sse::SseEvent;
 use crate::provider::calls::Calls;
-use crate::provider::classify::Report;
+use crate::provider::classify::{Report, printable};
 use crate::provider::error::ProviderError;
 use crate::provider::event::{ModelEvent, StopReason};
 use crate::provider::request::ModelRequest;
@@ -242,8 +242,7 @@ fn stop_reason(reason: &str) -> Result<StopReason, ProviderError> {
         "max_tokens" | "model_context_window_exceeded" => Ok(StopReason::MaxTokens),
         "refusal" => Ok(StopReason::Filtered),
         other => {
-            let shown: String = other.chars().take(80).collect();
-            Err(ProviderError::protocol(format!("unknown stop reason `{}`", shown.escape_debug())))
+            Err(ProviderError::protocol(format!("unknown stop reason `{}`", printable(other))))
         }
     }
 }

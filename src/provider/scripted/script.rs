@@ -1,7 +1,7 @@
 //! What a script says: turns in order, each with words, calls, counts and an end.
 //!
 //! Unknown keys are errors: a misspelt `expect` would be a test that tests nothing. Every
-//! error names file and line. Read [`super::toml`] for the reading itself.
+//! error names file and line. Read `super::toml` for the reading itself.
 
 use super::toml;
 use crate::model::Usage;
