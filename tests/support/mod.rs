@@ -1,6 +1,8 @@
 //! What several test rooms share: a throw-away home, and the real binary run in it.
 #![allow(dead_code)]
 
+pub mod loopback;
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
