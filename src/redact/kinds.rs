@@ -192,9 +192,9 @@ impl Kind {
             let Some(secret) = captures.name("secret") else { continue };
             let range = secret.range();
             // A range that does not fall on characters means that the pattern is wrong.
-            let text = word.get(range.clone()).ok_or_else(|| {
-                ScanError(format!("{}: the match splits a character", self.id))
-            })?;
+            let text = word
+                .get(range.clone())
+                .ok_or_else(|| ScanError(format!("{}: the match splits a character", self.id)))?;
             if !super::value::is_example(text) && self.checks.iter().all(|check| check.holds(text))
             {
                 spans.push(Span { kind: &self.id, range });

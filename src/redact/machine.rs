@@ -85,8 +85,14 @@ enum State {
     Before(Slot),
     Value(Value),
     /// The rest of a value or word whose beginning was masked.
-    Swallow { quote: Option<char>, escaped: bool },
-    Pem { pem: Box<Pem>, start: usize },
+    Swallow {
+        quote: Option<char>,
+        escaped: bool,
+    },
+    Pem {
+        pem: Box<Pem>,
+        start: usize,
+    },
     /// Inside a terminal escape sequence.
     Escape(u8),
 }
@@ -131,7 +137,10 @@ impl Report {
 fn separates(c: char) -> bool {
     c <= ' '
         || c == '\u{7f}'
-        || matches!(c, '"' | '\'' | '`' | ',' | ';' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>' | '|')
+        || matches!(
+            c,
+            '"' | '\'' | '`' | ',' | ';' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>' | '|'
+        )
         || (!c.is_ascii() && c.is_whitespace())
 }
 
@@ -296,7 +305,11 @@ impl<'r> Machine<'r> {
     fn slot(&self, separator: char) -> Option<Slot> {
         // A URL goes on behind a placeholder inside it.
         let goes_on = self.context.ends_with(']')
-            && self.context.rsplit([' ', '\t', '"', '\'']).next().is_some_and(|r| r.contains("://"));
+            && self
+                .context
+                .rsplit([' ', '\t', '"', '\''])
+                .next()
+                .is_some_and(|r| r.contains("://"));
         let in_url = goes_on || self.word.contains("://");
         if in_url && separator == ':' {
             return None;
@@ -320,7 +333,17 @@ impl<'r> Machine<'r> {
         let leading = matches!(lead, "" | "export" | "set" | "ENV" | "ARG" | "env" | "+" | "#");
         let depth = self.depth;
         let (bare_scheme, blanks, backslashes) = (false, 0, 0);
-        Some(Slot { named, separator, glued, leading, bare_scheme, in_url, blanks, backslashes, depth })
+        Some(Slot {
+            named,
+            separator,
+            glued,
+            leading,
+            bare_scheme,
+            in_url,
+            blanks,
+            backslashes,
+            depth,
+        })
     }
 
     /// `<password>` announces a value as `password=` does.
@@ -598,7 +621,8 @@ impl<'r> Machine<'r> {
             cut -= 1;
         }
         let spans = self.kinds.scan(&word)?;
-        let crossing = spans.iter().map(|span| span.range.clone()).find(|r| r.start < cut && r.end > cut);
+        let crossing =
+            spans.iter().map(|span| span.range.clone()).find(|r| r.start < cut && r.end > cut);
         match crossing {
             Some(range) if range.end == word.len() => {
                 self.show_word(&word, word.len())?;

@@ -25,8 +25,26 @@ pub(in crate::redact) const KINDS: &[&str] =
 
 /// Words after the telling part that change nothing.
 const SUFFIXES: &[&str] = &[
-    "base", "value", "val", "b64", "base64", "raw", "plain", "prod", "production", "dev",
-    "staging", "test", "old", "new", "current", "live", "main", "str", "string", "txt",
+    "base",
+    "value",
+    "val",
+    "b64",
+    "base64",
+    "raw",
+    "plain",
+    "prod",
+    "production",
+    "dev",
+    "staging",
+    "test",
+    "old",
+    "new",
+    "current",
+    "live",
+    "main",
+    "str",
+    "string",
+    "txt",
 ];
 
 /// Judges a name.
@@ -57,9 +75,9 @@ pub(in crate::redact) fn judge(name: &str) -> Option<Named> {
         "authorization" => named(Sensitivity::Weak, "authorization"),
         "cookie" => named(Sensitivity::Weak, "cookie"),
         "key" => match before {
-            "api" | "secret" | "access" | "private" | "signing" | "encryption" | "auth" | "master"
-            | "account" | "service" | "app" | "webhook" | "admin" | "deploy" | "jwt" | "shared"
-            | "session" => named(Sensitivity::Weak, "api-key"),
+            "api" | "secret" | "access" | "private" | "signing" | "encryption" | "auth"
+            | "master" | "account" | "service" | "app" | "webhook" | "admin" | "deploy" | "jwt"
+            | "shared" | "session" => named(Sensitivity::Weak, "api-key"),
             _ => None,
         },
         _ => None,
@@ -94,16 +112,43 @@ mod tests {
     #[test]
     fn names_of_secrets_are_told_from_names_about_secrets() {
         for name in [
-            "password", "DB_PASSWORD", "dbPassword", "MYSQL_PWD", "client_secret", "clientSecret",
-            "api_key", "apiKey", "X-Api-Key", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN",
-            "SECRET_KEY_BASE", "private_key", "Authorization", "PASSWORD2", "access_token",
+            "password",
+            "DB_PASSWORD",
+            "dbPassword",
+            "MYSQL_PWD",
+            "client_secret",
+            "clientSecret",
+            "api_key",
+            "apiKey",
+            "X-Api-Key",
+            "AWS_SECRET_ACCESS_KEY",
+            "GITHUB_TOKEN",
+            "SECRET_KEY_BASE",
+            "private_key",
+            "Authorization",
+            "PASSWORD2",
+            "access_token",
         ] {
             assert!(judge(name).is_some(), "{name} was not recognised");
         }
         for name in [
-            "PWD", "OLDPWD", "max_tokens", "tokenizer", "token_count", "next_page_token",
-            "password_hash", "public_key", "key", "primary_key", "secretName", "AUTHOR",
-            "password_file", "token_type", "SSH_AUTH_SOCK", "monkey", "passport",
+            "PWD",
+            "OLDPWD",
+            "max_tokens",
+            "tokenizer",
+            "token_count",
+            "next_page_token",
+            "password_hash",
+            "public_key",
+            "key",
+            "primary_key",
+            "secretName",
+            "AUTHOR",
+            "password_file",
+            "token_type",
+            "SSH_AUTH_SOCK",
+            "monkey",
+            "passport",
         ] {
             assert_eq!(judge(name), None, "{name} was taken for a secret");
         }

@@ -126,7 +126,8 @@ impl Pem {
 
     fn header(&mut self) -> Step {
         let tail = self.held.get(BEGIN.len()..).unwrap_or_default();
-        let legal = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b' ' | b'-');
+        let legal =
+            |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b' ' | b'-');
         if !tail.starts_with(' ') || !tail.bytes().all(legal) || tail.len() > LONGEST_HEADER {
             return Step::Release(std::mem::take(&mut self.held));
         }
@@ -234,11 +235,13 @@ impl Pem {
 /// comment marks, and line ends written as `\n`.
 fn words(line: &str) -> impl Iterator<Item = &str> {
     let outer = |c: char| {
-        c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ',' | ';' | '>' | '#' | '|' | '*' | ':' | '-')
+        c.is_whitespace()
+            || matches!(c, '"' | '\'' | '`' | ',' | ';' | '>' | '#' | '|' | '*' | ':' | '-')
     };
-    line.split(outer).flat_map(|piece| piece.split("\\n").flat_map(|part| part.split("\\r"))).map(
-        |word| word.trim_matches('\\'),
-    ).filter(|word| !word.is_empty())
+    line.split(outer)
+        .flat_map(|piece| piece.split("\\n").flat_map(|part| part.split("\\r")))
+        .map(|word| word.trim_matches('\\'))
+        .filter(|word| !word.is_empty())
 }
 
 fn is_base64(word: &str) -> bool {
@@ -247,7 +250,9 @@ fn is_base64(word: &str) -> bool {
 
 fn is_first_body(line: &str) -> bool {
     is_armour_header(line)
-        || words(line).find(|word| word.len() > 4).is_some_and(|word| word.len() >= 16 && is_base64(word))
+        || words(line)
+            .find(|word| word.len() > 4)
+            .is_some_and(|word| word.len() >= 16 && is_base64(word))
 }
 
 /// `Proc-Type: 4,ENCRYPTED` and its like.

@@ -19,7 +19,8 @@ fn grow(shape: &str, seed: u64) -> String {
         state ^= state << 17;
         char::from(from[(state % from.len() as u64) as usize])
     };
-    let (upper, lower, digits) = ("ABCDEFGHIJKLMNOPQRSTUVWYZ", "abcdefghijklmnopqrstuvwyz", "123456789");
+    let (upper, lower, digits) =
+        ("ABCDEFGHIJKLMNOPQRSTUVWYZ", "abcdefghijklmnopqrstuvwyz", "123456789");
     let mut out = String::new();
     let mut rest = shape;
     while let Some(open) = rest.find('{') {
@@ -71,7 +72,9 @@ fn pem(label: &str) -> String {
     let body = |seed| grow("{b62:64}", seed);
     format!(
         "-----BEGIN {label}-----\n{}\n{}\n{}==\n-----END {label}-----",
-        body(1), body(2), grow("{b62:20}", 3)
+        body(1),
+        body(2),
+        grow("{b62:20}", 3)
     )
 }
 
@@ -102,8 +105,14 @@ fn every_shipped_kind_masks_what_its_shape_describes() {
 fn the_misses_of_the_older_engine_are_masked() {
     let token = grow("{b62:32}", 7);
     let cases = [
-        (format!("Authorization: Bearer {token}"), "Authorization: Bearer [secret:authorization:1]"),
-        (format!("postgresql://app:{token}@db/shop"), "postgresql://app:[secret:url-password:1]@db/shop"),
+        (
+            format!("Authorization: Bearer {token}"),
+            "Authorization: Bearer [secret:authorization:1]",
+        ),
+        (
+            format!("postgresql://app:{token}@db/shop"),
+            "postgresql://app:[secret:url-password:1]@db/shop",
+        ),
         (format!("mongodb+srv://u:{token}@h/d"), "mongodb+srv://u:[secret:url-password:1]@h/d"),
         (format!("amqp://u:{token}@h:5672"), "amqp://u:[secret:url-password:1]@h:5672"),
         (format!("key sk-{}-{token}", "proj"), "key [secret:openai-key:1]"),
@@ -118,19 +127,38 @@ fn the_misses_of_the_older_engine_are_masked() {
 
 #[test]
 fn a_private_key_is_masked_whole_in_every_dress() {
-    for label in ["RSA PRIVATE KEY", "PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "OPENSSH PRIVATE KEY", "PGP PRIVATE KEY BLOCK"] {
+    for label in [
+        "RSA PRIVATE KEY",
+        "PRIVATE KEY",
+        "ENCRYPTED PRIVATE KEY",
+        "OPENSSH PRIVATE KEY",
+        "PGP PRIVATE KEY BLOCK",
+    ] {
         let key = pem(label);
         let once = "[secret:private-key:1]";
         assert_eq!(masked(&format!("a\n{key}\nb\n")), format!("a\n{once}\nb\n"), "{label}");
-        let encrypted = key.replacen("-----\n", "-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00FF\n\n", 1);
+        let encrypted = key.replacen(
+            "-----\n",
+            "-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00FF\n\n",
+            1,
+        );
         assert_eq!(masked(&encrypted), once, "{label} encrypted");
         assert_eq!(masked(&key.replace('\n', "\r\n")), once, "{label} CRLF");
         let diff: String = key.lines().map(|line| format!("+{line}\n")).collect();
         assert_eq!(masked(&diff), format!("+{once}\n"), "{label} in a diff");
-        let in_json = format!("{{\"private_key\":\"{}\\n\",\"id\":\"x\"}}", key.replace('\n', "\\n"));
-        assert_eq!(masked(&in_json), format!("{{\"private_key\":\"{once}\\n\",\"id\":\"x\"}}"), "{label}");
+        let in_json =
+            format!("{{\"private_key\":\"{}\\n\",\"id\":\"x\"}}", key.replace('\n', "\\n"));
+        assert_eq!(
+            masked(&in_json),
+            format!("{{\"private_key\":\"{once}\\n\",\"id\":\"x\"}}"),
+            "{label}"
+        );
         let cut: String = key.lines().take(3).map(|line| format!("{line}\n")).collect();
-        assert_eq!(masked(&format!("{cut}and then it stops")), format!("{once}\nand then it stops"), "{label} cut off");
+        assert_eq!(
+            masked(&format!("{cut}and then it stops")),
+            format!("{once}\nand then it stops"),
+            "{label} cut off"
+        );
         let middle = &key[..key.len() / 2];
         assert!(!masked(middle).contains(&key[50..60]), "{label} cut inside a line");
     }
@@ -138,7 +166,10 @@ fn a_private_key_is_masked_whole_in_every_dress() {
 
 #[test]
 fn talk_about_private_keys_and_public_halves_stay() {
-    let certificate = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", grow("{b62:64}", 5));
+    let certificate = format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        grow("{b62:64}", 5)
+    );
     for text in [
         "const HEADER: &str = \"-----BEGIN RSA PRIVATE KEY-----\";\nlet x = 1;\n",
         "look for -----BEGIN PRIVATE KEY----- in the file\nand stop\n",
@@ -246,11 +277,15 @@ fn a_known_value_is_masked_in_every_form_and_even_when_redaction_is_off() {
             assert!(redactor.text(&encoded).as_str().contains("[secret:db-password:1]"));
         }
         let shown = redactor.json(&json!({"k": [value], value.clone(): 1}));
-        assert_eq!(shown.get().to_string(), r#"{"k":["[secret:db-password:1]"],"[secret:db-password:1]":1}"#);
+        assert_eq!(
+            shown.get().to_string(),
+            r#"{"k":["[secret:db-password:1]"],"[secret:db-password:1]":1}"#
+        );
     }
     // Fully percent-encoded letters are not what encoders write, reserved characters are.
     assert!(!percent.is_empty());
-    let query = value.replace('"', "%22").replace(' ', "%20").replace('/', "%2F").replace('&', "%26");
+    let query =
+        value.replace('"', "%22").replace(' ', "%20").replace('/', "%2F").replace('&', "%26");
     assert!(Redactor::new(false, known()).text(&query).as_str().contains("[secret:"));
     let digits = Redactor::new(true, vec![("pin".to_owned(), Secret::new("12345678".to_owned()))]);
     assert_eq!(digits.json(&json!({"n": 12345678})).get(), &json!({"n": "[secret:pin:1]"}));
@@ -374,7 +409,14 @@ fn text() -> impl Strategy<Value = String> {
 
 fn with_known() -> Redactor {
     let known = |label: &str, value: &str| (label.to_owned(), Secret::new(value.to_owned()));
-    Redactor::new(true, vec![known("one", "hunter22x"), known("two", "a known value"), known("three", "hunter22xyz")])
+    Redactor::new(
+        true,
+        vec![
+            known("one", "hunter22x"),
+            known("two", "a known value"),
+            known("three", "hunter22xyz"),
+        ],
+    )
 }
 
 proptest! {

@@ -98,11 +98,31 @@ fn is_reference(value: &str) -> bool {
     let path = ["/", "./", "../", "~/"].iter().any(|p| value.starts_with(p))
         && !value.contains(['+', '='])
         && value.bytes().filter(|&b| b == b'/').count() > 1;
-    value.is_empty() || bcrypt || dollar || percent || bracketed || url || path
-        || ["op://", "vault:", "env:", "file:", "os.environ", "os.getenv", "process.env", "env.",
-            "secrets.", "getenv", "!ref", "arn:", "[redacted", "secretkeyref"]
-            .iter()
-            .any(|prefix| lower.starts_with(prefix))
+    value.is_empty()
+        || bcrypt
+        || dollar
+        || percent
+        || bracketed
+        || url
+        || path
+        || [
+            "op://",
+            "vault:",
+            "env:",
+            "file:",
+            "os.environ",
+            "os.getenv",
+            "process.env",
+            "env.",
+            "secrets.",
+            "getenv",
+            "!ref",
+            "arn:",
+            "[redacted",
+            "secretkeyref",
+        ]
+        .iter()
+        .any(|prefix| lower.starts_with(prefix))
 }
 
 /// Whether it is a documented example or a row of fillers.
@@ -119,25 +139,67 @@ pub(in crate::redact) fn is_example(value: &str) -> bool {
         before = Some(c);
     }
     let one_filler = lower.chars().next().is_some_and(|first| {
-        matches!(first, 'x' | '*' | '.' | '-' | '?' | '•' | '#') && lower.chars().all(|c| c == first)
+        matches!(first, 'x' | '*' | '.' | '-' | '?' | '•' | '#')
+            && lower.chars().all(|c| c == first)
     });
     one_filler
         || value.ends_with("EXAMPLE")
         || value.ends_with("EXAMPLEKEY")
         || value.contains("...")
         || value.contains('…')
-        || ["your-", "your_", "<your", "changeme", "change-me", "change_me", "placeholder", "redacted"]
-            .iter()
-            .any(|word| lower.starts_with(word))
+        || [
+            "your-",
+            "your_",
+            "<your",
+            "changeme",
+            "change-me",
+            "change_me",
+            "placeholder",
+            "redacted",
+        ]
+        .iter()
+        .any(|word| lower.starts_with(word))
 }
 
 /// Words that a secret is described with.
 fn is_plain_word(value: &str) -> bool {
     const WORDS: &[&str] = &[
-        "string", "str", "number", "integer", "boolean", "bool", "null", "none", "nil", "true",
-        "false", "undefined", "required", "optional", "text", "hidden", "prompt", "input",
-        "value", "example", "test", "dummy", "bearer", "basic", "object", "array", "bytes",
-        "option", "self", "this", "yes", "auto", "default", "empty", "missing", "invalid",
+        "string",
+        "str",
+        "number",
+        "integer",
+        "boolean",
+        "bool",
+        "null",
+        "none",
+        "nil",
+        "true",
+        "false",
+        "undefined",
+        "required",
+        "optional",
+        "text",
+        "hidden",
+        "prompt",
+        "input",
+        "value",
+        "example",
+        "test",
+        "dummy",
+        "bearer",
+        "basic",
+        "object",
+        "array",
+        "bytes",
+        "option",
+        "self",
+        "this",
+        "yes",
+        "auto",
+        "default",
+        "empty",
+        "missing",
+        "invalid",
     ];
     let lower = value.trim_end_matches(['?', '!', ',', ';']).to_ascii_lowercase();
     WORDS.contains(&lower.as_str())
@@ -153,7 +215,8 @@ fn is_code(value: &str) -> bool {
     };
     let dotted = value.contains('.') && value.split('.').all(word);
     let pathed = value.contains("::") || value.contains("->") || value.contains("()");
-    let numeric = value.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b':' | b'-' | b'T' | b'Z'));
+    let numeric =
+        value.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b':' | b'-' | b'T' | b'Z'));
     let words = value.split(['_', '-']).all(|part| part.bytes().all(|b| b.is_ascii_lowercase()));
     dotted || pathed || numeric && value.len() < 8 || words
 }
