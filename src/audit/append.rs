@@ -6,13 +6,14 @@
 
 use super::head::{Head, HeadFile};
 use super::record::{self, Draft, Kind, Origin};
-use super::{AuditError, place, tail};
+use super::{AuditError, place, tail, verify};
 use crate::model::{AbsPath, Seq};
 use crate::redact::Redactor;
 use rustix::fs::{FlockOperation, OFlags, Stat};
 use serde_json::json;
+use std::cmp::Ordering;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -58,7 +59,7 @@ impl AuditLog {
         let head_file = HeadFile::open(file.as_path(), size == 0)?;
         let (head, size) = (Head::none(), u64::MAX);
         let mut state = State { log, head_file, head, size, spoiled: None };
-        state.catch_up(file.as_path(), &origin)?;
+        state.catch_up(file, &origin)?;
         drop(lock);
         Ok(AuditLog { file: file.clone(), origin, state: Mutex::new(state) })
     }
@@ -87,7 +88,7 @@ impl AuditLog {
                 return Err(AuditError::io("append", path, "it is being replaced again and again"));
             }
         }
-        state.catch_up(path, &self.origin)?;
+        state.catch_up(&self.file, &self.origin)?;
         let seq = state.write(path, draft, &self.origin)?;
         drop(lock);
         Ok(seq)
@@ -117,7 +118,8 @@ impl State {
     }
 
     /// Brings `head` and `size` up to what is on disk, under the lock.
-    fn catch_up(&mut self, path: &Path, origin: &Origin) -> Result<(), AuditError> {
+    fn catch_up(&mut self, file: &AbsPath, origin: &Origin) -> Result<(), AuditError> {
+        let path = file.as_path();
         let size = u64::try_from(stat(path, &self.log)?.st_size).unwrap_or(0);
         if size == self.size {
             return Ok(());
@@ -125,10 +127,11 @@ impl State {
         let tail = tail::read(path, &self.log, size)?;
         let stated = self.head_file.read(path)?;
         let contradicts = match stated.seq.cmp(&tail.head.seq) {
-            std::cmp::Ordering::Greater => true,
-            std::cmp::Ordering::Equal => stated.hash != tail.head.hash,
-            // A process was killed between the record and the head.
-            std::cmp::Ordering::Less => false,
+            Ordering::Greater => true,
+            Ordering::Equal => stated.hash != tail.head.hash,
+            // A process was killed between the record and the head, or power was lost. The
+            // attack: a longer log in the place of ours, which going on would make good.
+            Ordering::Less => !continues(file, tail.length, stated.clone())?,
         };
         if contradicts {
             return Err(AuditError::new(format!(
@@ -185,6 +188,13 @@ impl State {
         self.head_file.write(path, &self.head)?;
         Ok(seq)
     }
+}
+
+/// Whether the whole log checks and holds the record that the head names.
+fn continues(file: &AbsPath, length: u64, head: Head) -> Result<bool, AuditError> {
+    let log =
+        File::open(file.as_path()).map_err(|e| AuditError::io("read it", file.as_path(), e))?;
+    Ok(verify::check(file, Some(log.take(length)), Ok(Some(head)))?.is_intact())
 }
 
 fn stat(path: &Path, file: &File) -> Result<Stat, AuditError> {

@@ -92,19 +92,27 @@ pub fn verify(file: &AbsPath) -> Result<Option<Report>, AuditError> {
     if opened.is_none() && matches!(stated, Ok(None)) {
         return Ok(None);
     }
+    check(file, opened.map(|opened| opened.take(size)), stated).map(Some)
+}
+
+/// Verifies what is read against what the head file says, without taking the lock.
+pub(in crate::audit) fn check(
+    file: &AbsPath,
+    log: Option<impl Read>,
+    stated: Result<Option<head::Head>, AuditError>,
+) -> Result<Report, AuditError> {
+    let unreadable = |e| AuditError::io("read it", file.as_path(), e);
     let stated_seq = match &stated {
         Ok(Some(head)) => head.seq,
         _ => Seq(0),
     };
     let mut chain = Chain::new(stated_seq);
-    if let Some(opened) = opened {
-        let mut lines = BufReader::with_capacity(256 * 1024, opened.take(size));
-        while let Some(line) =
-            next_line(&mut lines).map_err(|e| AuditError::io("read it", path, e))?
-        {
+    if let Some(log) = log {
+        let mut lines = BufReader::with_capacity(256 * 1024, log);
+        while let Some(line) = next_line(&mut lines).map_err(unreadable)? {
             chain.take(&line);
             if chain.broken.is_some() {
-                chain.tell_apart(&mut lines).map_err(|e| AuditError::io("read it", path, e))?;
+                chain.tell_apart(&mut lines).map_err(unreadable)?;
                 break;
             }
         }
@@ -113,7 +121,7 @@ pub fn verify(file: &AbsPath) -> Result<Option<Report>, AuditError> {
         chain.compare_with(stated);
     }
     let Chain { records, hash, broken, .. } = chain;
-    Ok(Some(Report { records, head_hash: hash, broken }))
+    Ok(Report { records, head_hash: hash, broken })
 }
 
 /// One line with its `\n`, cut off where no line of Ion's can still go on.
@@ -124,6 +132,7 @@ fn next_line(lines: &mut impl BufRead) -> std::io::Result<Option<Vec<u8>>> {
     Ok((read > 0).then_some(line))
 }
 
+#[derive(Clone)]
 struct Chain {
     records: u64,
     hash: String,
@@ -227,5 +236,39 @@ impl Chain {
 
     fn broken(&mut self, seq: Seq, fault: Fault, detail: String) {
         self.broken = Some(Broken { seq, line: self.records + 1, fault, detail });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::tests::Log;
+
+    #[test]
+    fn every_byte_of_fifty_records_is_covered() {
+        let log = Log::with(50);
+        let whole = std::fs::read(log.path()).unwrap();
+        let lines: Vec<&[u8]> = whole.split_inclusive(|&b| b == b'\n').collect();
+        let mut before = Chain::new(Seq(50));
+        for (index, line) in lines.iter().enumerate() {
+            for at in 0..line.len() {
+                for flip in [1, 0x20, 0x80] {
+                    let mut changed = line.to_vec();
+                    changed[at] ^= flip;
+                    // A changed line end joins the next line to this one.
+                    if at + 1 == line.len() {
+                        changed
+                            .extend_from_slice(lines.get(index + 1).copied().unwrap_or_default());
+                    }
+                    let mut chain = before.clone();
+                    for piece in changed.split_inclusive(|&b| b == b'\n') {
+                        chain.take(piece);
+                    }
+                    assert!(chain.broken.is_some(), "byte {at} of record {} changed", index + 1);
+                }
+            }
+            before.take(line);
+        }
+        assert_eq!((before.records, before.broken), (50, None));
     }
 }

@@ -121,7 +121,11 @@ impl Kinds {
         // judged as one now; otherwise a second pass would find what the first did not.
         let mut from = 0;
         let mut more = Vec::new();
-        for end in found.iter().map(|span| span.range.clone()).chain([word.len()..word.len()]) {
+        for end in found
+            .iter()
+            .map(|span| span.range.clone())
+            .chain(std::iter::once(word.len()..word.len()))
+        {
             if from > 0 || end.start < word.len() {
                 for span in self.scan(word.get(from..end.start).unwrap_or_default())? {
                     let range = span.range.start + from..span.range.end + from;

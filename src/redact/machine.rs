@@ -424,7 +424,7 @@ impl<'r> Machine<'r> {
         let ends = match value.quote {
             Some(quote) => {
                 let backslashes = value.text.len() - value.text.trim_end_matches('\\').len();
-                c == '\n' || (c == quote && (slot.backslashes > 0 || backslashes % 2 == 0))
+                c == '\n' || (c == quote && (slot.backslashes > 0 || backslashes.is_multiple_of(2)))
             }
             None if slot.named.kind == "cookie" => matches!(c, '\n' | '\r' | '"' | '\'' | '`'),
             None if self.takes_all(slot) => c <= ' ' || c.is_whitespace(),

@@ -71,7 +71,7 @@ pub(in crate::redact) fn is_secret(named: Named, place: Place, value: &str) -> b
         Sensitivity::Strong => value.len() >= 6 && (digit || symbol) && !is_code(value),
         Sensitivity::Weak => {
             let long = if place.glued || place.quoted { 8 } else { 10 };
-            let mixed = digit && (lower || upper) || symbol && (lower || upper) || lower && upper;
+            let mixed = (digit || symbol) && (lower || upper) || lower && upper;
             // Letters of both cases are also what identifiers are made of.
             let random = digit || symbol || entropy(value) > 4.0;
             value.len() >= long && !has_blank && !is_name && mixed && random && !is_code(value)
