@@ -1,41 +1,22 @@
-//! STUB interface: to be replaced. Append-only, hash-chained, already redacted.
-use crate::model::{AbsPath, CallId, Decision, Seq, SessionId, ToolName};
-use crate::redact::Redacted;
-use serde_json::Value;
+//! The audit log: append-only, hash-chained, already redacted.
+//!
+//! A decision is on disk before its tool starts; whoever cannot write it does not run the
+//! tool. Only [`Redacted`](crate::redact::Redacted) bodies are taken, and nothing that was
+//! written is ever changed. Read [`record`] for the format, [`append`] for how a record
+//! becomes durable, [`verify`] for what tampering is seen, [`query`] for reading.
+//! `docs/audit.md` tells outsiders how to check a log without Ion.
 
-/// What a record is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// A call was judged; on disk before the tool starts.
-    Decision,
-    /// How an allowed call ended.
-    Outcome,
-    /// A run began, with the policy in force.
-    SessionStart,
-    /// A run ended.
-    SessionEnd,
-    /// A lower tier was overruled by the sealed one.
-    Enforcement,
-}
-/// A record before the log gives it a number, a time and its place in the chain.
-#[derive(Debug, Clone)]
-pub struct Draft {
-    /// What it is about.
-    pub kind: Kind,
-    /// The conversation.
-    pub session: Option<SessionId>,
-    /// The call.
-    pub call_id: Option<CallId>,
-    /// The tool.
-    pub tool: Option<ToolName>,
-    /// The final decision.
-    pub decision: Option<Decision>,
-    /// Everything else, an object with snake_case keys.
-    pub body: Redacted<Value>,
-}
-/// The log.
-pub struct AuditLog;
+pub mod append;
+mod head;
+mod place;
+pub mod query;
+pub mod record;
+mod tail;
+pub mod verify;
+
+pub use append::AuditLog;
+pub use record::{Draft, Kind, Origin, Record};
+
 /// Why a record could not be written or read.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -43,13 +24,16 @@ pub struct AuditError {
     /// What went wrong, with the file.
     pub message: String,
 }
-impl AuditLog {
-    /// Opens or creates the log.
-    pub fn open(_file: &AbsPath) -> Result<Self, AuditError> {
-        todo!()
+
+impl AuditError {
+    fn new(message: impl Into<String>) -> Self {
+        AuditError { message: message.into() }
     }
-    /// Writes one record durably and gives its number.
-    pub fn append(&self, _draft: &Draft) -> Result<Seq, AuditError> {
-        todo!()
+
+    fn io(doing: &str, file: &std::path::Path, error: impl std::fmt::Display) -> Self {
+        AuditError::new(format!("audit log {}: cannot {doing}: {error}", file.display()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,14 +3,24 @@
 //! Everything that leaves the process as text (provider requests, events, transcripts, the
 //! audit log, tool results for the model) has type `Redacted<_>`, so a forgotten pass through
 //! the redactor does not compile. This module must never do I/O. Read [`redacted`] for the
-//! token, then `scan` for how a secret is found and `stream` for text that arrives in pieces.
+//! token, [`redactor`] for the way in, then `known` (values that are known to be secret) and
+//! `machine` (text that only looks secret). `docs/redaction.md` tells what is not found.
 
+mod kinds;
+mod known;
+mod machine;
+mod names;
+mod pem;
+mod placeholder;
 pub mod raw;
 pub mod redacted;
 pub mod redactor;
 pub mod secret;
+#[cfg(test)]
+mod tests;
+mod value;
 
 pub use raw::Raw;
 pub use redacted::Redacted;
-pub use redactor::{Redactor, StreamRedactor};
+pub use redactor::{Finding, Redactor, StreamRedactor};
 pub use secret::Secret;

@@ -1,0 +1,208 @@
+//! Reading a log as a stream: list, show one, count denials by rule.
+//!
+//! Reading never needs the lock: lines are only ever added. A line that cannot be read is
+//! counted, never skipped in silence; `verify` tells what is wrong with it.
+
+use super::AuditError;
+use super::record::{LONGEST_LINE, Record};
+use crate::model::{AbsPath, Decision, Seq};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+
+/// Which records to take; empty takes all.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Not older than this.
+    pub since: Option<Timestamp>,
+    /// With this decision.
+    pub decision: Option<Decision>,
+    /// About this tool.
+    pub tool: Option<String>,
+    /// Decided by this rule.
+    pub rule: Option<String>,
+    /// Of this conversation.
+    pub session: Option<String>,
+    /// Of this login name or user id.
+    pub user: Option<String>,
+    /// Only the newest so many.
+    pub limit: Option<usize>,
+}
+
+impl Filter {
+    fn takes(&self, record: &Record) -> bool {
+        let same = |wanted: &Option<String>, found: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
+        };
+        // A time that cannot be read is not a reason to hide a record.
+        let recent = self.since.is_none_or(|since| {
+            record.time.parse::<Timestamp>().map_or(true, |time| time >= since)
+        });
+        let uid = record.uid.to_string();
+        recent
+            && self.decision.is_none_or(|wanted| record.decision == Some(wanted))
+            && same(&self.tool, record.tool.as_deref())
+            && same(&self.rule, record.rule())
+            && same(&self.session, record.session.as_deref())
+            && (same(&self.user, record.user.as_deref()) || self.user.as_deref() == Some(&uid))
+    }
+}
+
+impl Record {
+    /// The id of the rule that decided.
+    pub fn rule(&self) -> Option<&str> {
+        self.text(&["rule", "id"])
+    }
+
+    /// A text inside the body.
+    pub fn text(&self, path: &[&str]) -> Option<&str> {
+        path.iter().try_fold(&self.body, |value, key| value.get(key)).and_then(Value::as_str)
+    }
+
+    /// What the call would have done, in one line: the command, the path, or the input.
+    pub fn what(&self) -> String {
+        let input = self.body.get("call").and_then(|call| call.get("input"));
+        let Some(input) = input else { return String::new() };
+        let tool = self.tool.as_deref().unwrap_or_default();
+        for key in ["command", "path", "file_path", "pattern", "url"] {
+            if let Some(text) = input.get(key).and_then(Value::as_str) {
+                return if key == "command" { text.to_owned() } else { format!("{tool} {text}") };
+            }
+        }
+        format!("{tool} {input}")
+    }
+}
+
+/// What reading found besides records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// Lines that are no records.
+    pub unreadable: u64,
+}
+
+/// Calls `each` for every record that the filter takes, oldest first. A log that does not
+/// exist has none. With a limit, no more than that many records are held in memory.
+///
+/// # Errors
+/// When the file cannot be read, or `each` fails.
+pub fn each<E: From<AuditError>>(
+    file: &AbsPath,
+    filter: &Filter,
+    mut each: impl FnMut(Record) -> Result<(), E>,
+) -> Result<Skipped, E> {
+    let path = file.as_path();
+    let mut found = Skipped::default();
+    let opened = match File::open(path) {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+        Err(error) => return Err(AuditError::io("read it", path, error).into()),
+    };
+    let mut newest = VecDeque::new();
+    let mut lines = BufReader::with_capacity(256 * 1024, opened);
+    let limit = u64::try_from(LONGEST_LINE + 1).unwrap_or(u64::MAX);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = (&mut lines).take(limit).read_until(b'\n', &mut line);
+        if read.map_err(|e| AuditError::io("read it", path, e))? == 0 {
+            break;
+        }
+        let Ok(record) = serde_json::from_slice::<Record>(&line) else {
+            found.unreadable += 1;
+            continue;
+        };
+        if !filter.takes(&record) {
+            continue;
+        }
+        match filter.limit {
+            None => each(record)?,
+            Some(limit) => {
+                newest.push_back(record);
+                if newest.len() > limit {
+                    newest.pop_front();
+                }
+            }
+        }
+    }
+    newest.into_iter().try_for_each(each)?;
+    Ok(found)
+}
+
+/// The record with this number.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn show(file: &AbsPath, seq: Seq) -> Result<Option<Record>, AuditError> {
+    let mut found = None;
+    each(file, &Filter::default(), |record| {
+        if record.seq == seq && found.is_none() {
+            found = Some(record);
+        }
+        Ok::<(), AuditError>(())
+    })?;
+    Ok(found)
+}
+
+/// The denials of one rule.
+#[derive(Debug, Clone, Serialize)]
+pub struct Group {
+    /// The rule, or what else decided.
+    pub rule: String,
+    /// The tier of the rule.
+    pub tier: Option<String>,
+    /// How often.
+    pub count: u64,
+    /// The time of the first.
+    pub first: String,
+    /// The time of the last.
+    pub last: String,
+    /// The number of the last.
+    pub last_seq: Seq,
+    /// Who was refused last, and which agent.
+    pub who: String,
+    /// What was refused last.
+    pub what: String,
+    /// All who were refused.
+    pub users: BTreeSet<String>,
+}
+
+/// The denials, most frequent rule first, and how many lines could not be read.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn denials(file: &AbsPath, filter: &Filter) -> Result<(Vec<Group>, Skipped), AuditError> {
+    let filter = Filter { decision: Some(Decision::Deny), ..filter.clone() };
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    let found = each(file, &filter, |record| {
+        let decided_by = record.text(&["decided_by"]);
+        let rule = record.rule().or(decided_by).unwrap_or("-").to_owned();
+        let user = record.user.clone().unwrap_or_else(|| record.uid.to_string());
+        let agent = record.text(&["agent"]).unwrap_or("default");
+        let who = format!("{user} / {agent}");
+        let group = groups.entry(rule.clone()).or_insert_with(|| Group {
+            rule,
+            tier: None,
+            count: 0,
+            first: record.time.clone(),
+            last: String::new(),
+            last_seq: record.seq,
+            who: String::new(),
+            what: String::new(),
+            users: BTreeSet::new(),
+        });
+        group.count += 1;
+        group.tier = record.text(&["rule", "tier"]).map(str::to_owned).or(group.tier.take());
+        group.last_seq = record.seq;
+        group.who = who;
+        group.what = record.what();
+        group.users.insert(user);
+        group.last = record.time;
+        Ok::<(), AuditError>(())
+    })?;
+    let mut groups: Vec<Group> = groups.into_values().collect();
+    groups.sort_by_key(|group| std::cmp::Reverse((group.count, group.last_seq)));
+    Ok((groups, found))
+}

@@ -1,0 +1,404 @@
+//! `ion audit`: reads the log and checks it; writes nothing.
+//!
+//! What it prints was redacted before it was stored. It may still be hostile: commands and
+//! paths were chosen by a model, so marks that a terminal acts on are made visible.
+
+use super::{CommandError, Exit, Output};
+use crate::audit::query::{self, Filter, Skipped};
+use crate::audit::record::is_deceptive;
+use crate::audit::verify::{self, Report};
+use crate::audit::{AuditError, Record};
+use crate::model::{AbsPath, Decision, Seq};
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// Reads and verifies the audit log.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AuditCommand {
+    /// Lists records, oldest first.
+    List {
+        /// Which records.
+        #[command(flatten)]
+        which: Which,
+        /// One JSON object a line, as stored.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows one record.
+    Show {
+        /// Its number.
+        #[arg(value_name = "N")]
+        seq: u64,
+        /// The record as stored.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Counts refused calls by rule.
+    Denials {
+        /// Which records.
+        #[command(flatten)]
+        which: Which,
+        /// One JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Recomputes the chain; exits 1 at the first record that does not fit.
+    Verify {
+        /// One JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Filters of `list` and `denials`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Which {
+    /// Not older than this: `90s`, `30m`, `24h`, `7d`, or a time such as 2026-01-31T08:00:00Z.
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    pub since: Option<Timestamp>,
+    /// allow, ask or deny.
+    #[arg(long, value_name = "DECISION", value_parser = decision)]
+    pub decision: Option<Decision>,
+    /// A tool, such as Bash.
+    #[arg(long, value_name = "TOOL")]
+    pub tool: Option<String>,
+    /// The id of a rule.
+    #[arg(long, value_name = "RULE")]
+    pub rule: Option<String>,
+    /// A conversation.
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// A login name or user id.
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Only the newest so many.
+    #[arg(long, value_name = "COUNT")]
+    pub limit: Option<usize>,
+}
+
+impl From<Which> for Filter {
+    fn from(which: Which) -> Filter {
+        let Which { since, decision, tool, rule, session, user, limit } = which;
+        Filter { since, decision, tool, rule, session, user, limit }
+    }
+}
+
+impl From<AuditError> for CommandError {
+    fn from(error: AuditError) -> Self {
+        CommandError::new(Exit::Failed, "audit", error.message)
+    }
+}
+
+/// Runs the command on this log.
+///
+/// # Errors
+/// When the log cannot be read or the output not be written.
+pub fn run(command: AuditCommand, file: &AbsPath, out: &mut Output) -> Result<Exit, CommandError> {
+    match command {
+        AuditCommand::List { which, json } => list(which.into(), json, file, out),
+        AuditCommand::Show { seq, json } => show(Seq(seq), json, file, out),
+        AuditCommand::Denials { which, json } => denials(which.into(), json, file, out),
+        AuditCommand::Verify { json } => verify(json, file, out),
+    }
+}
+
+fn list(
+    filter: Filter,
+    json: bool,
+    file: &AbsPath,
+    out: &mut Output,
+) -> Result<Exit, CommandError> {
+    let Some(report) = verify::verify(file)? else {
+        out.say(&format!("no audit log at {file} yet: no call was recorded"));
+        return Ok(Exit::Done);
+    };
+    if !json {
+        out.line(&row(["N", "TIME", "KIND", "DECISION", "RULE", "WHO", "WHAT"]))?;
+    }
+    let skipped = query::each(file, &filter, |record| -> Result<(), CommandError> {
+        if json {
+            let text = serde_json::to_string(&record)
+                .map_err(|e| CommandError::new(Exit::Failed, "audit", e.to_string()))?;
+            return Ok(out.line(&visible(&text))?);
+        }
+        let seq = record.seq.to_string();
+        let decision = record.decision.map_or("-", Decision::as_str);
+        let rule = record.rule().or(record.text(&["decided_by"])).unwrap_or("-");
+        let who = record.user.clone().unwrap_or_else(|| record.uid.to_string());
+        let what = record.what();
+        let kind = record.kind.as_str();
+        Ok(out.line(&row([&seq, &record.time, kind, decision, rule, &who, &what]))?)
+    })?;
+    // On a stream of JSON the status must not look like a record.
+    out.say(&chain(&report, skipped));
+    Ok(Exit::Done)
+}
+
+fn row(cells: [&str; 7]) -> String {
+    let [seq, time, kind, decision, rule, who, what] = cells.map(visible);
+    format!("{seq:>6}  {time:<24}  {kind:<13}  {decision:<8}  {rule:<24}  {who:<10}  {what}")
+        .trim_end()
+        .to_owned()
+}
+
+fn denials(
+    filter: Filter,
+    json: bool,
+    file: &AbsPath,
+    out: &mut Output,
+) -> Result<Exit, CommandError> {
+    let Some(report) = verify::verify(file)? else {
+        if json {
+            out.line(&json!({"denials": [], "count": 0, "chain": null}).to_string())?;
+        }
+        out.say(&format!("no audit log at {file} yet: no call was recorded"));
+        return Ok(Exit::Done);
+    };
+    let (groups, skipped) = query::denials(file, &filter)?;
+    let count: u64 = groups.iter().map(|group| group.count).sum();
+    if json {
+        let status = chain_json(&report, skipped);
+        let document = json!({"denials": groups, "count": count, "chain": status});
+        out.line(&visible(&document.to_string()))?;
+        return Ok(Exit::Done);
+    }
+    out.line("    N  RULE                      TIER        LAST                      WHO / AGENT          WHAT")?;
+    for group in &groups {
+        let tier = group.tier.as_deref().unwrap_or("-");
+        let line = format!(
+            "{:>5}  {:<24}  {:<10}  {:<24}  {:<19}  {}",
+            group.count,
+            visible(&group.rule),
+            visible(tier),
+            visible(&group.last),
+            visible(&group.who),
+            visible(&group.what)
+        );
+        out.line(line.trim_end())?;
+    }
+    let people: std::collections::BTreeSet<&String> =
+        groups.iter().flat_map(|g| &g.users).collect();
+    let newest = groups.iter().map(|group| group.last_seq).max();
+    let next = newest.map_or_else(String::new, |seq| format!(" · ion audit show {seq}"));
+    out.line(&format!(
+        "{}, {}, {} · {}{next}",
+        plural(count, "denial"),
+        plural(groups.len() as u64, "rule"),
+        if people.len() == 1 { "1 person".to_owned() } else { format!("{} people", people.len()) },
+        chain(&report, skipped)
+    ))?;
+    Ok(Exit::Done)
+}
+
+fn show(seq: Seq, json: bool, file: &AbsPath, out: &mut Output) -> Result<Exit, CommandError> {
+    let record = query::show(file, seq)?.ok_or_else(|| {
+        CommandError::new(Exit::Failed, "audit", format!("there is no record {seq} in {file}"))
+            .detail("next: ion audit list --limit 20")
+    })?;
+    if json {
+        let text = serde_json::to_string(&record)
+            .map_err(|e| CommandError::new(Exit::Failed, "audit", e.to_string()))?;
+        out.line(&visible(&text))?;
+        return Ok(Exit::Done);
+    }
+    for line in told(&record) {
+        out.line(&visible(&line))?;
+    }
+    for line in evidence(&record) {
+        out.line(&visible(&line))?;
+    }
+    if record.kind == "decision" {
+        out.line(&format!("  replay    ion policy explain --record {seq}"))?;
+    }
+    match verify::verify(file)? {
+        Some(report) => out.line(&format!("  chain     {}", chain(&report, Skipped::default())))?,
+        None => out.line("  chain     the log is gone")?,
+    }
+    Ok(Exit::Done)
+}
+
+/// A decision as it was told when it was made.
+fn told(record: &Record) -> Vec<String> {
+    let text = |path: &[&str]| record.text(path).map(str::to_owned);
+    let Some(decision) = record.decision.filter(|_| record.body.get("call").is_some()) else {
+        let pretty = serde_json::to_string_pretty(&record.body).unwrap_or_default();
+        let mut lines = vec![format!("record {}: {}", record.seq, record.kind)];
+        lines.extend(pretty.lines().map(|line| format!("  {line}")));
+        return lines;
+    };
+    let what = record.what();
+    let subject = text(&["unit", "text"]).unwrap_or_else(|| what.clone());
+    let by = match (record.rule(), record.text(&["decided_by"])) {
+        (Some(rule), _) => format!("rule `{rule}`"),
+        (None, Some(other)) => other.to_owned(),
+        (None, None) => "policy".to_owned(),
+    };
+    let mut lines = vec![match decision {
+        Decision::Deny => format!("Permission denied: `{subject}` is refused by {by}"),
+        Decision::Allow => format!("Allowed: `{subject}` by {by}"),
+        Decision::Ask => format!("Asked: `{subject}` by {by}"),
+    }];
+    let mut say = |name: &str, value: Option<String>| {
+        lines.extend(value.filter(|v| !v.is_empty()).map(|v| format!("  {name:<9} {v}")));
+    };
+    say("command", Some(what));
+    say("because", text(&["reason"]));
+    let patterns = record.body.get("danger").and_then(Value::as_array).map(|patterns| {
+        let name =
+            |p: &Value| p.get("pattern").or(p.get("id")).and_then(Value::as_str).map(str::to_owned);
+        patterns.iter().filter_map(name).collect::<Vec<_>>().join(", ")
+    });
+    say("patterns", patterns);
+    let tier = text(&["rule", "tier"]);
+    let sealed = tier.as_deref() == Some("enterprise");
+    say(
+        "set by",
+        tier.map(|tier| {
+            let source = text(&["rule", "source"]).unwrap_or_default();
+            let note = if sealed { "; a project cannot change it" } else { "" };
+            format!("{tier} {source}{note}")
+        }),
+    );
+    say("instead", text(&["hint"]));
+    say("asked", text(&["ask_resolved"]));
+    lines
+}
+
+/// What else a reviewer needs of a record.
+fn evidence(record: &Record) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut say = |name: &str, value: Option<String>| {
+        lines.extend(value.filter(|v| !v.is_empty()).map(|v| format!("  {name:<9} {v}")));
+    };
+    let user = record.user.clone().unwrap_or_else(|| "-".to_owned());
+    let agent = record.text(&["agent"]).map(|a| format!(", agent {a}")).unwrap_or_default();
+    say("when", Some(record.time.clone()));
+    say("who", Some(format!("{user} (uid {}) on {}{agent}", record.uid, record.host)));
+    say("session", record.session.clone());
+    say("call", record.call_id.clone());
+    say("digest", record.text(&["digest"]).map(str::to_owned));
+    say("policy", record.text(&["policy_digest"]).map(str::to_owned));
+    say("sandbox", record.body.get("confinement").filter(|c| !c.is_null()).map(Value::to_string));
+    say(
+        "cut",
+        record
+            .cut
+            .as_ref()
+            .map(|cut| format!("the body had {} bytes, sha256 {}", cut.bytes, cut.sha256)),
+    );
+    say("prev", Some(record.prev.clone()));
+    say("hash", Some(record.hash.clone()));
+    lines
+}
+
+fn verify(json: bool, file: &AbsPath, out: &mut Output) -> Result<Exit, CommandError> {
+    // A log that is not there does not verify: somebody may have removed it.
+    let Some(report) = verify::verify(file)? else {
+        if json {
+            out.line(&json!({"file": file, "exists": false, "intact": false}).to_string())?;
+        }
+        return Err(CommandError::new(
+            Exit::Failed,
+            "audit",
+            format!("there is no audit log at {file}"),
+        )
+        .detail("if calls were recorded there, it was removed")
+        .detail("next: check the path with `ion config paths`"));
+    };
+    if json {
+        let mut document = chain_json(&report, Skipped::default());
+        if let Value::Object(members) = &mut document {
+            members.insert("file".to_owned(), json!(file));
+            members.insert("exists".to_owned(), json!(true));
+        }
+        out.line(&document.to_string())?;
+    } else if report.is_intact() {
+        let head = &report.head_hash;
+        out.line(&format!("intact: {}, head {head}", plural(report.records, "record")))?;
+    } else {
+        out.line(&format!("BROKEN: {}", chain(&report, Skipped::default())))?;
+    }
+    Ok(if report.is_intact() { Exit::Done } else { Exit::Failed })
+}
+
+fn chain(report: &Report, skipped: Skipped) -> String {
+    let unread = match skipped.unreadable {
+        0 => String::new(),
+        n => format!(", {} unreadable and not listed", plural(n, "line")),
+    };
+    match &report.broken {
+        None => format!("chain intact to record {}{unread}", report.records),
+        Some(broken) => format!(
+            "chain BROKEN at record {} (line {}, {}): {}{unread}",
+            broken.seq,
+            broken.line,
+            fault_name(broken),
+            broken.detail
+        ),
+    }
+}
+
+fn fault_name(broken: &verify::Broken) -> String {
+    serde_json::to_value(broken.fault)
+        .ok()
+        .and_then(|v| v.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+fn chain_json(report: &Report, skipped: Skipped) -> Value {
+    json!({
+        "intact": report.is_intact(), "records": report.records, "head_hash": report.head_hash,
+        "broken": report.broken, "unreadable": skipped.unreadable
+    })
+}
+
+fn plural(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// Makes marks visible that a terminal would act on. In JSON this is an escape too.
+fn visible(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if is_deceptive(c) {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+        out
+    })
+}
+
+fn decision(text: &str) -> Result<Decision, String> {
+    match text {
+        "allow" => Ok(Decision::Allow),
+        "ask" => Ok(Decision::Ask),
+        "deny" => Ok(Decision::Deny),
+        _ => Err("expected allow, ask or deny".to_owned()),
+    }
+}
+
+/// `24h`, `7d`, or a time.
+fn since(text: &str) -> Result<Timestamp, String> {
+    let expected = "expected a span such as 30m, 24h, 7d, or a time such as 2026-01-31T08:00:00Z";
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    let day = format!("{text}T00:00:00Z");
+    if let Ok(time) = day.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    let mut number = text.to_owned();
+    let seconds = match number.pop() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3600,
+        Some('d') => 86_400,
+        Some('w') => 7 * 86_400,
+        _ => return Err(expected.to_owned()),
+    };
+    let span: i64 = number.parse().map_err(|_| expected.to_owned())?;
+    let back = span.checked_mul(seconds).filter(|s| *s >= 0).ok_or("the span is too long")?;
+    let then = Timestamp::now().as_second().checked_sub(back).ok_or("the span is too long")?;
+    Timestamp::from_second(then).map_err(|_| "the span is too long".to_owned())
+}

@@ -1,0 +1,123 @@
+//! Placeholders: `[secret:<kind>:<n>]`, and `[secret:<kind>]` in logs.
+//!
+//! The number is the same for the same value within one redactor, so that a model or a
+//! reviewer sees that two places hold one secret. No secret is kept for this: only a keyed
+//! hash, because a plain hash of a short value can be guessed.
+
+use sha2::{Digest, Sha256};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+const OPEN: &str = "[secret:";
+/// Kinds and labels are shorter; this bounds what a stream must hold back.
+const LONGEST_KIND: usize = 40;
+
+/// The numbers that were given out.
+pub(in crate::redact) struct Numbers {
+    key: [u8; 32],
+    given: Mutex<HashMap<[u8; 32], usize>>,
+}
+
+impl Numbers {
+    pub(in crate::redact) fn new() -> Self {
+        let mut key = [0; 32];
+        if getrandom::fill(&mut key).is_err() {
+            // Without randomness the hash is guessable, but it never leaves this map.
+            key = [0x5a; 32];
+        }
+        Numbers { key, given: Mutex::new(HashMap::new()) }
+    }
+
+    /// Begins the keyed hash of a value.
+    pub(in crate::redact) fn hasher(&self) -> Sha256 {
+        Sha256::new_with_prefix(self.key)
+    }
+
+    /// The number of a value, by its keyed hash.
+    pub(in crate::redact) fn of(&self, hash: Sha256) -> usize {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = given.len() + 1;
+        *given.entry(hash.finalize().into()).or_insert(next)
+    }
+}
+
+/// Writes a placeholder.
+pub(in crate::redact) fn write(kind: &str, number: Option<usize>) -> String {
+    match number {
+        Some(n) => format!("{OPEN}{kind}:{n}]"),
+        None => format!("{OPEN}{kind}]"),
+    }
+}
+
+/// What a text that begins with `[` is.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::redact) enum Reading {
+    /// A placeholder of this many bytes.
+    Whole(usize),
+    /// It may become one.
+    Partial,
+    /// It is something else.
+    No,
+}
+
+/// Reads a placeholder at the start of `text`.
+///
+/// Only kinds that exist count: otherwise `[secret:<the secret itself>]` would be a way to
+/// carry a value past the redactor.
+pub(in crate::redact) fn read(text: &str, kinds: &HashSet<String>) -> Reading {
+    let Some(rest) = text.strip_prefix(OPEN) else {
+        return if OPEN.starts_with(text) { Reading::Partial } else { Reading::No };
+    };
+    let is_kind = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let kind = rest.bytes().take_while(|&b| is_kind(b)).count();
+    if kind > LONGEST_KIND {
+        return Reading::No;
+    }
+    let after = rest.get(kind..).unwrap_or_default();
+    let digits = match after.strip_prefix(':') {
+        Some(number) => number.bytes().take_while(u8::is_ascii_digit).count(),
+        None => 0,
+    };
+    let colon = usize::from(after.starts_with(':'));
+    let known = rest.get(..kind).is_some_and(|kind| kinds.contains(kind));
+    match after.as_bytes().get(colon + digits) {
+        _ if digits > 9 => Reading::No,
+        None => Reading::Partial,
+        Some(b']') if known && colon == usize::from(digits > 0) => {
+            Reading::Whole(OPEN.len() + kind + colon + digits + 1)
+        }
+        Some(_) => Reading::No,
+    }
+}
+
+/// A label as a kind: lower case, `[a-z0-9-]`, at most forty characters.
+pub(in crate::redact) fn slug(label: &str) -> String {
+    let mut slug = String::new();
+    for c in label.chars().take(LONGEST_KIND) {
+        match c.to_ascii_lowercase() {
+            c @ ('a'..='z' | '0'..='9') => slug.push(c),
+            _ if slug.ends_with('-') || slug.is_empty() => {}
+            _ => slug.push('-'),
+        }
+    }
+    let slug = slug.trim_end_matches('-');
+    if slug.is_empty() { "known".to_owned() } else { slug.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_placeholder_of_an_existing_kind_is_left_alone() {
+        let kinds = HashSet::from(["jwt".to_owned()]);
+        assert_eq!(read("[secret:jwt:12] x", &kinds), Reading::Whole(15));
+        assert_eq!(read("[secret:jwt]", &kinds), Reading::Whole(12));
+        assert_eq!(read("[secret:hunter22]", &kinds), Reading::No);
+        assert_eq!(read("[secret:jwt:]", &kinds), Reading::No);
+        assert_eq!(read("[secret:jwt:1234567890123]", &kinds), Reading::No);
+        assert_eq!(read("[sec", &kinds), Reading::Partial);
+        assert_eq!(read("[secret:jw", &kinds), Reading::Partial);
+        assert_eq!(read("[x", &kinds), Reading::No);
+    }
+}

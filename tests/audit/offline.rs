@@ -1,0 +1,37 @@
+//! The program that `docs/audit.md` gives to outsiders does what it says.
+
+use super::faults::draft;
+use ion::audit::AuditLog;
+use ion::model::AbsPath;
+use std::process::Command;
+
+#[test]
+fn the_documented_python_program_agrees_with_ion() {
+    let page = include_str!("../../docs/audit.md");
+    let program = page.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
+    if Command::new("python3").arg("--version").output().is_err() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
+    let log = AuditLog::open(&AbsPath::new(&path).unwrap()).unwrap();
+    for n in 0..20 {
+        log.append(&draft(n)).unwrap();
+    }
+    let check = || {
+        let output = Command::new("python3").arg("-c").arg(program).arg(&path).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    assert_eq!(check(), (true, "intact: 20 records\n".to_owned()));
+    let whole = std::fs::read(&path).unwrap();
+    let line = whole.iter().rposition(|&b| b == b'"').unwrap();
+    for damaged in [
+        [&whole[..100], b"#", &whole[101..]].concat(),
+        whole[whole.iter().position(|&b| b == b'\n').unwrap() + 1..].to_vec(),
+        whole[..=whole[..line].iter().rposition(|&b| b == b'\n').unwrap()].to_vec(),
+        whole[..whole.len() - 1].to_vec(),
+    ] {
+        std::fs::write(&path, damaged).unwrap();
+        assert!(!check().0, "the program saw nothing");
+    }
+}
