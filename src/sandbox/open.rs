@@ -50,7 +50,8 @@ pub fn parent(path: &Path, create: bool) -> io::Result<(OwnedFd, &OsStr)> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(invalid());
     };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    // Only a place, not a right to list it: Landlock need not grant the folders on the way.
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
     match open(folder, flags, Mode::empty()) {
         Err(error) if create && error.kind() == io::ErrorKind::NotFound => {}
         other => return Ok((other?, name)),

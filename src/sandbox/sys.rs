@@ -51,14 +51,10 @@ pub fn prepare_process() -> io::Result<()> {
     hide_memory()
 }
 
-/// The worker's counterpart of [`prepare_process`]: limits act on it as on any program.
-///
-/// # Errors
-/// A step that the kernel refused; the caller must not go on.
-pub fn prepare_worker() -> io::Result<()> {
+/// What a command expects: a file over the limit ends the program that writes it. Ignored
+/// signals survive `exec`, so this comes before a command is started.
+pub fn restore_file_size_signal() {
     set_file_size_signal(libc::SIG_DFL);
-    close_on_exec_above_two()?;
-    hide_memory()
 }
 
 /// A secret in memory must not be readable through `/proc/PID/mem`, and a tool must not reach

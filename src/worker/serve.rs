@@ -26,7 +26,7 @@ pub fn run() -> ExitCode {
 fn serve() -> Result<(), String> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|e| format!("parent death signal: {e}"))?;
-    sys::prepare_worker().map_err(|e| format!("preparing the process: {e}"))?;
+    sys::prepare_process().map_err(|e| format!("preparing the process: {e}"))?;
     let input = stdio::stdin();
     let mut lines = Lines::new(SETUP_MAX);
     let Some(setup) = lines.wait(input).map_err(|e| format!("reading the setup: {e}"))? else {

@@ -38,7 +38,7 @@ fn supervise() -> Result<(), String> {
     rustix::process::setsid().map_err(say("setsid"))?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(say("subreaper"))?;
-    sys::prepare_worker().map_err(|e| format!("preparing the process: {e}"))?;
+    sys::prepare_process().map_err(|e| format!("preparing the process: {e}"))?;
     let mut commands = Lines::new(SETUP_MAX);
     let Some(setup) = commands.wait(stdio::stdin()).map_err(|e| format!("setup: {e}"))? else {
         return Ok(());

@@ -40,7 +40,7 @@ fn a_flood_keeps_its_head_and_tail_and_counts_the_rest() {
         let command = "echo first; head -c 30000000 /dev/zero | tr '\\0' x; echo last";
         let played = stage.bash(backend, command).with("output_bytes", 2000).play();
         let content = played.ok();
-        assert!(content.starts_with("first\nx") && content.ends_with("x\nlast\n"));
+        assert!(content.starts_with("first\nx") && content.ends_with("xlast\n"));
         assert!(content.len() < 2200);
         assert_eq!(played.0["omitted_bytes"], 30_000_011 - 2000);
         assert!(content.contains("[29998011 bytes omitted]"));
@@ -119,7 +119,7 @@ fn a_refusal_by_the_kernel_is_explained_after_the_commands_own_words() {
 fn an_orphan_that_holds_the_output_does_not_hold_the_reply() {
     everywhere(|stage, backend| {
         let started = std::time::Instant::now();
-        let played = stage.bash(backend, "(setsid sleep 30 &) ; (setsid yes &) ; echo end").play();
+        let played = stage.bash(backend, "echo end; (setsid sleep 30 &); (setsid yes &)").play();
         assert!(played.ok().contains("end"));
         assert!(started.elapsed() < std::time::Duration::from_secs(15), "waited for the orphan");
     });

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 
 fn setup(stage: &Stage, backend: &str) -> Value {
     json!({
-        "backend": backend, "cwd": text(&stage.work()), "environment": [], "read": ["/usr"],
+        "backend": backend, "cwd": text(&stage.work()), "environment": [], "read": ["/usr", "/bin", "/lib", "/lib64", "/proc"],
         "write": [text(&stage.work())], "devices": ["/dev/null"],
         "workspace": text(&stage.work()), "pinned": [], "network": false, "temporary": null,
         "outside": [], "processes": null, "file_size": null, "open_files": null,

@@ -54,6 +54,7 @@ pub fn run(arguments: &Arguments<'_>, setup: &Setup, lines: &mut Lines) -> Resul
     if setup.backend != Backend::None {
         seccomp::apply_for_command().map_err(|e| format!("Error: {e}"))?;
     }
+    sys::restore_file_size_signal();
     let mut watch = Watch::start(command, arguments, setup)?;
     let ended = watch.until_the_end(limit, setup, lines);
     let allowed = arguments.call.output_bytes;

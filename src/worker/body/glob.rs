@@ -1,6 +1,6 @@
 //! `Glob`: files by pattern, ignore files honoured, sorted bytewise.
 
-use super::{Arguments, Outcome};
+use super::{Arguments, Outcome, say};
 use ignore::WalkBuilder;
 use ignore::overrides::{Override, OverrideBuilder};
 use std::os::unix::ffi::OsStrExt;
@@ -17,9 +17,7 @@ pub fn run(arguments: &Arguments<'_>) -> Result<Outcome, String> {
     let pattern = arguments.required("pattern")?;
     arguments.text("path")?;
     let (root, pattern) = anchor(arguments, pattern)?;
-    if !root.is_dir() {
-        return Err(format!("Error: {} is not a directory", root.display()));
-    }
+    std::fs::read_dir(&root).map_err(|e| format!("Error: {}", say("open", &root, &e)))?;
     let filter = pattern_filter(&root, &pattern)?;
     let mut found: Vec<PathBuf> = walk(&root, filter, true).collect();
     found.sort_by(|a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));

@@ -46,8 +46,13 @@ pub fn run(arguments: &Arguments<'_>) -> Result<Outcome, String> {
         .map_err(|e| format!("Error: invalid pattern: {e}"))?;
     let root = arguments.root();
     let shown_as = arguments.text("path")?.map(PathBuf::from);
-    let about = std::fs::symlink_metadata(&root)
-        .map_err(|e| format!("Error: {}", say("open", &root, &e)))?;
+    let failed = |e| format!("Error: {}", say("open", &root, &e));
+    let about = std::fs::symlink_metadata(&root).map_err(failed)?;
+    if about.is_file() {
+        open::read(&root).map_err(failed)?;
+    } else {
+        std::fs::read_dir(&root).map_err(failed)?;
+    }
     let mut found = Found::new(mode, arguments.call.output_bytes);
     let mut files: Vec<PathBuf> = if about.is_file() {
         vec![root.clone()]
