@@ -1,10 +1,37 @@
-//! STUB interface: makes a permit's confinement real and reports it.
-use crate::gate::{Confiner, Permit};
-use crate::model::Seq;
-use crate::policy::Confinement;
+//! Makes a permit's confinement real, runs the call inside it, and says what was enforced.
+//!
+//! Ion never confines itself: it starts its own binary again as a worker (see [`crate::worker`])
+//! behind a backend. No tool body ever runs in this process. Nothing here decides whether a call
+//! may run, and nothing steps down: a layer that is missing is a refusal with a cause.
+//!
+//! Read [`Sandbox::run`], then [`view`] (what a call sees), [`protect`] (what in the workspace
+//! stays as it is), [`plan`], [`spawn`] (the conversation), [`report`] (what must be in force).
+
+pub mod bwrap;
+pub mod cause;
+pub mod environ;
+pub mod memory;
+pub mod open;
+pub mod plan;
+pub mod protect;
+#[cfg(debug_assertions)]
+pub(crate) mod rehearse;
+pub mod report;
+pub mod spawn;
+pub mod sys;
+pub mod view;
+pub mod wire;
+
+use crate::gate::{Confiner, Permit, Terms};
+use crate::model::{AbsPath, CallId, Requirement, Seq, ToolCall, ToolName};
+use crate::policy::{Confinement, NetworkAccess};
 use crate::redact::Raw;
-use std::time::Duration;
+use cause::{Cause, Missing};
+use plan::{Host, Plan};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+use wire::{Backend, Call, Reply, Report, WirePath};
 
 /// What was really enforced on one call.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -17,6 +44,7 @@ pub struct Enforced {
     /// requirement).
     pub missing: Vec<String>,
 }
+
 /// How a call ended.
 #[derive(Debug)]
 pub struct Ran {
@@ -24,7 +52,7 @@ pub struct Ran {
     pub content: Raw<String>,
     /// Whether the tool failed.
     pub is_error: bool,
-    /// The command's exit code, for `Bash`.
+    /// The command's exit code, for `Bash`; 128 + n for a signal n.
     pub exit_code: Option<i32>,
     /// Bytes of output that were dropped.
     pub omitted_bytes: u64,
@@ -37,6 +65,7 @@ pub struct Ran {
     /// Digest of the call, equal to the recorded one.
     pub digest: String,
 }
+
 /// Why a permitted call gave no reply.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -56,20 +85,200 @@ pub enum RunError {
     #[error("cancelled")]
     Cancelled,
 }
-/// The only spawner in the parent.
-pub struct Sandbox;
+
+/// The only spawner in the parent. One for a process; it remembers what the machine can do.
+pub struct Sandbox {
+    host: Result<Host, String>,
+    bwrap: OnceLock<Result<Report, Missing>>,
+    landlock: OnceLock<Result<Report, Missing>>,
+}
+
 impl Sandbox {
-    /// Looks at what this machine can enforce, by trying it.
+    /// Takes note of the surroundings. What the machine can enforce is found out by trying,
+    /// when the first call asks, once for each backend and process.
     pub fn detect() -> Self {
-        todo!()
+        Sandbox { host: Host::look(), bwrap: OnceLock::new(), landlock: OnceLock::new() }
     }
-    /// Runs a permitted call in a fresh confined worker.
-    pub async fn run(&self, _permit: Permit, _cancel: CancellationToken) -> Result<Ran, RunError> {
-        todo!()
+
+    /// Runs a permitted call in a fresh confined worker. Nothing of the call is left running
+    /// when this returns. Dropping the future ends the call as well.
+    ///
+    /// # Errors
+    /// [`RunError`]; for `Unavailable` and `Expired` the tool did not start.
+    pub async fn run(&self, permit: Permit, cancel: CancellationToken) -> Result<Ran, RunError> {
+        let terms = permit.redeem().map_err(|expired| RunError::Expired(expired.to_string()))?;
+        let started = Instant::now();
+        let (reply, enforced) = self.hold(&terms, &cancel).await?;
+        Ok(Ran {
+            content: Raw::new(reply.content),
+            is_error: reply.is_error,
+            exit_code: reply.exit_code,
+            omitted_bytes: reply.omitted_bytes,
+            enforced,
+            elapsed: started.elapsed(),
+            seq: terms.seq,
+            digest: terms.digest,
+        })
+    }
+
+    /// Runs a call under its terms. Not public: terms can be written by hand, permits cannot.
+    pub(crate) async fn hold(
+        &self,
+        terms: &Terms,
+        cancel: &CancellationToken,
+    ) -> Result<(Reply, Enforced), RunError> {
+        if cancel.is_cancelled() {
+            return Err(RunError::Cancelled);
+        }
+        let confinement = &terms.confinement;
+        let backend = self.choose(confinement).map_err(RunError::Unavailable)?;
+        let host = self.host.as_ref().map_err(|cause| RunError::Unavailable(cause.clone()))?;
+        let plan = Plan::of(terms, backend, host).map_err(RunError::Unavailable)?;
+        let call = Call {
+            id: terms.call.id.as_str().to_owned(),
+            digest: terms.digest.clone(),
+            tool: terms.call.name.as_str().to_owned(),
+            input: terms.call.input.clone(),
+            paths: terms.paths.iter().map(WirePath::from).collect(),
+            wall_ms: u64::try_from(confinement.limits.wall.as_millis()).unwrap_or(u64::MAX),
+            output_bytes: confinement.limits.output_bytes,
+            writable: plan.writable.clone(),
+        };
+        let outcome = spawn::exchange(&plan, &call, confinement.limits.wall, cancel).await;
+        // Also after a failure: a killed call may have changed something first.
+        let changed = plan.guard.memory.restore();
+        let (report, mut reply) = outcome?;
+        let mut missing = report::missing(backend, &report);
+        missing.extend(plan.guard.missing.iter().cloned());
+        if plan.guard.memory.is_full() {
+            missing.push("contents of large protected files are not remembered".to_owned());
+        }
+        if !changed.is_empty() {
+            reply.is_error = true;
+            for (path, undone) in &changed {
+                let fate = if *undone { "put back" } else { "it could NOT be put back" };
+                let note = format!("protected {} was changed; {fate}", path.display());
+                reply.content.push_str(&format!("\n[ion sandbox] {note}"));
+                missing.push(note);
+            }
+        }
+        let layers = report::layers(backend, &report);
+        Ok((reply, Enforced { backend: backend.as_str().to_owned(), layers, missing }))
+    }
+
+    /// The backend for a confinement: the one that was named, or the strongest that works.
+    /// Below the requirement there is none.
+    fn choose(&self, confinement: &Confinement) -> Result<Backend, String> {
+        let requirement = confinement.requirement;
+        let named = match confinement.backend.as_deref() {
+            None | Some("auto") => None,
+            Some("bwrap") => Some(Backend::Bwrap),
+            Some("landlock") => Some(Backend::Landlock),
+            Some("none") => Some(Backend::None),
+            Some(other) => return Err(unknown_backend(other)),
+        };
+        if let Some(backend) = named {
+            if backend.strength() < requirement {
+                return Err(too_weak(backend, requirement));
+            }
+            return self.works(backend).map(|()| backend).map_err(|m| m.to_string());
+        }
+        // `Open` is a choice that somebody made and that is on record, not a fallback.
+        if requirement == Requirement::Open {
+            return Ok(Backend::None);
+        }
+        let refused = match self.works(Backend::Bwrap) {
+            Ok(()) => return Ok(Backend::Bwrap),
+            Err(missing) => missing,
+        };
+        if requirement == Requirement::Rules {
+            return self
+                .works(Backend::Landlock)
+                .map(|()| Backend::Landlock)
+                .map_err(|missing| format!("{refused}\n{missing}"));
+        }
+        Err(refused.to_string())
+    }
+
+    fn works(&self, backend: Backend) -> Result<(), Missing> {
+        let cell = match backend {
+            Backend::None => return Ok(()),
+            Backend::Bwrap => &self.bwrap,
+            Backend::Landlock => &self.landlock,
+        };
+        cell.get_or_init(|| self.try_out(backend)).as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    fn try_out(&self, backend: Backend) -> Result<Report, Missing> {
+        if backend == Backend::Bwrap && bwrap::program().is_none() {
+            return Err(Missing { backend, cause: Cause::NoBwrap, words: String::new() });
+        }
+        let no_worker = |words: String| Missing { backend, cause: Cause::Worker, words };
+        let host = self.host.as_ref().map_err(|cause| no_worker(cause.clone()))?;
+        let plan = Plan::of(&nothing_to_do(), backend, host).map_err(no_worker)?;
+        spawn::trial(&plan)
     }
 }
+
 impl Confiner for Sandbox {
-    fn can_hold(&self, _confinement: &Confinement) -> Result<String, String> {
-        todo!()
+    fn can_hold(&self, confinement: &Confinement) -> Result<String, String> {
+        self.choose(confinement).map(|backend| backend.as_str().to_owned())
+    }
+}
+
+fn unknown_backend(name: &str) -> String {
+    format!(
+        "`sandbox.backend` names `{}`, which this build does not have; the tool did not run\n  \
+         known     bwrap, landlock, none; or leave it out for the strongest that works",
+        name.escape_debug()
+    )
+}
+
+fn too_weak(backend: Backend, requirement: Requirement) -> String {
+    let needs = match requirement {
+        Requirement::View => "an own view of the system (`view`)",
+        Requirement::Rules => "kernel rules (`rules`)",
+        Requirement::Open => "nothing",
+    };
+    format!(
+        "the backend `{}` is weaker than policy requires; the tool did not run\n  \
+         needs     {needs}\n  \
+         fix       choose a stronger backend, or ask the owner of the policy to lower \
+         `sandbox.requirement`",
+        backend.as_str()
+    )
+}
+
+/// The terms of a trial: a tool that reads, in the root of an empty view.
+fn nothing_to_do() -> Terms {
+    let root = AbsPath::new("/usr").unwrap_or_else(|| unreachable!("`/usr` is absolute"));
+    Terms {
+        call: ToolCall {
+            id: CallId::new("trial"),
+            name: ToolName::resolve("Read"),
+            input: serde_json::Map::new(),
+        },
+        paths: Vec::new(),
+        cwd: root.clone(),
+        confinement: Confinement {
+            requirement: Requirement::View,
+            backend: None,
+            workspace: root,
+            workspace_writable: false,
+            read: Vec::new(),
+            write: Vec::new(),
+            protect: Vec::new(),
+            hide: Vec::new(),
+            network: NetworkAccess::None,
+            limits: crate::policy::ResourceLimits {
+                wall: Duration::from_secs(5),
+                output_bytes: 1024,
+                processes: None,
+                file_size: None,
+                open_files: None,
+            },
+        },
+        digest: String::new(),
+        seq: Seq(0),
     }
 }

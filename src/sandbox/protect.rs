@@ -1,0 +1,296 @@
+//! Names in a writable workspace that stay as they are: hooks, agent configuration, start-up
+//! files.
+//!
+//! Existing names become read-only mounts, and each folder above them (below the workspace) is
+//! bound onto itself so that it cannot be renamed away. A missing name at the top, or below a
+//! folder that is itself part of a name, gets an empty placeholder folder for the duration, so
+//! that it cannot be made. What mounts cannot hold (links; everything under Landlock) is
+//! compared before and after, see [`super::memory`].
+//!
+//! Placeholders are visible on the host while a call runs. They carry a mode of their own
+//! (01555) and a shared lock: the last user removes them, and after a crash the next call does.
+
+use super::memory::Memory;
+use super::open;
+use rustix::fd::OwnedFd;
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+/// Directory entries looked at when searching for nested names.
+const SEARCH: usize = 5_000;
+/// Most mounts for protection in one call.
+const MOUNTS: usize = 256;
+/// Marks a folder as a placeholder of ours.
+const PLACEHOLDER: u32 = 0o1555;
+/// Folders that are not searched: large, and made by tools.
+const SKIPPED: &[&str] = &["node_modules", "target"];
+
+/// Protection of one call's workspace.
+#[derive(Default)]
+pub struct Guard {
+    /// Bound onto themselves.
+    pub anchors: BTreeSet<PathBuf>,
+    /// Bound read-only.
+    pub read_only: BTreeSet<PathBuf>,
+    /// Compared before and after.
+    pub memory: Memory,
+    /// What is not held, in a person's words.
+    pub missing: Vec<String>,
+    placeholders: Vec<Placeholder>,
+}
+
+/// What stands at a protected name.
+enum Standing {
+    Present(PathBuf),
+    Link(PathBuf),
+    Absent { first_missing: PathBuf, below_a_part: bool },
+}
+
+impl Guard {
+    /// Finds the names in `workspace` and prepares their protection; with `mounts` false
+    /// everything is left to comparison.
+    ///
+    /// # Errors
+    /// A name that makes no sense, or a placeholder that could not be made: the call must not
+    /// run unprotected.
+    pub fn prepare(workspace: &Path, names: &[String], mounts: bool) -> Result<Self, String> {
+        let names: Vec<PathBuf> = names.iter().map(|name| clean(name)).collect::<Result<_, _>>()?;
+        let mut guard = Guard::default();
+        if names.is_empty() {
+            return Ok(guard);
+        }
+        let (folders, complete) = folders(workspace, &names);
+        if !complete {
+            guard.missing.push(format!(
+                "protected names beyond the first {SEARCH} entries of the workspace"
+            ));
+        }
+        for (depth, folder) in folders.iter().enumerate() {
+            let top = depth == 0;
+            for name in &names {
+                guard.add(workspace, folder, name, top, mounts)?;
+            }
+        }
+        if !guard.memory.is_empty() && mounts {
+            guard.missing.push("links at protected names are compared, not held".to_owned());
+        }
+        Ok(guard)
+    }
+
+    fn add(
+        &mut self,
+        workspace: &Path,
+        folder: &Path,
+        name: &Path,
+        top: bool,
+        mounts: bool,
+    ) -> Result<(), String> {
+        match standing(folder, name) {
+            Standing::Link(path) => self.memory.keep(&path),
+            Standing::Present(path) if !mounts => self.memory.keep(&path),
+            Standing::Present(path) => self.hold(workspace, path)?,
+            Standing::Absent { first_missing, below_a_part } if top || below_a_part => {
+                if !mounts {
+                    self.memory.keep_absent(&folder.join(name));
+                } else if let Some(placeholder) = Placeholder::make(&first_missing)? {
+                    self.placeholders.push(placeholder);
+                    self.hold(workspace, first_missing)?;
+                }
+            }
+            // Elsewhere every folder would need one: reported, see `docs/sandbox.md`.
+            Standing::Absent { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, workspace: &Path, path: PathBuf) -> Result<(), String> {
+        let above = path.ancestors().skip(1).take_while(|folder| *folder != workspace);
+        self.anchors.extend(above.map(Path::to_path_buf));
+        self.read_only.insert(path);
+        if self.read_only.len() + self.anchors.len() > MOUNTS {
+            return Err(format!(
+                "the workspace {} holds more than {MOUNTS} protected names; \
+                 work in a smaller folder, or name fewer in `sandbox.protect`",
+                workspace.display()
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A relative path without tricks.
+fn clean(name: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(name.trim_end_matches('/'));
+    let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
+    if name.contains('\0') || path.as_os_str().is_empty() || !path.components().all(plain) {
+        return Err(format!(
+            "`sandbox.protect` holds `{}`, which is not a relative path inside the workspace",
+            name.escape_debug()
+        ));
+    }
+    Ok(path)
+}
+
+fn standing(folder: &Path, name: &Path) -> Standing {
+    let mut at = folder.to_path_buf();
+    let parts = name.components().count();
+    for (index, part) in name.components().enumerate() {
+        at.push(part);
+        match std::fs::symlink_metadata(&at) {
+            Ok(about) if about.is_symlink() => return Standing::Link(at),
+            Ok(about) if about.is_dir() && is_placeholder(&at) => {
+                return Standing::Absent { first_missing: at, below_a_part: index > 0 };
+            }
+            Ok(about) if about.is_dir() && index + 1 < parts => {}
+            // Also a file where a folder is expected, such as `.git` of a worktree.
+            Ok(_) => return Standing::Present(at),
+            Err(_) => return Standing::Absent { first_missing: at, below_a_part: index > 0 },
+        }
+    }
+    Standing::Present(at)
+}
+
+/// The workspace first, then folders below it that hold the first part of a name, nearest first.
+fn folders(workspace: &Path, names: &[PathBuf]) -> (Vec<PathBuf>, bool) {
+    let firsts: Vec<_> = names.iter().filter_map(|name| name.components().next()).collect();
+    let mut found = vec![workspace.to_path_buf()];
+    let mut queue = VecDeque::from([workspace.to_path_buf()]);
+    let mut left = SEARCH;
+    while let Some(folder) = queue.pop_front() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        let mut holds = false;
+        for entry in entries.flatten() {
+            if left == 0 {
+                return (found, false);
+            }
+            left -= 1;
+            let name = entry.file_name();
+            let wanted = firsts.iter().any(|first| first.as_os_str() == name);
+            holds |= wanted;
+            let searched = !wanted && !SKIPPED.iter().any(|skipped| *skipped == name);
+            if searched && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                queue.push_back(entry.path());
+            }
+        }
+        if holds && folder != workspace {
+            found.push(folder);
+        }
+    }
+    (found, true)
+}
+
+/// An empty folder that keeps a name from being made. Removed when the last user lets go.
+struct Placeholder {
+    path: PathBuf,
+    lock: OwnedFd,
+}
+
+impl Placeholder {
+    /// `None` where the user could not make the name either.
+    fn make(path: &Path) -> Result<Option<Self>, String> {
+        let failed = |e: io::Error| format!("protecting the missing name {}: {e}", path.display());
+        for _ in 0..16 {
+            match Self::try_make(path) {
+                Ok(Some(placeholder)) => return Ok(Some(placeholder)),
+                Ok(None) => {}
+                Err(error) if cannot_be_made(&error) => return Ok(None),
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Err(format!("protecting the missing name {}: it keeps changing", path.display()))
+    }
+
+    /// Makes (or finds) and locks the folder; `None` when it was removed or replaced meanwhile.
+    fn try_make(path: &Path) -> io::Result<Option<Self>> {
+        let (folder, name) = open::parent(path, false)?;
+        let made = match rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(0o555)) {
+            Ok(()) => true,
+            Err(rustix::io::Errno::EXIST) => false,
+            Err(error) => return Err(error.into()),
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let lock = match rustix::fs::openat(&folder, name, flags, Mode::empty()) {
+            Ok(lock) => lock,
+            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if made {
+            rustix::fs::fchmod(&lock, Mode::from_raw_mode(PLACEHOLDER))?;
+        }
+        rustix::fs::flock(&lock, FlockOperation::LockShared)?;
+        let held = rustix::fs::fstat(&lock)?;
+        let same = std::fs::symlink_metadata(path)
+            .is_ok_and(|now| now.ino() == held.st_ino && now.dev() == held.st_dev);
+        Ok(same.then(|| Placeholder { path: path.to_path_buf(), lock }))
+    }
+}
+
+fn cannot_be_made(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EACCES | libc::EROFS | libc::EPERM | libc::ENOTDIR))
+}
+
+impl Drop for Placeholder {
+    fn drop(&mut self) {
+        // INVARIANT (last one out): removing a folder takes it out of every other call's view
+        // as well, so only a holder that is alone may do it.
+        let alone = rustix::fs::flock(&self.lock, FlockOperation::NonBlockingLockExclusive);
+        let marked = |about: std::fs::Metadata| about.mode() & 0o7777 == PLACEHOLDER;
+        if alone.is_ok() && std::fs::symlink_metadata(&self.path).is_ok_and(marked) {
+            // Fails, and should, when somebody has put something in.
+            let _ = std::fs::remove_dir(&self.path);
+        }
+    }
+}
+
+/// An empty folder left behind by a crash counts as absent and is taken over.
+fn is_placeholder(path: &Path) -> bool {
+    let marked = std::fs::symlink_metadata(path)
+        .is_ok_and(|about| about.is_dir() && about.mode() & 0o7777 == PLACEHOLDER);
+    marked && std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn names_that_leave_the_workspace_are_refused() {
+        for bad in ["", "/", "/etc", "../x", "a/../b", ".", "a\0b"] {
+            assert!(clean(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(clean(".git/hooks/").unwrap(), PathBuf::from(".git/hooks"));
+    }
+
+    #[test]
+    fn a_placeholder_goes_with_its_last_holder_and_after_a_crash_with_the_next_call() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = [".ion".to_owned()];
+        let first = Guard::prepare(dir.path(), &names, true).unwrap();
+        let second = Guard::prepare(dir.path(), &names, true).unwrap();
+        drop(first);
+        assert!(dir.path().join(".ion").exists());
+        drop(second);
+        assert!(!dir.path().join(".ion").exists());
+        std::fs::DirBuilder::new().create(dir.path().join(".ion")).unwrap();
+        let mode = std::fs::Permissions::from_mode(PLACEHOLDER);
+        std::fs::set_permissions(dir.path().join(".ion"), mode).unwrap();
+        drop(Guard::prepare(dir.path(), &names, true).unwrap());
+        assert!(!dir.path().join(".ion").exists());
+    }
+
+    #[test]
+    fn every_folder_above_a_nested_name_is_pinned() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("a/b/.git/hooks")).unwrap();
+        let guard = Guard::prepare(dir.path(), &[".git/hooks".to_owned()], true).unwrap();
+        for folder in ["a", "a/b", "a/b/.git"] {
+            assert!(guard.anchors.contains(&dir.path().join(folder)), "{folder}");
+        }
+        assert!(guard.read_only.contains(&dir.path().join("a/b/.git/hooks")));
+        assert!(guard.read_only.contains(&dir.path().join(".git")), "absent at the top");
+    }
+}

@@ -1,0 +1,104 @@
+//! What a call sees: one list of openings, from which every backend is fed.
+//!
+//! Nothing is visible unless it is named here: the system's programs, a few files of `/etc`,
+//! the workspace, and what the policy adds. Deny lists come last and win. Read [`super::bwrap`]
+//! for the mounts and [`super::landlock`] for the rules made from it.
+
+use crate::gate::Terms;
+use crate::model::AbsPath;
+use crate::policy::NetworkAccess;
+use std::path::{Path, PathBuf};
+
+/// Folders of programs and libraries.
+pub const SYSTEM: &[&str] =
+    &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store"];
+/// Files and folders of `/etc` that programs need. No secret is among them: never `shadow`,
+/// `ssl/private`, `ion` or a file of credentials.
+pub const ETC: &[&str] = &[
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/nsswitch.conf",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/localtime",
+    "/etc/alternatives",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+    "/etc/pki/tls/certs",
+    "/etc/ca-certificates",
+];
+/// Added where the call has a network.
+pub const ETC_NETWORK: &[&str] =
+    &["/etc/resolv.conf", "/etc/hosts", "/etc/services", "/etc/protocols", "/etc/gai.conf"];
+
+/// The openings of one call.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// Readable folders and files besides [`SYSTEM`].
+    pub read: Vec<PathBuf>,
+    /// Writable folders and files.
+    pub write: Vec<PathBuf>,
+    /// Never visible, although a root above may be. Existing paths only.
+    pub hide: Vec<PathBuf>,
+    /// An empty, private folder stands in its place.
+    pub home: Option<PathBuf>,
+    /// The folder whose protected names are held, when the call can write to it.
+    pub guarded: Option<PathBuf>,
+}
+
+impl View {
+    /// Works it out for a call.
+    pub fn of(terms: &Terms, home: Option<&AbsPath>) -> Self {
+        let confinement = &terms.confinement;
+        // A tool that only reads gets no writable root, whatever the profile says.
+        let writes = !matches!(terms.call.name.as_str(), "Read" | "Grep" | "Glob");
+        let mut view = View {
+            read: Vec::new(),
+            write: Vec::new(),
+            hide: Vec::new(),
+            home: home.filter(|home| home.parent().is_some()).map(|h| h.as_path().to_path_buf()),
+            guarded: None,
+        };
+        let network = confinement.network == NetworkAccess::Host;
+        let more = if network { ETC_NETWORK } else { &[] };
+        view.read.extend(ETC.iter().chain(more).map(PathBuf::from));
+        view.read.extend(paths(&confinement.read));
+        let workspace = confinement.workspace.as_path().to_path_buf();
+        if writes && confinement.workspace_writable {
+            view.guarded = Some(workspace.clone());
+            view.write.push(workspace);
+        } else {
+            view.read.push(workspace);
+        }
+        let granted = if writes { &mut view.write } else { &mut view.read };
+        granted.extend(paths(&confinement.write));
+        view.read.retain(|path| path.exists());
+        view.write.retain(|path| path.exists());
+        view.hide = hidden(&confinement.hide);
+        view
+    }
+
+    /// Whether a path can be reached through one of the openings.
+    pub fn reaches(&self, path: &Path) -> bool {
+        let system = SYSTEM.iter().map(Path::new);
+        let own = self.read.iter().chain(&self.write).map(PathBuf::as_path);
+        system.chain(own).any(|root| path.starts_with(root))
+    }
+}
+
+fn paths(list: &[AbsPath]) -> impl Iterator<Item = PathBuf> + '_ {
+    list.iter().map(|path| path.as_path().to_path_buf())
+}
+
+/// Existing hidden paths, both as named and with links resolved.
+fn hidden(list: &[AbsPath]) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for path in list {
+        let Ok(real) = path.as_path().canonicalize() else { continue };
+        if !all.contains(&real) {
+            all.push(real);
+        }
+    }
+    all
+}

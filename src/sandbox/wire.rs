@@ -1,0 +1,216 @@
+//! What the parent and a worker say to each other: one JSON document a line.
+//!
+//! Parent: [`Setup`], then, once the worker's [`Report`] was accepted, [`Call`], then nothing
+//! or one `stop` line. Worker: [`Report`], [`Reply`], end. End of file on the worker's input
+//! means that the parent is gone. Nothing here does I/O, and no secret has a place in it.
+
+use crate::model::{AbsPath, Requirement};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// Hidden first argument that turns the binary into a worker.
+pub const WORKER: &str = "__worker";
+/// Longest report line, bytes.
+pub const REPORT_MAX: usize = 64 << 10;
+/// Longest setup line, bytes.
+pub const SETUP_MAX: usize = 4 << 20;
+/// Longest call line, bytes: `Write` carries a whole file.
+pub const CALL_MAX: usize = 64 << 20;
+/// What the parent writes to end a command early.
+pub const STOP: &[u8] = b"stop\n";
+
+/// How a call is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// Namespaces by bubblewrap, then Landlock and seccomp.
+    Bwrap,
+    /// Landlock and seccomp.
+    Landlock,
+    /// A separate process with a rebuilt environment, no more.
+    None,
+}
+
+impl Backend {
+    /// The name used in configuration, records and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Backend::Bwrap => "bwrap",
+            Backend::Landlock => "landlock",
+            Backend::None => "none",
+        }
+    }
+
+    /// The most that the backend can be asked for.
+    pub fn strength(self) -> Requirement {
+        match self {
+            Backend::Bwrap => Requirement::View,
+            Backend::Landlock => Requirement::Rules,
+            Backend::None => Requirement::Open,
+        }
+    }
+}
+
+/// A path that survives JSON although it is not UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum WirePath {
+    /// The usual case.
+    Text(String),
+    /// Bytes that are not UTF-8.
+    Bytes(Vec<u8>),
+}
+
+impl WirePath {
+    /// Wraps a path.
+    pub fn new(path: impl AsRef<Path>) -> Self {
+        use std::os::unix::ffi::OsStrExt;
+        match path.as_ref().to_str() {
+            Some(text) => WirePath::Text(text.to_owned()),
+            None => WirePath::Bytes(path.as_ref().as_os_str().as_bytes().to_vec()),
+        }
+    }
+
+    /// The path.
+    pub fn to_path(&self) -> PathBuf {
+        use std::os::unix::ffi::OsStringExt;
+        match self {
+            WirePath::Text(text) => PathBuf::from(text),
+            WirePath::Bytes(bytes) => PathBuf::from(std::ffi::OsString::from_vec(bytes.clone())),
+        }
+    }
+}
+
+impl From<&AbsPath> for WirePath {
+    fn from(path: &AbsPath) -> Self {
+        WirePath::new(path)
+    }
+}
+
+/// What the worker does to itself before it hears of the call.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setup {
+    /// What was chosen.
+    pub backend: Backend,
+    /// Working folder.
+    pub cwd: WirePath,
+    /// The whole environment of a command.
+    pub environment: Vec<(String, String)>,
+    /// Landlock: readable and executable.
+    pub read: Vec<WirePath>,
+    /// Landlock: readable, executable and writable.
+    pub write: Vec<WirePath>,
+    /// Landlock: device folders and files.
+    pub devices: Vec<WirePath>,
+    /// The workspace, and the mounts below it that must show what stands there on the host.
+    pub workspace: WirePath,
+    /// See [`workspace`](Self::workspace).
+    pub pinned: Vec<WirePath>,
+    /// Whether sockets of the internet families stay possible.
+    pub network: bool,
+    /// The supervisor makes a private temporary folder below this one.
+    pub temporary: Option<WirePath>,
+    /// Identities of the parent's namespaces, which the worker's must differ from.
+    pub outside: Vec<(String, String)>,
+    /// `RLIMIT_NPROC`, counted inside where the backend can.
+    pub processes: Option<u64>,
+    /// `RLIMIT_FSIZE`, bytes.
+    pub file_size: Option<u64>,
+    /// `RLIMIT_NOFILE`.
+    pub open_files: Option<u64>,
+}
+
+/// What the worker found to be in force, looked up from inside.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// Why the worker is not ready; nothing else counts then.
+    pub failed: Option<String>,
+    /// Names of the namespaces that differ from the parent's.
+    pub namespaces: Vec<String>,
+    /// First process of its pid namespace.
+    pub first_process: bool,
+    /// `NoNewPrivs: 1`.
+    pub no_new_privs: bool,
+    /// `Seccomp: 2`.
+    pub seccomp: bool,
+    /// `CapEff`, `CapPrm` and `CapBnd` are empty.
+    pub no_capabilities: bool,
+    /// Effective Landlock version, 0 for none.
+    pub landlock: u32,
+}
+
+/// One call, as the permit has it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// The call's id, echoed.
+    pub id: String,
+    /// Digest of the recorded call, echoed.
+    pub digest: String,
+    /// Canonical tool name.
+    pub tool: String,
+    /// Arguments.
+    pub input: Map<String, Value>,
+    /// The paths that were judged, links resolved.
+    pub paths: Vec<WirePath>,
+    /// Wall-clock limit, milliseconds.
+    pub wall_ms: u64,
+    /// Bytes of output kept.
+    pub output_bytes: usize,
+    /// Where a command may write, for the note after a refusal by the kernel.
+    pub writable: Vec<WirePath>,
+}
+
+/// How the call ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reply {
+    /// [`Call::id`].
+    pub id: String,
+    /// [`Call::digest`].
+    pub digest: String,
+    /// The text for the model.
+    pub content: String,
+    /// Whether the tool failed.
+    pub is_error: bool,
+    /// Exit code of a command.
+    pub exit_code: Option<i32>,
+    /// Bytes of output dropped.
+    pub omitted_bytes: u64,
+}
+
+/// One document as one line. JSON escapes line ends, so the framing holds for any content.
+///
+/// # Errors
+/// A value that JSON cannot hold.
+pub fn line<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
+    let mut bytes = serde_json::to_vec(value)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+        #[test]
+        fn a_reply_line_of_any_bytes_parses_or_is_refused_without_a_panic(bytes: Vec<u8>) {
+            let _ = serde_json::from_slice::<Reply>(&bytes);
+        }
+
+        #[test]
+        fn a_path_of_any_bytes_survives_the_wire(bytes in proptest::collection::vec(1u8..=255, 0..40)) {
+            use std::os::unix::ffi::OsStrExt;
+            let path = Path::new(std::ffi::OsStr::from_bytes(&bytes));
+            let text = line(&WirePath::new(path)).unwrap();
+            let back: WirePath = serde_json::from_slice(&text).unwrap();
+            prop_assert_eq!(back.to_path(), path);
+        }
+    }
+}

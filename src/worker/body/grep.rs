@@ -1,0 +1,169 @@
+//! `Grep`: ripgrep's engine and output, with a cap.
+
+use super::{Arguments, Outcome, glob, say};
+use crate::sandbox::open;
+use grep_regex::{RegexMatcher, RegexMatcherBuilder};
+use grep_searcher::sinks::Bytes;
+use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder};
+use ignore::overrides::Override;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Most lines in one answer.
+const MOST: usize = 5_000;
+/// Bytes of one matching line that are shown.
+const WIDEST: usize = 2_000;
+/// Bound on the compiled expression, bytes: a pattern is a stranger's.
+const PATTERN_SIZE: usize = 10 << 20;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Content,
+    Files,
+    Count,
+}
+
+/// Runs the tool.
+///
+/// # Errors
+/// The tool error.
+pub fn run(arguments: &Arguments<'_>) -> Result<Outcome, String> {
+    let pattern = arguments.required("pattern")?;
+    let mode = match arguments.text("output_mode")? {
+        None | Some("content") => Mode::Content,
+        Some("files_with_matches") => Mode::Files,
+        Some("count") => Mode::Count,
+        Some(other) => {
+            return Err(format!(
+                "Error: output_mode must be content, files_with_matches or count, not {other}"
+            ));
+        }
+    };
+    let matcher = RegexMatcherBuilder::new()
+        .line_terminator(Some(b'\n'))
+        .size_limit(PATTERN_SIZE)
+        .build(pattern)
+        .map_err(|e| format!("Error: invalid pattern: {e}"))?;
+    let root = arguments.root();
+    let shown_as = arguments.text("path")?.map(PathBuf::from);
+    let failed = |e| format!("Error: {}", say("open", &root, &e));
+    let about = std::fs::symlink_metadata(&root).map_err(failed)?;
+    if about.is_file() {
+        open::read(&root).map_err(failed)?;
+    } else {
+        std::fs::read_dir(&root).map_err(failed)?;
+    }
+    let mut found = Found::new(mode, arguments.call.output_bytes);
+    let mut files: Vec<PathBuf> = if about.is_file() {
+        vec![root.clone()]
+    } else {
+        let filter = match arguments.text("glob")? {
+            Some(filter) => glob::pattern_filter(&root, filter)?,
+            None => Override::empty(),
+        };
+        glob::walk(&root, filter, false).collect()
+    };
+    files.sort_by(|a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
+    let mut searcher =
+        SearcherBuilder::new().binary_detection(BinaryDetection::quit(0)).line_number(true).build();
+    for file in &files {
+        let label = label(file, &root, shown_as.as_deref());
+        found.search(&mut searcher, &matcher, file, &label);
+    }
+    Ok(found.render())
+}
+
+/// The path as ripgrep prints it: as it was asked for, or relative to the working folder.
+fn label(file: &Path, root: &Path, shown_as: Option<&Path>) -> PathBuf {
+    let below = file.strip_prefix(root).unwrap_or(file);
+    match shown_as {
+        Some(given) if below.as_os_str().is_empty() => given.to_path_buf(),
+        Some(given) => given.join(below),
+        None => below.to_path_buf(),
+    }
+}
+
+struct Found {
+    mode: Mode,
+    cap: usize,
+    text: String,
+    lines: usize,
+    dropped_lines: u64,
+    dropped_bytes: u64,
+}
+
+impl Found {
+    fn new(mode: Mode, cap: usize) -> Self {
+        Found { mode, cap, text: String::new(), lines: 0, dropped_lines: 0, dropped_bytes: 0 }
+    }
+
+    fn search(
+        &mut self,
+        searcher: &mut Searcher,
+        matcher: &RegexMatcher,
+        file: &Path,
+        label: &Path,
+    ) {
+        // Opened like any judged path: a link swapped in after the walk is not followed.
+        // What cannot be opened is skipped, as ripgrep does.
+        let Ok(handle) = open::read(file) else { return };
+        if !handle.metadata().is_ok_and(|about| about.is_file()) {
+            return;
+        }
+        let mut hits = 0_u64;
+        let label = label.display().to_string();
+        let mode = self.mode;
+        let sink = Bytes(|number, line| {
+            hits += 1;
+            if mode == Mode::Content {
+                self.add(&content_line(&label, number, line));
+            }
+            Ok(mode != Mode::Files)
+        });
+        let _ = searcher.search_file(matcher, &handle, sink);
+        match mode {
+            Mode::Files if hits > 0 => self.add(&label),
+            Mode::Count if hits > 0 => self.add(&format!("{label}:{hits}")),
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, line: &str) {
+        if self.lines >= MOST || self.text.len() + line.len() + 1 > self.cap {
+            self.dropped_lines += 1;
+            self.dropped_bytes += line.len() as u64 + 1;
+            return;
+        }
+        if self.lines > 0 {
+            self.text.push('\n');
+        }
+        self.text.push_str(line);
+        self.lines += 1;
+    }
+
+    fn render(self) -> Outcome {
+        if self.lines == 0 && self.dropped_lines == 0 {
+            return Outcome::done("(no matches)");
+        }
+        let mut content = self.text;
+        if self.dropped_lines > 0 {
+            content.push_str(&format!(
+                "\n(truncated at {} lines, {} more; limit {MOST} lines and {} bytes; \
+                 use a more specific pattern, path or glob)",
+                self.lines, self.dropped_lines, self.cap
+            ));
+        }
+        Outcome { omitted_bytes: self.dropped_bytes, ..Outcome::done(content) }
+    }
+}
+
+fn content_line(label: &str, number: u64, line: &[u8]) -> String {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let shown = line.get(..WIDEST).unwrap_or(line);
+    let mut text = String::from_utf8_lossy(shown).into_owned();
+    if shown.len() < line.len() {
+        text.push_str(&format!(" ({} more bytes in this line)", line.len() - shown.len()));
+    }
+    format!("{label}:{number}:{text}")
+}

@@ -1,0 +1,95 @@
+//! Checks that the protecting mounts show what they are meant to.
+//!
+//! The attack: another call in the same workspace exchanges a folder for a link between the
+//! moment when the parent chose it and the moment when bubblewrap mounts it, so that some other
+//! folder of the host appears inside. The kernel's own table tells what was mounted where.
+
+use crate::sandbox::wire::Setup;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+struct Mounted {
+    device: Vec<u8>,
+    /// What of the file system is shown.
+    root: PathBuf,
+    at: PathBuf,
+}
+
+/// Compares the mounts below the workspace with the plan.
+///
+/// # Errors
+/// The first mount that is missing, shows something else, or was not planned.
+pub fn verify(setup: &Setup) -> Result<(), String> {
+    if setup.pinned.is_empty() {
+        return Ok(());
+    }
+    let table = std::fs::read("/proc/self/mountinfo")
+        .map_err(|e| format!("reading /proc/self/mountinfo: {e}"))?;
+    let table: Vec<Mounted> = table.split(|b| *b == b'\n').filter_map(parse).collect();
+    let workspace = setup.workspace.to_path();
+    let ground = table.iter().rev().find(|mounted| mounted.at == workspace);
+    let ground = ground.ok_or("the workspace is not mounted")?;
+    for pinned in &setup.pinned {
+        let pinned = pinned.to_path();
+        let below = pinned
+            .strip_prefix(&workspace)
+            .map_err(|_| "a protected path outside the workspace".to_owned())?;
+        let mounted = table.iter().rev().find(|mounted| mounted.at == pinned);
+        let right = mounted.is_some_and(|mounted| {
+            mounted.device == ground.device && mounted.root == ground.root.join(below)
+        });
+        if !right {
+            return Err(format!(
+                "the workspace changed while its protection was set up, at {}",
+                pinned.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// `ID PARENT MAJOR:MINOR ROOT MOUNTPOINT OPTIONS ...`, blanks and such in octal.
+fn parse(line: &[u8]) -> Option<Mounted> {
+    let mut fields = line.split(|b| *b == b' ').skip(2);
+    let device = fields.next()?.to_vec();
+    let root = unescape(fields.next()?);
+    let at = unescape(fields.next()?);
+    Some(Mounted { device, root, at })
+}
+
+fn unescape(field: &[u8]) -> PathBuf {
+    let mut out = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, tail)) = rest.split_first() {
+        let digits = tail.get(..3).filter(|_| *first == b'\\');
+        let value = digits.and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 8).ok());
+        match value {
+            Some(byte) => {
+                out.push(byte);
+                rest = tail.get(3..).unwrap_or_default();
+            }
+            None => {
+                out.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    PathBuf::from(OsString::from_vec(out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+
+    #[test]
+    fn a_line_of_the_table_is_understood_with_its_escapes() {
+        let line = br"36 35 98:0 /a\040b /w\134s rw,noatime master:1 - ext3 /dev/root rw";
+        let mounted = parse(line).unwrap();
+        assert_eq!(mounted.root, Path::new("/a b"));
+        assert_eq!(mounted.at.as_os_str().as_bytes(), br"/w\s");
+        assert!(parse(b"").is_none());
+    }
+}

@@ -1,0 +1,97 @@
+//! Finds and ends processes: all of a pid namespace, or all descendants of a subreaper.
+//!
+//! A process group is not enough: `setsid` leaves it. A subreaper inherits every orphan, so
+//! "no child left" is proof that no descendant is left.
+
+use crate::sandbox::sys;
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// Longest time spent on ending a tree. A process in an uninterruptible sleep cannot be ended.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Collects one ended child, if there is one. `Err(())` when there is no child at all.
+#[expect(clippy::result_unit_err, reason = "there is exactly one way to have no child")]
+pub fn reap() -> Result<Option<(Pid, WaitStatus)>, ()> {
+    loop {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(found) => return Ok(found),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return Err(()),
+        }
+    }
+}
+
+/// Ends every other process of the pid namespace that this process is the first of.
+pub fn end_everyone_inside() {
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        let _ = sys::signal_everyone_inside(libc::SIGKILL);
+        match reap() {
+            Err(()) => return,
+            Ok(Some(_)) => {}
+            Ok(None) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+/// Ends every descendant of this subreaper; `false` when some would not end in time.
+pub fn end_descendants() -> bool {
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        for pid in descendants() {
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
+        // All that have ended by now, then look again: one may have forked meanwhile.
+        loop {
+            match reap() {
+                Err(()) => return true,
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+            }
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    false
+}
+
+/// Descendants of this process, by parent links in `/proc`.
+pub fn descendants() -> Vec<Pid> {
+    let parents = parents();
+    let own = std::process::id() as i32;
+    let below = |mut pid: i32| {
+        // Bounded, because the table is not a snapshot and could show a loop.
+        for _ in 0..4096 {
+            match parents.get(&pid) {
+                Some(parent) if *parent == own => return true,
+                Some(parent) => pid = *parent,
+                None => return false,
+            }
+        }
+        false
+    };
+    parents.keys().filter(|pid| below(**pid)).filter_map(|pid| Pid::from_raw(*pid)).collect()
+}
+
+fn parents() -> HashMap<i32, i32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return HashMap::new() };
+    let pair = |entry: std::fs::DirEntry| {
+        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read(entry.path().join("stat")).ok()?;
+        let stat = String::from_utf8_lossy(&stat);
+        // The name in parentheses is the process's own choice and may hold anything.
+        let after_name = stat.rsplit_once(')')?.1;
+        Some((pid, after_name.split_whitespace().nth(1)?.parse().ok()?))
+    };
+    entries.flatten().filter_map(pair).collect()
+}
+
+/// Tasks in this pid namespace, this process excepted.
+pub fn count_inside() -> usize {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
+    let numeric = |entry: &std::fs::DirEntry| {
+        entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit)
+    };
+    entries.flatten().filter(numeric).count().saturating_sub(1)
+}

@@ -1,0 +1,145 @@
+//! The process between the parent and a confined one where no pid namespace is to be had.
+//!
+//! It is not confined itself, runs nothing that a model asked for, and has one purpose: when
+//! the reply is there, or the parent is gone, or anything is odd, no descendant stays. It keeps
+//! a reply back until that is true.
+
+use super::dialogue::{Heard, Lines, write_all};
+use super::family;
+use crate::sandbox::sys;
+use crate::sandbox::wire::{self, CALL_MAX, REPORT_MAX, SETUP_MAX, Setup, WORKER, WirePath};
+use rustix::fd::AsFd;
+use rustix::stdio;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
+
+/// Longest reply that is passed on; the parent has its own, smaller bound.
+const REPLY_MAX: usize = 512 << 20;
+
+/// Runs as the supervisor.
+pub fn run() -> ExitCode {
+    let outcome = supervise();
+    let clean = family::end_descendants();
+    match outcome {
+        Ok(()) if clean => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
+        Err(cause) => {
+            let _ = write_all(stdio::stderr(), format!("supervisor: {cause}\n").as_bytes());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn supervise() -> Result<(), String> {
+    let say = |what: &'static str| move |e: rustix::io::Errno| format!("{what}: {e}");
+    // No controlling terminal from here on, for it and for all it starts.
+    rustix::process::setsid().map_err(say("setsid"))?;
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+        .map_err(say("subreaper"))?;
+    sys::prepare_process().map_err(|e| format!("preparing the process: {e}"))?;
+    let mut commands = Lines::new(SETUP_MAX);
+    let Some(setup) = commands.wait(stdio::stdin()).map_err(|e| format!("setup: {e}"))? else {
+        return Ok(());
+    };
+    let mut setup: Setup = serde_json::from_slice(&setup).map_err(|e| format!("setup: {e}"))?;
+    let temporary = private_folder(&mut setup)?;
+    let outcome = relay(&setup, commands);
+    // After the tree is gone, so that nothing writes into it while it goes.
+    let clean = family::end_descendants();
+    if let Some(folder) = temporary {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    let reply = outcome?;
+    if !clean {
+        return Err("a process of the call could not be ended".to_owned());
+    }
+    match reply {
+        Some(reply) => write_all(stdio::stdout(), &reply).map_err(|e| format!("reply: {e}")),
+        None => Ok(()),
+    }
+}
+
+/// Makes the call's own temporary folder and home, and lets it in.
+fn private_folder(setup: &mut Setup) -> Result<Option<PathBuf>, String> {
+    let Some(below) = setup.temporary.take() else { return Ok(None) };
+    let mut random = [0_u8; 8];
+    getrandom::fill(&mut random).map_err(|e| format!("temporary folder: {e}"))?;
+    let folder = below.to_path().join(format!("ion-{:016x}", u64::from_ne_bytes(random)));
+    // Private, and refused when the name exists: somebody else could own what lies there.
+    let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
+    made.map_err(|e| format!("temporary folder {}: {e}", folder.display()))?;
+    setup.write.push(WirePath::new(&folder));
+    let text = folder.to_string_lossy().into_owned();
+    for (name, value) in &mut setup.environment {
+        if name == "TMPDIR" || name == "HOME" {
+            value.clone_from(&text);
+        }
+    }
+    Ok(Some(folder))
+}
+
+/// Passes lines on in both directions until the reply is complete; `None` when the parent left.
+fn relay(setup: &Setup, mut commands: Lines) -> Result<Option<Vec<u8>>, String> {
+    let mut body = start_body()?;
+    let (Some(mut to_body), Some(from_body)) = (body.stdin.take(), body.stdout.take()) else {
+        return Err("the worker has no pipes".to_owned());
+    };
+    let line = wire::line(setup).map_err(|e| format!("setup: {e}"))?;
+    write_all(&to_body, &line).map_err(|e| format!("handing on the setup: {e}"))?;
+    let mut answers = Lines::new(REPORT_MAX);
+    let mut reported = false;
+    commands.allow(CALL_MAX);
+    loop {
+        let inputs = [stdio::stdin(), from_body.as_fd()];
+        let ready = sys::wait_readable(&inputs, Duration::from_secs(3600))
+            .map_err(|e| format!("waiting: {e}"))?;
+        if ready.first() == Some(&true) {
+            commands.fill(stdio::stdin()).map_err(|e| format!("reading: {e}"))?;
+        }
+        if ready.get(1) == Some(&true) {
+            answers.fill(from_body.as_fd()).map_err(|e| format!("worker: {e}"))?;
+        }
+        loop {
+            match commands.take() {
+                Heard::Line(mut line) => {
+                    line.push(b'\n');
+                    // A worker that no longer listens is found out by its missing reply.
+                    let _ = write_all(&mut to_body, &line);
+                }
+                Heard::End => return Ok(None),
+                Heard::Nothing => break,
+            }
+        }
+        match answers.take() {
+            Heard::Line(mut line) => {
+                line.push(b'\n');
+                if reported {
+                    return Ok(Some(line));
+                }
+                write_all(stdio::stdout(), &line).map_err(|e| format!("report: {e}"))?;
+                reported = true;
+                answers.allow(REPLY_MAX);
+            }
+            Heard::End => return Err(describe_end(&mut body)),
+            Heard::Nothing => {}
+        }
+    }
+}
+
+fn start_body() -> Result<Child, String> {
+    let program = std::env::current_exe().map_err(|e| format!("finding the worker: {e}"))?;
+    #[expect(clippy::disallowed_methods, reason = "starts this binary again, confined")]
+    let mut command = Command::new(program);
+    command.args([WORKER, "run"]).env_clear();
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    command.spawn().map_err(|e| format!("starting the worker: {e}"))
+}
+
+fn describe_end(body: &mut Child) -> String {
+    match body.wait() {
+        Ok(status) => format!("the worker ended without a reply ({status})"),
+        Err(error) => format!("the worker ended without a reply ({error})"),
+    }
+}
