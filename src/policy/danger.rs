@@ -54,6 +54,7 @@ pub struct Danger {
     /// Commands that must not match.
     pub rejects: Vec<String>,
     programs: Vec<String>,
+    not_programs: Vec<String>,
     flags: Vec<String>,
     not_flags: Vec<String>,
     args: Option<Lazy>,
@@ -118,6 +119,7 @@ fn from_table(table: &Table, source: Source) -> Danger {
         matches: list_of(table, "matches"),
         rejects: list_of(table, "rejects"),
         programs: list_of(table, "programs"),
+        not_programs: list_of(table, "not_programs"),
         flags: list_of(table, "flags"),
         not_flags: list_of(table, "not_flags"),
         args: lazy("args"),
@@ -176,7 +178,7 @@ impl Danger {
     }
 
     fn program_fits(&self, unit: &Unit) -> bool {
-        self.programs.is_empty() || listed(&self.programs, &unit.program)
+        (self.programs.is_empty() || listed(&self.programs, &unit.program)) && !listed(&self.not_programs, &unit.program)
     }
 
     fn words_fit(&self, unit: &Unit) -> bool {

@@ -196,6 +196,7 @@ fn positionals(program: &str, args: &[Word]) -> Vec<Word> {
 /// Paths inside options: `--file=/x`, `of=/dev/sda`, `-o out`, `-C dir`.
 fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
     let mut at = 0;
+    let git_output = program == "git" && args.iter().any(|w| matches!(w.text.as_str(), "archive" | "format-patch"));
     while let Some(word) = args.get(at) {
         at += 1;
         let next = args.get(at);
@@ -211,9 +212,10 @@ fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
             }
             continue;
         }
-        if OUTPUT_OPTION.contains(&program) {
+        if OUTPUT_OPTION.contains(&program) || program == "unzip" || git_output {
             let takes = matches!(text, "-o" | "--output" | "--outfile" | "--out" | "--output-document" | "--outDir" | "--target-dir")
                 || (program == "wget" && matches!(text, "-O" | "-P" | "--directory-prefix"))
+                || (program == "unzip" && text == "-d")
                 || (program == "tar" && matches!(text, "-C" | "--directory"));
             if let (true, Some(value)) = (takes, next) {
                 found.push(Operand { text: value.text.clone(), access: Access::Write, dynamic: !value.literal });

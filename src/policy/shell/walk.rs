@@ -501,6 +501,7 @@ impl Walker {
         unit.text = text_of(&program, &args);
         unit.program.clone_from(&program);
         unit.self_call = self.inside.contains(&program);
+        self.subscripts(&program, &args, &mut unit);
         if self.functions.contains(&program) {
             unit.transparent = true;
         }
@@ -580,6 +581,23 @@ impl Walker {
         }
         self.depth -= 1;
         self.remote = remote;
+    }
+
+    /// Builtins that evaluate a subscript run the substitutions inside it, even quoted ones.
+    fn subscripts(&mut self, program: &str, args: &[Word], unit: &mut Unit) {
+        let named = args.iter().any(|w| w.text == "-v");
+        let evaluates = match program {
+            "let" | "declare" | "typeset" | "local" | "export" | "readonly" | "unset" | "read" | "mapfile" => true,
+            "test" | "[" | "printf" | "wait" => named,
+            _ => false,
+        };
+        for word in args.iter().filter(|w| evaluates && w.literal) {
+            let hidden = word.text.contains("$(") || word.text.contains('`');
+            if hidden && (program == "let" || word.text.contains('[')) {
+                unit.opaque = Some("a subscript in it runs a command".to_owned());
+                self.resolve(&word.text);
+            }
+        }
     }
 
     fn own_paths(&mut self, program: &str, first: &Word, args: &[Word], more: bool, unit: &mut Unit) {

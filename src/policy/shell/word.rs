@@ -156,7 +156,8 @@ fn add(
     let source = raw.get(piece.start_index..piece.end_index).unwrap_or(raw);
     match &piece.piece {
         WordPiece::Text(text) => {
-            if !quoted && text.contains(['*', '?', '[']) {
+            // A lone `[` is a program's name.
+            if !quoted && (text.contains(['*', '?']) || (text.contains('[') && text.contains(']'))) {
                 to.glob = true;
             }
             // A tilde that the grammar left alone still means home to `cp --to=~/x`.
