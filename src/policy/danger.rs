@@ -1,0 +1,268 @@
+//! Dangerous patterns: shipped ones with conditions over a parsed command, users' as expressions.
+
+use super::facts::{Access, PathUse, Region, region};
+use super::shell::{Script, Unit};
+use crate::config::schema::permissions::Severity;
+use crate::model::{AbsPath, Source, Tier};
+use regex::Regex;
+use serde::Serialize;
+use std::sync::{Arc, LazyLock, OnceLock};
+use toml_edit::{DocumentMut, Item, Table};
+
+/// A pattern that a command hit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DangerHit {
+    /// The pattern's id.
+    pub pattern: String,
+    /// Its category.
+    pub category: String,
+    /// What it does.
+    pub severity: Severity,
+}
+
+/// An expression that is compiled when first needed. FAIL CLOSED: one that does not compile
+/// hits everything that its other conditions let through (tests compile every shipped one).
+#[derive(Debug, Default)]
+struct Lazy {
+    source: String,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl Lazy {
+    fn hits(&self, text: &str) -> bool {
+        self.compiled.get_or_init(|| Regex::new(&self.source).ok()).as_ref().is_none_or(|regex| regex.is_match(text))
+    }
+}
+
+/// A dangerous pattern: every condition that is present must hold.
+#[derive(Debug, Default)]
+pub struct Danger {
+    /// Stable id.
+    pub id: String,
+    /// Free-form category.
+    pub category: String,
+    /// What a hit does.
+    pub severity: Option<Severity>,
+    /// Why.
+    pub reason: String,
+    /// What to do instead.
+    pub hint: Option<String>,
+    /// Where it is written.
+    pub source: Option<Source>,
+    /// Commands that must match.
+    pub matches: Vec<String>,
+    /// Commands that must not match.
+    pub rejects: Vec<String>,
+    programs: Vec<String>,
+    not_programs: Vec<String>,
+    flags: Vec<String>,
+    not_flags: Vec<String>,
+    args: Option<Lazy>,
+    not_args: Option<Lazy>,
+    text: Option<Lazy>,
+    code: Option<Lazy>,
+    assigns: Option<Lazy>,
+    piped_from: Vec<String>,
+    fed_by: Vec<String>,
+    deletes: Vec<String>,
+    writes: Vec<String>,
+    reads: Vec<String>,
+    marks: Vec<String>,
+    raw: Option<Lazy>,
+}
+
+const FETCHERS: &[&str] = &[
+    "curl", "wget", "fetch", "aria2c", "http", "https", "xh", "nc", "ncat", "netcat", "socat", "ftp", "lwp-request", "lynx", "w3m",
+    "scp", "ssh", "dig", "nslookup", "host", "telnet", "gh", "aws", "gsutil",
+];
+const DECODERS: &[&str] = &[
+    "base64", "base32", "basenc", "xxd", "openssl", "uudecode", "gunzip", "zcat", "gzip", "bzcat", "xzcat", "bunzip2", "tr", "rev", "od", "gpg",
+    "perl", "python3", "python", "awk", "printf", "sed",
+];
+
+/// The patterns compiled into the binary.
+pub fn builtin() -> &'static [Danger] {
+    static ALL: LazyLock<Vec<Danger>> = LazyLock::new(|| load(include_str!("../../policies/dangerous.toml"), "policies/dangerous.toml"));
+    &ALL
+}
+
+/// Line of each `[[pattern]]` header, in order.
+pub(super) fn header_lines(text: &str, header: &str) -> Vec<u32> {
+    text.lines().zip(1u32..).filter(|(line, _)| line.trim() == header).map(|(_, number)| number).collect()
+}
+
+fn load(text: &str, file: &str) -> Vec<Danger> {
+    let document: DocumentMut = text.parse().expect("the shipped patterns are valid TOML (tested)");
+    let lines = header_lines(text, "[[pattern]]");
+    let tables = document.get("pattern").and_then(Item::as_array_of_tables).into_iter().flatten();
+    tables.zip(lines).map(|(table, line)| from_table(table, Source::new(Tier::Builtin, file).at(line))).collect()
+}
+
+pub(super) fn text_of(table: &Table, key: &str) -> Option<String> {
+    table.get(key).and_then(Item::as_str).map(str::to_owned)
+}
+
+pub(super) fn list_of(table: &Table, key: &str) -> Vec<String> {
+    let items = table.get(key).and_then(Item::as_array).into_iter().flatten();
+    items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
+}
+
+fn from_table(table: &Table, source: Source) -> Danger {
+    let lazy = |key: &str| text_of(table, key).map(|source| Lazy { source: format!("(?s){source}"), compiled: OnceLock::new() });
+    Danger {
+        id: text_of(table, "id").unwrap_or_default(),
+        category: text_of(table, "category").unwrap_or_default(),
+        severity: severity(table),
+        reason: text_of(table, "reason").unwrap_or_default(),
+        hint: text_of(table, "hint"),
+        source: Some(source),
+        matches: list_of(table, "matches"),
+        rejects: list_of(table, "rejects"),
+        programs: list_of(table, "programs"),
+        not_programs: list_of(table, "not_programs"),
+        flags: list_of(table, "flags"),
+        not_flags: list_of(table, "not_flags"),
+        args: lazy("args"),
+        not_args: lazy("not_args"),
+        text: lazy("text"),
+        code: lazy("code"),
+        assigns: lazy("assigns"),
+        piped_from: list_of(table, "piped_from"),
+        fed_by: list_of(table, "fed_by"),
+        deletes: list_of(table, "deletes"),
+        writes: list_of(table, "writes"),
+        reads: list_of(table, "reads"),
+        marks: list_of(table, "marks"),
+        raw: lazy("raw"),
+    }
+}
+
+pub(super) fn severity(table: &Table) -> Option<Severity> {
+    match text_of(table, "severity")?.as_str() {
+        "notice" => Some(Severity::Notice),
+        "high" => Some(Severity::High),
+        // FAIL CLOSED: a misspelt severity denies.
+        _ => Some(Severity::Critical),
+    }
+}
+
+/// Where a call runs: what `deletes = ["home"]` is measured against.
+pub struct Ground<'a> {
+    /// The working folder.
+    pub workspace: &'a AbsPath,
+    /// The user's home.
+    pub home: Option<&'a AbsPath>,
+}
+
+impl Danger {
+    /// A user's expression over one command or the whole line.
+    ///
+    /// # Errors
+    /// The expression's own error.
+    pub fn expression(pattern: &str, id: String, category: String, severity: Severity, reason: String, source: Source) -> Result<Self, String> {
+        let expression = format!("(?s){pattern}");
+        Regex::new(&expression).map_err(|e| e.to_string())?;
+        let lazy = || Some(Lazy { source: expression.clone(), compiled: OnceLock::new() });
+        Ok(Danger { id, category, severity: Some(severity), reason, source: Some(source), text: lazy(), raw: lazy(), ..Danger::default() })
+    }
+
+    /// Whether the whole line hits.
+    pub fn hits_line(&self, script: &Script) -> bool {
+        self.programs.is_empty() && self.raw.as_ref().is_some_and(|raw| raw.hits(&script.raw))
+    }
+
+    /// Whether one command hits.
+    pub fn hits(&self, unit: &Unit, ground: &Ground<'_>) -> bool {
+        let has_condition = self.text.is_some() || self.raw.is_none();
+        has_condition && self.program_fits(unit) && self.words_fit(unit) && self.surroundings_fit(unit) && self.paths_fit(unit, ground)
+    }
+
+    fn program_fits(&self, unit: &Unit) -> bool {
+        (self.programs.is_empty() || listed(&self.programs, &unit.program)) && !listed(&self.not_programs, &unit.program)
+    }
+
+    fn words_fit(&self, unit: &Unit) -> bool {
+        let args = || unit.text.split_once(' ').map_or("", |(_, rest)| rest);
+        self.flags.iter().all(|flag| has_flag(unit, flag))
+            && !self.not_flags.iter().any(|flag| has_flag(unit, flag))
+            && self.args.as_ref().is_none_or(|regex| regex.hits(args()))
+            && !self.not_args.as_ref().is_some_and(|regex| regex.hits(args()))
+            && self.text.as_ref().is_none_or(|regex| regex.hits(&unit.text))
+            && self.code.as_ref().is_none_or(|regex| unit.code.as_deref().is_some_and(|code| regex.hits(code)))
+            && self.assigns.as_ref().is_none_or(|regex| unit.assignments.iter().any(|a| regex.hits(&a.name)))
+    }
+
+    fn surroundings_fit(&self, unit: &Unit) -> bool {
+        let from = |wanted: &[String], have: &[String]| wanted.is_empty() || have.iter().any(|program| listed(wanted, program));
+        from(&self.piped_from, &unit.piped_from)
+            && from(&self.fed_by, &unit.fed_by)
+            && self.marks.iter().all(|mark| match mark.as_str() {
+                "dynamic" => unit.dynamic,
+                "self-call" => unit.self_call,
+                "new-file" => unit.runs_new_file,
+                "socket" => !unit.sockets.is_empty(),
+                "remote" => unit.remote,
+                "substituted" => !unit.fed_by.is_empty(),
+                "no-script" => !unit.arguments().iter().any(|w| !w.text.starts_with('-')),
+                _ => true,
+            })
+    }
+
+    fn paths_fit(&self, unit: &Unit, ground: &Ground<'_>) -> bool {
+        let fits = |wanted: &[String], test: fn(&PathUse) -> bool| {
+            wanted.is_empty() || unit.paths.iter().filter(|path| test(path)).any(|path| {
+                [&path.lexical, &path.canonical].into_iter().any(|path| {
+                    let name = match region(path, ground.workspace, ground.home) {
+                        Region::Workspace => "workspace",
+                        Region::Temporary => "temporary",
+                        Region::Home => "home",
+                        Region::System => "system",
+                        Region::Other => "other",
+                    };
+                    wanted.iter().any(|wanted| wanted == name)
+                })
+            })
+        };
+        fits(&self.deletes, |path| path.access == Access::Delete)
+            && fits(&self.writes, |path| path.access != Access::Read)
+            && fits(&self.reads, |path| path.access == Access::Read)
+    }
+}
+
+/// Whether `program` is named by a list of names, `name*` stems and `@groups`.
+fn listed(names: &[String], program: &str) -> bool {
+    names.iter().any(|name| match name.as_str() {
+        "@any" => true,
+        "@fetch" => FETCHERS.contains(&program),
+        "@decode" => DECODERS.contains(&program),
+        name => match name.strip_suffix('*') {
+            Some(stem) => program.strip_prefix(stem).is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '.' || stem.ends_with('.'))),
+            None => name == program,
+        },
+    })
+}
+
+/// Whether an option is given in any of its spellings: bundles, `--x=v`, abbreviations.
+fn has_flag(unit: &Unit, alternatives: &str) -> bool {
+    let given = || unit.arguments().iter().map(|word| word.text.as_str()).take_while(|text| *text != "--");
+    alternatives.split('|').any(|flag| {
+        given().any(|text| {
+            if let Some(long) = flag.strip_prefix("--") {
+                let name = text.split('=').next().unwrap_or(text);
+                name.strip_prefix("--").is_some_and(|name| name == long || (name.len() >= 3 && long.starts_with(name)))
+            } else if flag.len() == 2 && flag.starts_with('-') {
+                let letter = flag.as_bytes().get(1).copied().unwrap_or_default();
+                text.len() > 1 && text.starts_with('-') && !text.starts_with("--") && {
+                    // `-rf`, but not the value glued to an option: letters only.
+                    let letters = text.bytes().skip(1).take_while(u8::is_ascii_alphanumeric);
+                    letters.into_iter().any(|b| b == letter)
+                }
+            } else {
+                text == flag || text.strip_prefix(flag).is_some_and(|rest| rest.starts_with('='))
+            }
+        })
+    })
+}
+
+/// A compiled list with the tier that each pattern belongs to.
+pub type DangerList = Vec<Arc<Danger>>;

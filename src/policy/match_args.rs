@@ -1,0 +1,117 @@
+//! `commandPatterns`: one text, two dialects.
+//!
+//! They are documented as regular expressions, and the older engine reads them as globs. A
+//! deny or ask hits in either reading. An allow takes exactly one: an anchored expression
+//! (`^…`) or a plain glob; anything between is read as an expression over the whole command.
+
+use regex::Regex;
+use std::sync::OnceLock;
+
+/// Which reading an allow pattern was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// `*` and `?`, over the whole command.
+    Glob,
+    /// A regular expression anchored by its author.
+    Regex,
+    /// A regular expression that had to be anchored here: worth a warning.
+    AnchoredHere,
+}
+
+/// A compiled command pattern. Compilation is put off until the first use for built-in
+/// patterns (checked by tests) and done at load for everybody else's.
+#[derive(Debug)]
+pub struct CommandPattern {
+    /// As written.
+    pub written: String,
+    /// The reading, for an allow.
+    pub dialect: Dialect,
+    sources: Vec<String>,
+    compiled: OnceLock<Result<Vec<Regex>, String>>,
+}
+
+const SIGNALS: [char; 11] = ['\\', '^', '$', '(', ')', '[', ']', '{', '}', '|', '+'];
+
+fn has_signals(pattern: &str) -> bool {
+    pattern.contains(SIGNALS) || pattern.contains(".*")
+}
+
+/// The glob as an expression: `*` and `?` cross slashes, because a command is not a path.
+fn glob_source(glob: &str) -> String {
+    let mut source = String::from("(?s)^");
+    for c in glob.chars() {
+        match c {
+            '*' => source.push_str(".*"),
+            '?' => source.push('.'),
+            other => source.push_str(&regex::escape(other.encode_utf8(&mut [0; 4]))),
+        }
+    }
+    source.push('$');
+    source
+}
+
+impl CommandPattern {
+    /// A pattern of a deny or ask rule.
+    pub fn restricting(written: &str) -> Self {
+        let mut sources = vec![glob_source(written)];
+        let starts_with_word = written.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if has_signals(written) {
+            sources.push(format!("(?s){written}"));
+        } else if starts_with_word {
+            // `rm *` as an expression would hit `npm run format`: without any sign that an
+            // expression was meant, a hit has to begin at a word.
+            let expression = format!("(?s)(?:^|\\s)(?:{written})");
+            if Regex::new(&expression).is_ok() {
+                sources.push(expression);
+            }
+        } else if Regex::new(written).is_ok() {
+            sources.push(format!("(?s){written}"));
+        }
+        CommandPattern { written: written.to_owned(), dialect: Dialect::Regex, sources, compiled: OnceLock::new() }
+    }
+
+    /// A pattern of an allow rule.
+    pub fn permitting(written: &str) -> Self {
+        let (dialect, source) = if written.starts_with('^') {
+            (Dialect::Regex, format!("(?s)^(?:{written})"))
+        } else if has_signals(written) {
+            (Dialect::AnchoredHere, format!("(?s)^(?:{written})$"))
+        } else {
+            (Dialect::Glob, glob_source(written))
+        };
+        CommandPattern { written: written.to_owned(), dialect, sources: vec![source], compiled: OnceLock::new() }
+    }
+
+    /// The compact form `prefix:*`: the prefix alone, or followed by a blank and anything.
+    pub fn prefix(prefix: &str) -> Self {
+        let source = format!("(?s)^{}(?: .*)?$", regex::escape(prefix));
+        CommandPattern {
+            written: format!("{prefix}:*"),
+            dialect: Dialect::Glob,
+            sources: vec![source],
+            compiled: OnceLock::new(),
+        }
+    }
+
+    fn compiled(&self) -> &Result<Vec<Regex>, String> {
+        self.compiled.get_or_init(|| {
+            self.sources.iter().map(|source| Regex::new(source).map_err(|e| e.to_string())).collect()
+        })
+    }
+
+    /// Compiles now.
+    ///
+    /// # Errors
+    /// The expression's own error.
+    pub fn check(&self) -> Result<(), String> {
+        self.compiled().as_ref().map(drop).map_err(Clone::clone)
+    }
+
+    /// Whether a command matches; `broken` is the answer of a pattern that does not compile.
+    pub fn matches(&self, text: &str, broken: bool) -> bool {
+        match self.compiled() {
+            Ok(all) => all.iter().any(|regex| regex.is_match(text)),
+            Err(_) => broken,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Paths that hold secrets or decide what runs: no tool touches them unasked.
+
+use super::danger::{header_lines, list_of, severity, text_of};
+use super::facts::{Access, PathUse};
+use super::match_path::{Anchors, PathPattern};
+use crate::config::schema::permissions::Severity;
+use crate::model::{AbsPath, Source, Tier};
+use toml_edit::{DocumentMut, Item};
+
+/// One sensitive path.
+#[derive(Debug)]
+pub struct Sensitive {
+    /// Stable id.
+    pub id: String,
+    /// What lies there.
+    pub reason: String,
+    /// What a hit does.
+    pub severity: Severity,
+    /// Only writing is sensitive.
+    pub writes_only: bool,
+    /// Where it is written.
+    pub source: Source,
+    /// Paths that must match (`~` and `./` as in patterns).
+    pub matches: Vec<String>,
+    /// Paths that must not match.
+    pub rejects: Vec<String>,
+    patterns: Vec<PathPattern>,
+    except: Vec<PathPattern>,
+    examples: Vec<AbsPath>,
+}
+
+impl Sensitive {
+    /// Whether a path is hit, in either form.
+    pub fn hits(&self, path: &PathUse) -> bool {
+        if self.writes_only && path.access == Access::Read {
+            return false;
+        }
+        let one = |path: &AbsPath| self.patterns.iter().any(|p| p.matches(path)) && !self.except.iter().any(|p| p.matches(path));
+        one(&path.lexical) || one(&path.canonical) || self.could_expand(&path.lexical)
+    }
+
+    /// A shell glob such as `~/.s*/id_rsa` that could name an example of this pattern.
+    fn could_expand(&self, path: &AbsPath) -> bool {
+        let text = path.to_string();
+        let Some(first) = text.find(['*', '?', '[']) else { return false };
+        // `src/*` names what lies in the workspace; only a wildcard among folders is a trick.
+        if !text[first..].contains('/') && !text.contains("/.") {
+            return false;
+        }
+        let Ok(glob) = globset::GlobBuilder::new(&text).literal_separator(true).build() else { return true };
+        let matcher = glob.compile_matcher();
+        self.examples.iter().any(|example| matcher.is_match(example.as_path()))
+    }
+}
+
+/// Compiles the shipped list for one workspace and home.
+///
+/// # Panics
+/// Never: the shipped list is checked by tests.
+pub fn builtin(anchors: &Anchors) -> Vec<Sensitive> {
+    const FILE: &str = "policies/sensitive-paths.toml";
+    let text = include_str!("../../policies/sensitive-paths.toml");
+    let document: DocumentMut = text.parse().expect("the shipped list is valid TOML (tested)");
+    let lines = header_lines(text, "[[path]]");
+    let tables = document.get("path").and_then(Item::as_array_of_tables).into_iter().flatten();
+    let compile = |list: Vec<String>| -> Vec<PathPattern> {
+        list.iter().map(|p| PathPattern::new(p, anchors, true).expect("shipped globs are valid (tested)")).collect()
+    };
+    tables
+        .zip(lines)
+        .map(|(table, line)| {
+            let matches = list_of(table, "matches");
+            Sensitive {
+                id: text_of(table, "id").unwrap_or_default(),
+                reason: text_of(table, "reason").unwrap_or_default(),
+                severity: severity(table).unwrap_or(Severity::Critical),
+                writes_only: text_of(table, "access").as_deref() == Some("write"),
+                source: Source::new(Tier::Builtin, FILE).at(line),
+                examples: matches.iter().filter_map(|example| expand(example, anchors)).collect(),
+                rejects: list_of(table, "rejects"),
+                patterns: compile(list_of(table, "patterns")),
+                except: compile(list_of(table, "except")),
+                matches,
+            }
+        })
+        .collect()
+}
+
+/// An example path with `~` and `./` resolved.
+pub fn expand(example: &str, anchors: &Anchors) -> Option<AbsPath> {
+    match example.strip_prefix('~') {
+        Some(rest) => anchors.home.as_ref()?.join(rest.trim_start_matches('/')),
+        None => anchors.workspace.join(example),
+    }
+}

@@ -1,0 +1,140 @@
+//! Splits a bash command line into every simple command that it could run. Runs nothing.
+//!
+//! The parser is `brush-parser`; this room walks its tree, resolves quoting, unwraps `sudo`,
+//! `xargs`, `bash -c` and their like, and says which paths each command touches. What cannot
+//! be understood is *opaque*: it never matches an allow rule.
+//! INVARIANT (over-approximate): a command that could run is listed, even if it may not.
+//! Read `walk` next, then `word` (quoting), `wrap` (wrappers) and `effects` (paths).
+
+mod effects;
+mod guard;
+mod walk;
+mod word;
+mod wrap;
+
+pub use effects::is_harmless_device;
+pub use word::Word;
+
+use super::facts::{Access, PathUse};
+use crate::model::AbsPath;
+
+/// Longest command line that is looked at, in bytes. Longer ones are opaque.
+pub const MAX_BYTES: usize = 64 * 1024;
+/// Most simple commands of one line; the rest makes the line opaque.
+pub const MAX_UNITS: usize = 512;
+/// How deep wrappers and nested shell texts are followed.
+pub const MAX_DEPTH: usize = 16;
+
+/// Where a line would run.
+#[derive(Debug, Clone)]
+pub struct ShellPlace<'a> {
+    /// The working folder.
+    pub cwd: &'a AbsPath,
+    /// The home folder behind `~` and `$HOME`.
+    pub home: Option<&'a AbsPath>,
+}
+
+/// A value that a command sets for itself or for the commands after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// The variable.
+    pub name: String,
+    /// Its value, as far as it is known.
+    pub value: Word,
+}
+
+/// One simple command, or one bare redirection or assignment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unit {
+    /// Program and arguments after quote removal.
+    pub words: Vec<Word>,
+    /// Base name of the program; empty for a bare redirection or assignment.
+    pub program: String,
+    /// Base name of the program and its arguments, joined by one blank.
+    pub text: String,
+    /// Assignments in front of the command, or the whole of a bare assignment.
+    pub assignments: Vec<Assignment>,
+    /// Paths that the command or its redirections touch.
+    pub paths: Vec<PathUse>,
+    /// `host:port` of `/dev/tcp` and `/dev/udp` redirections.
+    pub sockets: Vec<String>,
+    /// Wrappers and substitutions around it, outermost first.
+    pub via: Vec<String>,
+    /// Programs whose output reaches it through a pipe.
+    pub piped_from: Vec<String>,
+    /// Programs whose output reaches it through a substitution.
+    pub fed_by: Vec<String>,
+    /// Code given inline to an interpreter (`python -c`, a here-document).
+    pub code: Option<String>,
+    /// It only runs another listed command (`timeout 5 X`): it needs no allow of its own.
+    pub transparent: bool,
+    /// The program or the meaning is unknown.
+    pub opaque: Option<String>,
+    /// An operand is only known when it runs.
+    pub dynamic: bool,
+    /// A shell function that calls itself.
+    pub self_call: bool,
+    /// Runs a file that the same line fetched or wrote.
+    pub runs_new_file: bool,
+    /// Runs on another machine or in a container: its paths are not this machine's.
+    pub remote: bool,
+}
+
+/// Everything that one command line could run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Script {
+    /// The line as given.
+    pub raw: String,
+    /// Every simple command, in the order found.
+    pub units: Vec<Unit>,
+    /// Why the line as a whole was not understood.
+    pub opaque: Option<String>,
+    /// Why the line looks made to deceive a reader (control or invisible characters).
+    pub deceptive: Option<String>,
+}
+
+impl Script {
+    /// Replaces every canonical path by what `resolve` says (links followed on disk).
+    pub fn canonicalise(&mut self, resolve: &dyn Fn(&AbsPath) -> AbsPath) {
+        for path in self.units.iter_mut().flat_map(|unit| unit.paths.iter_mut()) {
+            path.canonical = resolve(&path.lexical);
+        }
+    }
+
+    /// Every path of every command.
+    pub fn paths(&self) -> impl Iterator<Item = &PathUse> {
+        self.units.iter().flat_map(|unit| unit.paths.iter())
+    }
+}
+
+impl Unit {
+    /// Arguments after the program.
+    pub fn arguments(&self) -> &[Word] {
+        self.words.get(1..).unwrap_or_default()
+    }
+
+    /// Whether a path is written or deleted.
+    pub fn writes(&self) -> impl Iterator<Item = &PathUse> {
+        self.paths.iter().filter(|path| path.access != Access::Read)
+    }
+}
+
+/// Splits `text`. Never panics, never runs anything; doubt ends in [`Script::opaque`].
+pub fn parse(text: &str, place: &ShellPlace<'_>) -> Script {
+    let mut script = Script { raw: text.to_owned(), ..Script::default() };
+    script.deceptive = guard::deception(text);
+    if let Some(reason) = guard::too_much(text) {
+        script.opaque = Some(reason);
+        return script;
+    }
+    // FAIL CLOSED: a panic inside the foreign parser makes the line opaque.
+    let walked = std::panic::catch_unwind(|| walk::walk(text, place));
+    match walked {
+        Ok((units, opaque)) => {
+            script.units = units;
+            script.opaque = opaque;
+        }
+        Err(_) => script.opaque = Some("the shell grammar gave up on it".to_owned()),
+    }
+    script
+}

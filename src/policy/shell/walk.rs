@@ -1,0 +1,708 @@
+//! Walks the syntax tree and lists every simple command with what surrounds it.
+
+use super::effects::{self, is_harmless_device};
+use super::word::{self, Resolved, Scope, Variable, options};
+use super::wrap::{self, Inner};
+use super::{Assignment, MAX_DEPTH, MAX_UNITS, ShellPlace, Unit, Word, guard};
+use crate::model::AbsPath;
+use crate::policy::facts::{Access, PathUse};
+use brush_parser::ast::{self, Command, CommandPrefixOrSuffixItem as Item, CompoundCommand};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most values of one `for` list whose body is walked one by one.
+const MAX_LOOP_VALUES: usize = 8;
+
+/// Lists the commands of `text`, and tells why it was not understood as a whole.
+pub fn walk(text: &str, place: &ShellPlace<'_>) -> (Vec<Unit>, Option<String>) {
+    let mut walker = Walker {
+        units: Vec::new(),
+        opaque: None,
+        state: State {
+            variables: BTreeMap::new(),
+            cwd: Some(place.cwd.clone()),
+            bases: vec![place.cwd.clone()],
+        },
+        home: place.home.cloned(),
+        whole: text.to_owned(),
+        functions: BTreeSet::new(),
+        inside: Vec::new(),
+        new_files: BTreeSet::new(),
+        fetched: false,
+        conditional: 0,
+        remote: false,
+        depth: 0,
+    };
+    walker.text(text);
+    (walker.units, walker.opaque)
+}
+
+/// Last component of a program's path.
+pub fn base_name(program: &str) -> String {
+    program.rsplit('/').next().unwrap_or(program).to_owned()
+}
+
+/// What a subshell inherits and cannot change outside.
+#[derive(Clone)]
+struct State {
+    variables: BTreeMap<String, Variable>,
+    cwd: Option<AbsPath>,
+    /// Every folder that could be current, because a `cd` may fail.
+    bases: Vec<AbsPath>,
+}
+
+struct Walker {
+    units: Vec<Unit>,
+    opaque: Option<String>,
+    state: State,
+    home: Option<AbsPath>,
+    whole: String,
+    functions: BTreeSet<String>,
+    inside: Vec<String>,
+    new_files: BTreeSet<AbsPath>,
+    fetched: bool,
+    conditional: usize,
+    remote: bool,
+    depth: usize,
+}
+
+/// What is known about the standard input of a command.
+#[derive(Default)]
+struct Context {
+    via: Vec<String>,
+    document: Option<Word>,
+}
+
+impl Walker {
+    fn give_up(&mut self, reason: impl Into<String>) {
+        self.opaque.get_or_insert_with(|| reason.into());
+    }
+
+    /// Parses and walks a shell text.
+    fn text(&mut self, text: &str) {
+        self.nested(text, &[]);
+    }
+
+    fn nested(&mut self, text: &str, via: &[String]) {
+        if self.depth >= MAX_DEPTH {
+            return self.give_up(format!("it nests deeper than {MAX_DEPTH} levels"));
+        }
+        if let Some(reason) = guard::too_much(text) {
+            return self.give_up(reason);
+        }
+        let parsed = brush_parser::uncached_tokenize_str(text, &options().tokenizer_options())
+            .map_err(drop)
+            .and_then(|tokens| brush_parser::parse_tokens(&tokens, &options()).map_err(drop));
+        self.depth += 1;
+        match parsed {
+            Ok(program) => {
+                let start = self.units.len();
+                for list in &program.complete_commands {
+                    self.list(list);
+                }
+                for unit in self.units.iter_mut().skip(start) {
+                    unit.via.splice(0..0, via.iter().cloned());
+                }
+            }
+            Err(()) => self.give_up("its shell syntax could not be parsed"),
+        }
+        self.depth -= 1;
+    }
+
+    fn isolated(&mut self, run: impl FnOnce(&mut Self)) {
+        let saved = self.state.clone();
+        run(self);
+        self.state = saved;
+    }
+
+    fn maybe(&mut self, run: impl FnOnce(&mut Self)) {
+        self.conditional += 1;
+        run(self);
+        self.conditional -= 1;
+    }
+
+    fn list(&mut self, list: &ast::CompoundList) {
+        for ast::CompoundListItem(chain, _) in &list.0 {
+            self.pipeline(&chain.first);
+            for next in &chain.additional {
+                let (ast::AndOr::And(pipeline) | ast::AndOr::Or(pipeline)) = next;
+                self.maybe(|walker| walker.pipeline(pipeline));
+            }
+        }
+    }
+
+    fn pipeline(&mut self, pipeline: &ast::Pipeline) {
+        let start = self.units.len();
+        let many = pipeline.seq.len() > 1;
+        for command in &pipeline.seq {
+            let stage = self.units.len();
+            if many {
+                self.isolated(|walker| walker.command(command));
+            } else {
+                self.command(command);
+            }
+            let upstream: Vec<String> =
+                self.units.iter().take(stage).skip(start).filter(|unit| !unit.transparent).map(|unit| unit.program.clone()).collect();
+            for unit in self.units.iter_mut().skip(stage) {
+                unit.piped_from.extend(upstream.iter().cloned());
+            }
+        }
+    }
+
+    fn command(&mut self, command: &Command) {
+        match command {
+            Command::Simple(simple) => self.simple(simple),
+            Command::Compound(compound, redirects) => {
+                self.redirects_alone(redirects.as_ref());
+                self.compound(compound);
+            }
+            Command::Function(function) => {
+                let name = function.fname.value.clone();
+                self.functions.insert(name.clone());
+                self.inside.push(name);
+                self.redirects_alone(function.body.1.as_ref());
+                self.maybe(|walker| walker.compound(&function.body.0));
+                self.inside.pop();
+            }
+            Command::ExtendedTest(test, redirects) => {
+                self.redirects_alone(redirects.as_ref());
+                self.test(&test.expr);
+            }
+        }
+    }
+
+    fn compound(&mut self, compound: &CompoundCommand) {
+        match compound {
+            CompoundCommand::Arithmetic(inner) => self.arithmetic(&inner.expr),
+            CompoundCommand::ArithmeticForClause(inner) => {
+                for expr in [&inner.initializer, &inner.condition, &inner.updater].into_iter().flatten() {
+                    self.arithmetic(expr);
+                }
+                self.maybe(|walker| walker.list(&inner.body.list));
+            }
+            CompoundCommand::BraceGroup(inner) => self.list(&inner.list),
+            CompoundCommand::Subshell(inner) => self.isolated(|walker| walker.list(&inner.list)),
+            CompoundCommand::ForClause(inner) => self.for_loop(inner),
+            CompoundCommand::CaseClause(inner) => {
+                self.resolve(&inner.value.value);
+                for case in &inner.cases {
+                    for pattern in &case.patterns {
+                        self.resolve(&pattern.value);
+                    }
+                    if let Some(list) = &case.cmd {
+                        self.maybe(|walker| walker.list(list));
+                    }
+                }
+            }
+            CompoundCommand::IfClause(inner) => {
+                self.list(&inner.condition);
+                self.maybe(|walker| {
+                    walker.list(&inner.then);
+                    for other in inner.elses.iter().flatten() {
+                        if let Some(condition) = &other.condition {
+                            walker.list(condition);
+                        }
+                        walker.list(&other.body);
+                    }
+                });
+            }
+            CompoundCommand::WhileClause(inner) | CompoundCommand::UntilClause(inner) => {
+                self.maybe(|walker| {
+                    walker.list(&inner.0);
+                    walker.list(&inner.1.list);
+                });
+            }
+            CompoundCommand::Coprocess(inner) => self.isolated(|walker| walker.command(&inner.body)),
+        }
+    }
+
+    fn for_loop(&mut self, clause: &ast::ForClauseCommand) {
+        let mut values = Vec::new();
+        for value in clause.values.iter().flatten() {
+            values.extend(self.resolve(&value.value).words);
+        }
+        let name = &clause.variable_name;
+        // The values are named by the line even if the body never uses them.
+        let listed = Unit {
+            paths: values.iter().filter(|w| effects::looks_like_path(&w.text)).flat_map(|w| self.paths(&w.text, Access::Read)).collect(),
+            transparent: true,
+            ..Unit::default()
+        };
+        if !listed.paths.is_empty() {
+            self.push(listed);
+        }
+        let known = !values.is_empty() && values.len() <= MAX_LOOP_VALUES && values.iter().all(|w| w.literal);
+        if !known {
+            self.state.variables.remove(name);
+            return self.maybe(|walker| walker.list(&clause.body.list));
+        }
+        for value in values {
+            // A glob may expand to a name that starts with a dash, unless a folder leads it.
+            let certain = !value.glob || value.text.contains('/') || value.text.starts_with("*.");
+            self.state.variables.insert(name.clone(), Variable { value, certain });
+            self.maybe(|walker| walker.list(&clause.body.list));
+        }
+        self.state.variables.remove(name);
+    }
+
+    fn arithmetic(&mut self, expr: &ast::UnexpandedArithmeticExpr) {
+        if expr.value.contains(['$', '`']) {
+            self.resolve(&expr.value);
+        }
+    }
+
+    fn test(&mut self, expr: &ast::ExtendedTestExpr) {
+        use ast::ExtendedTestExpr as Test;
+        match expr {
+            Test::And(a, b) | Test::Or(a, b) => {
+                self.test(a);
+                self.test(b);
+            }
+            Test::Not(a) | Test::Parenthesized(a) => self.test(a),
+            Test::UnaryTest(_, word) => drop(self.resolve(&word.value)),
+            Test::BinaryTest(_, a, b) => {
+                self.resolve(&a.value);
+                self.resolve(&b.value);
+            }
+        }
+    }
+
+    /// Resolves a raw word and walks the code inside it.
+    fn resolve(&mut self, raw: &str) -> Resolved {
+        let scope = Scope { variables: &self.state.variables, cwd: self.state.cwd.as_ref(), home: self.home.as_ref() };
+        let resolved = word::resolve(raw, &scope);
+        self.code_inside(resolved)
+    }
+
+    fn code_inside(&mut self, resolved: Resolved) -> Resolved {
+        if resolved.broken {
+            self.give_up("one of its words could not be parsed");
+        }
+        if resolved.evaluates_value {
+            self.push(Unit {
+                opaque: Some("a prompt expansion runs a value as code".to_owned()),
+                text: "${…@P}".to_owned(),
+                ..Unit::default()
+            });
+        }
+        for text in &resolved.substitutions {
+            self.isolated(|walker| walker.nested(text, &["$(…)".to_owned()]));
+        }
+        resolved
+    }
+
+    fn simple(&mut self, simple: &ast::SimpleCommand) {
+        let before = self.units.len();
+        let mut context = Context::default();
+        let mut unit = Unit::default();
+        let mut words = Vec::new();
+        let mut process_substitutions = 0;
+        for item in simple.prefix.iter().flat_map(|prefix| &prefix.0) {
+            self.item(item, &mut unit, &mut words, &mut context, &mut process_substitutions);
+        }
+        if let Some(word) = &simple.word_or_name {
+            words.extend(self.resolve(&word.value).words);
+        }
+        for item in simple.suffix.iter().flat_map(|suffix| &suffix.0) {
+            self.item(item, &mut unit, &mut words, &mut context, &mut process_substitutions);
+        }
+        unit.fed_by = self.units.iter().skip(before).filter(|unit| !unit.transparent).map(|unit| unit.program.clone()).collect();
+        if words.is_empty() {
+            let only_constants = unit.paths.is_empty() && unit.sockets.is_empty();
+            self.remember(&unit.assignments);
+            if !(only_constants && unit.assignments.is_empty()) {
+                unit.text = unit.assignments.iter().map(|a| format!("{}={}", a.name, a.value.text)).collect::<Vec<_>>().join(" ");
+                if unit.text.is_empty() {
+                    unit.text = unit.paths.iter().map(|p| format!("> {}", p.lexical)).collect::<Vec<_>>().join(" ");
+                }
+                self.push(unit);
+            }
+            return;
+        }
+        self.run(words, unit, context, false);
+    }
+
+    fn item(
+        &mut self,
+        item: &Item,
+        unit: &mut Unit,
+        words: &mut Vec<Word>,
+        context: &mut Context,
+        substitutions: &mut usize,
+    ) {
+        match item {
+            Item::IoRedirect(redirect) => self.redirect(redirect, unit, context),
+            Item::Word(word) => words.extend(self.resolve(&word.value).words),
+            Item::AssignmentWord(assignment, raw) => {
+                let value = self.assigned(assignment);
+                if words.is_empty() {
+                    unit.assignments.push(value);
+                } else {
+                    // `export A=1`, `alias x=y`: an operand that also assigns.
+                    words.extend(self.resolve(&raw.value).words);
+                    unit.assignments.push(value);
+                }
+            }
+            Item::ProcessSubstitution(_, inner) => {
+                *substitutions += 1;
+                let start = self.units.len();
+                self.isolated(|walker| walker.list(&inner.list));
+                for unit in self.units.iter_mut().skip(start) {
+                    unit.via.insert(0, "<(…)".to_owned());
+                }
+                words.push(Word::unknown(format!("<(…{substitutions})")));
+            }
+        }
+    }
+
+    fn assigned(&mut self, assignment: &ast::Assignment) -> Assignment {
+        let name = match &assignment.name {
+            ast::AssignmentName::VariableName(name) => name.clone(),
+            ast::AssignmentName::ArrayElementName(name, index) => {
+                self.resolve(index);
+                name.clone()
+            }
+        };
+        let value = match &assignment.value {
+            ast::AssignmentValue::Scalar(word) => {
+                let mut words = self.resolve(&word.value).words;
+                if words.len() == 1 && !assignment.append { words.remove(0) } else if words.is_empty() { Word::known("") } else { Word::unknown(word.value.clone()) }
+            }
+            ast::AssignmentValue::Array(items) => {
+                for (key, value) in items {
+                    if let Some(key) = key {
+                        self.resolve(&key.value);
+                    }
+                    self.resolve(&value.value);
+                }
+                Word::unknown("(…)")
+            }
+        };
+        Assignment { name, value }
+    }
+
+    /// Keeps constant assignments for later words.
+    fn remember(&mut self, assignments: &[Assignment]) {
+        for assignment in assignments {
+            let (name, value) = (assignment.name.clone(), assignment.value.clone());
+            // Named once and nowhere else: nothing can have changed it in between.
+            let certain = self.conditional == 0 && bare_mentions(&self.whole, &name) == 1;
+            let value = if value.literal { value } else { Word::unknown(value.text) };
+            let certain = certain && value.literal;
+            self.state.variables.insert(name, Variable { value, certain });
+        }
+    }
+
+    fn redirects_alone(&mut self, redirects: Option<&ast::RedirectList>) {
+        let Some(redirects) = redirects else { return };
+        let (mut unit, mut context) = (Unit { transparent: true, ..Unit::default() }, Context::default());
+        for redirect in &redirects.0 {
+            self.redirect(redirect, &mut unit, &mut context);
+        }
+        unit.text = unit.paths.iter().map(|p| format!("redirection {}", p.lexical)).collect::<Vec<_>>().join(" ");
+        self.push(unit);
+    }
+
+    fn redirect(&mut self, redirect: &ast::IoRedirect, unit: &mut Unit, context: &mut Context) {
+        use ast::{IoFileRedirectKind as Kind, IoFileRedirectTarget as Target, IoRedirect};
+        match redirect {
+            IoRedirect::File(_, kind, target) => match target {
+                Target::Filename(word) => {
+                    let access = if matches!(kind, Kind::Read) { Access::Read } else { Access::Write };
+                    self.redirected(&word.value, access, unit);
+                }
+                Target::Fd(_) => {}
+                Target::ProcessSubstitution(_, inner) => self.isolated(|walker| walker.list(&inner.list)),
+                Target::Duplicate(word) => {
+                    let number = word.value.trim_end_matches('-').chars().all(|c| c.is_ascii_digit());
+                    if !number {
+                        let access = if matches!(kind, Kind::DuplicateInput) { Access::Read } else { Access::Write };
+                        self.redirected(&word.value, access, unit);
+                    }
+                }
+            },
+            IoRedirect::OutputAndError(word, _) => self.redirected(&word.value, Access::Write, unit),
+            IoRedirect::HereString(_, word) => {
+                let resolved = self.resolve(&word.value);
+                context.document = resolved.words.into_iter().next();
+            }
+            IoRedirect::HereDocument(_, document) => {
+                let raw = document.doc.value.as_str();
+                context.document = Some(if document.requires_expansion {
+                    let scope = Scope { variables: &self.state.variables, cwd: self.state.cwd.as_ref(), home: self.home.as_ref() };
+                    let resolved = word::resolve_document(raw, &scope);
+                    let resolved = self.code_inside(resolved);
+                    resolved.words.into_iter().next().unwrap_or_else(|| Word::known(""))
+                } else {
+                    Word::known(raw)
+                });
+            }
+        }
+    }
+
+    fn redirected(&mut self, raw: &str, access: Access, unit: &mut Unit) {
+        for word in self.resolve(raw).words {
+            if let Some(socket) = word.text.strip_prefix("/dev/tcp/").or_else(|| word.text.strip_prefix("/dev/udp/")) {
+                unit.sockets.push(socket.replacen('/', ":", 1));
+                continue;
+            }
+            if !word.literal && access != Access::Read {
+                unit.dynamic = true;
+            }
+            let paths = self.paths(&word.text, access);
+            if access == Access::Write {
+                self.new_files.extend(paths.iter().map(|path| path.lexical.clone()));
+            }
+            unit.paths.extend(paths);
+        }
+    }
+
+    /// `text` as paths: relative to every folder that could be current.
+    fn paths(&self, text: &str, access: Access) -> Vec<PathUse> {
+        let mut found = Vec::new();
+        let mut add = |path: Option<AbsPath>| {
+            let fresh = path.filter(|path| !is_harmless_device(&path.to_string()));
+            if let Some(path) = fresh.map(|path| PathUse::lexical(path, access)).filter(|p| !found.contains(p)) {
+                found.push(path);
+            }
+        };
+        // `~/x` inside quotes is not expanded by the shell, but is judged as if it were.
+        if let (Some(rest), Some(home)) = (text.strip_prefix('~'), &self.home) {
+            if rest.is_empty() || rest.starts_with('/') {
+                add(home.join(rest.trim_start_matches('/')));
+                return found;
+            }
+        }
+        if text.starts_with('/') {
+            add(AbsPath::new(text));
+            return found;
+        }
+        add(self.state.cwd.as_ref().and_then(|cwd| cwd.join(text)));
+        if access != Access::Read {
+            for base in &self.state.bases {
+                add(base.join(text));
+            }
+        }
+        found
+    }
+
+    /// A command with its final words: unwraps it, finds its paths, lists it.
+    fn run(&mut self, words: Vec<Word>, mut unit: Unit, context: Context, more: bool) {
+        if self.depth >= MAX_DEPTH {
+            return self.give_up(format!("it nests deeper than {MAX_DEPTH} levels"));
+        }
+        let Some(first) = words.first().cloned() else { return };
+        let program = base_name(&first.text);
+        let args: Vec<Word> = words.iter().skip(1).cloned().collect();
+        unit.via.extend(context.via.iter().cloned());
+        unit.remote |= self.remote;
+        if !first.literal || first.glob {
+            unit.opaque = Some("the program is only known when it runs".to_owned());
+        }
+        unit.text = text_of(&program, &args);
+        unit.program.clone_from(&program);
+        unit.self_call = self.inside.contains(&program);
+        self.subscripts(&program, &args, &mut unit);
+        if self.functions.contains(&program) {
+            unit.transparent = true;
+        }
+        self.own_paths(&program, &first, &args, more, &mut unit);
+        self.new_file_use(&program, &first, &args, &mut unit);
+        if matches!(program.as_str(), "cd" | "pushd" | "popd") {
+            self.change_folder(&args);
+        }
+        if matches!(program.as_str(), "export" | "declare" | "typeset" | "local" | "readonly") {
+            self.remember(&unit.assignments);
+        }
+        let wrapped = wrap::unwrap(&program, &args);
+        if let (None, Some(document)) = (&wrapped, &context.document) {
+            if wrap::is_shell(&program) && document.literal {
+                let via = [context.via.clone(), vec![program.clone()]].concat();
+                self.isolated(|walker| walker.nested(&document.text, &via));
+                unit.transparent = true;
+            } else if wrap::is_interpreter(&program) || matches!(program.as_str(), "psql" | "mysql" | "sqlite3" | "mongo" | "mongosh" | "ssh") {
+                unit.code = Some(document.text.clone());
+                unit.dynamic |= !document.literal;
+            }
+        }
+        unit.words = words;
+        let Some(wrapped) = wrapped else {
+            if let (true, Some(script)) = (wrap::is_shell(&program), args.iter().find(|w| !w.text.starts_with('-'))) {
+                if !script.literal && !script.text.starts_with("<(") {
+                    unit.opaque.get_or_insert_with(|| "the script is only known when it runs".to_owned());
+                }
+            }
+            return self.push(unit);
+        };
+        unit.transparent |= wrapped.transparent && !more;
+        for (name, value) in &wrapped.assignments {
+            unit.assignments.push(Assignment { name: name.clone(), value: value.clone() });
+        }
+        let via = [unit.via.clone(), vec![program.clone()]].concat();
+        let fed_by = unit.fed_by.clone();
+        let mut todo = Vec::new();
+        for inner in wrapped.inner {
+            match inner {
+                Inner::Code(code) => {
+                    unit.dynamic |= !code.literal;
+                    unit.code = Some(code.text);
+                }
+                Inner::Text(text) if !text.literal => {
+                    unit.opaque.get_or_insert_with(|| "it runs a text that is only known when it runs".to_owned());
+                    unit.transparent = false;
+                }
+                other => todo.push(other),
+            }
+        }
+        self.push(unit);
+        let remote = self.remote;
+        self.remote |= wrapped.remote;
+        self.depth += 1;
+        for inner in todo {
+            let document = context.document.clone();
+            match inner {
+                Inner::Words(words, later) => {
+                    let inner_unit = Unit { fed_by: fed_by.clone(), ..Unit::default() };
+                    self.run(words, inner_unit, Context { via: via.clone(), document }, later || more);
+                }
+                Inner::Text(text) => {
+                    // Another shell: it has none of the variables that were not exported.
+                    let variables = std::mem::take(&mut self.state.variables);
+                    let eval = matches!(program.as_str(), "eval" | "trap" | "alias");
+                    if eval {
+                        self.state.variables = variables.clone();
+                        self.maybe(|walker| walker.nested(&text.text, &via));
+                    } else {
+                        self.isolated(|walker| walker.nested(&text.text, &via));
+                    }
+                    self.state.variables = variables;
+                }
+                Inner::Code(_) => {}
+            }
+        }
+        self.depth -= 1;
+        self.remote = remote;
+    }
+
+    /// Builtins that evaluate a subscript run the substitutions inside it, even quoted ones.
+    fn subscripts(&mut self, program: &str, args: &[Word], unit: &mut Unit) {
+        let named = args.iter().any(|w| w.text == "-v");
+        let evaluates = match program {
+            "let" | "declare" | "typeset" | "local" | "export" | "readonly" | "unset" | "read" | "mapfile" => true,
+            "test" | "[" | "printf" | "wait" => named,
+            _ => false,
+        };
+        for word in args.iter().filter(|w| evaluates && w.literal) {
+            let hidden = word.text.contains("$(") || word.text.contains('`');
+            if hidden && (program == "let" || word.text.contains('[')) {
+                unit.opaque = Some("a subscript in it runs a command".to_owned());
+                self.resolve(&word.text);
+            }
+        }
+    }
+
+    fn own_paths(&mut self, program: &str, first: &Word, args: &[Word], more: bool, unit: &mut Unit) {
+        if unit.remote {
+            return;
+        }
+        if first.text.contains('/') {
+            unit.paths.extend(self.paths(&first.text, Access::Read));
+        }
+        let inner_later = matches!(program, "xargs" | "parallel") || wrap::is_shell(program) && args.iter().any(|w| w.text.starts_with('-') && w.text.contains('c'));
+        if inner_later || wrap::unwrap(program, args).is_some_and(|w| w.transparent) {
+            return;
+        }
+        for operand in effects::operands(program, args, more) {
+            if operand.dynamic {
+                if operand.access != Access::Read {
+                    unit.dynamic = true;
+                }
+                if operand.text.is_empty() {
+                    continue;
+                }
+            }
+            let relative = !operand.text.starts_with(['/', '~']);
+            if relative && self.state.cwd.is_none() && operand.access != Access::Read {
+                unit.dynamic = true;
+            }
+            let paths = self.paths(&operand.text, operand.access);
+            unit.paths.extend(paths);
+        }
+        if program == "git" {
+            if let Some(at) = args.iter().position(|w| matches!(w.text.as_str(), "-C" | "--git-dir" | "--work-tree")) {
+                let changes = args.iter().skip(at + 2).any(|w| matches!(w.text.as_str(), "clean" | "reset" | "checkout" | "commit" | "rm" | "restore" | "stash" | "rebase" | "merge" | "add" | "gc" | "push" | "config"));
+                if let Some(folder) = args.get(at + 1) {
+                    unit.paths.extend(self.paths(&folder.text, if changes { Access::Write } else { Access::Read }));
+                }
+            }
+        }
+    }
+
+    /// Marks a command that runs what the same line fetched or wrote.
+    fn new_file_use(&mut self, program: &str, first: &Word, args: &[Word], unit: &mut Unit) {
+        let mut candidates = Vec::new();
+        if first.text.contains('/') {
+            candidates.extend(self.paths(&first.text, Access::Read));
+        }
+        if wrap::is_interpreter(program) || matches!(program, "source" | "." | "make") {
+            for word in args.iter().filter(|w| !w.text.starts_with('-')) {
+                candidates.extend(self.paths(&word.text, Access::Read));
+            }
+        }
+        let written = candidates.iter().any(|path| self.new_files.contains(&path.lexical));
+        let fetched = self.fetched && first.text.contains('/') && !first.text.starts_with('/') || self.fetched && program == "make";
+        unit.runs_new_file = written || fetched;
+        if matches!(program, "curl" | "wget" | "aria2c" | "fetch" | "scp") || program == "git" && args.iter().any(|w| w.text == "clone") {
+            self.fetched = true;
+        }
+        self.new_files.extend(unit.writes().map(|path| path.lexical.clone()));
+        if matches!(program, "curl" | "wget") {
+            let name = args.iter().filter(|w| w.text.contains("://")).filter_map(|w| w.text.rsplit('/').next());
+            let paths: Vec<_> = name.flat_map(|name| self.paths(name, Access::Read)).map(|p| p.lexical).collect();
+            self.new_files.extend(paths);
+        }
+    }
+
+    fn change_folder(&mut self, args: &[Word]) {
+        let target = args.iter().find(|w| !w.text.starts_with('-') || w.text == "-");
+        let next = match target {
+            None => self.home.clone(),
+            Some(word) if word.literal && !word.glob && word.text != "-" && !word.text.starts_with('+') => {
+                self.paths(&word.text, Access::Read).into_iter().next().map(|path| path.lexical)
+            }
+            Some(_) => None,
+        };
+        if let Some(next) = &next {
+            if self.state.bases.len() < 8 && !self.state.bases.contains(next) {
+                self.state.bases.push(next.clone());
+            }
+        }
+        self.state.cwd = next;
+    }
+
+    fn push(&mut self, unit: Unit) {
+        if self.units.len() >= MAX_UNITS {
+            return self.give_up(format!("it holds more than {MAX_UNITS} commands"));
+        }
+        self.units.push(unit);
+    }
+}
+
+fn text_of(program: &str, args: &[Word]) -> String {
+    let mut text = program.to_owned();
+    for word in args {
+        text.push(' ');
+        text.push_str(&word.text);
+    }
+    text
+}
+
+/// How often `name` stands in `text` other than as `$name` or `${name`.
+fn bare_mentions(text: &str, name: &str) -> usize {
+    let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.match_indices(name)
+        .filter(|(at, _)| {
+            let (before, after) = (&text[..*at], &text[at + name.len()..]);
+            !after.starts_with(in_name) && !before.ends_with(in_name) && !before.ends_with('$') && !before.ends_with("${")
+        })
+        .count()
+}

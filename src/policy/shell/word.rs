@@ -1,0 +1,368 @@
+//! Quote removal and static expansion of one shell word.
+//!
+//! What is only known at run time stays as written and makes the word *not literal*.
+
+use crate::model::AbsPath;
+use brush_parser::ParserOptions;
+use brush_parser::word::{
+    self, Parameter, ParameterExpr, ParameterTransformOp, TildeExpr, WordPiece,
+    WordPieceWithSource,
+};
+use std::collections::BTreeMap;
+
+/// A word after quote removal.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Word {
+    /// Its text; where it is not literal, the source text of the unknown part.
+    pub text: String,
+    /// Whether `text` is exactly what the program gets (globs aside).
+    pub literal: bool,
+    /// Whether the shell expands a `*`, `?` or `[` in it.
+    pub glob: bool,
+}
+
+impl Word {
+    /// A word that is known.
+    pub fn known(text: impl Into<String>) -> Self {
+        Word { text: text.into(), literal: true, glob: false }
+    }
+
+    /// A word that is only known when it runs.
+    pub fn unknown(text: impl Into<String>) -> Self {
+        Word { text: text.into(), literal: false, glob: false }
+    }
+}
+
+/// Where a variable's value comes from.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    /// The value.
+    pub value: Word,
+    /// Whether the assignment surely happened.
+    pub certain: bool,
+}
+
+/// What words are resolved against.
+pub struct Scope<'a> {
+    /// Variables with a known value.
+    pub variables: &'a BTreeMap<String, Variable>,
+    /// The current folder, if known.
+    pub cwd: Option<&'a AbsPath>,
+    /// Home.
+    pub home: Option<&'a AbsPath>,
+}
+
+/// A resolved word together with the code found inside it.
+#[derive(Debug, Default)]
+pub struct Resolved {
+    /// One word, or several after brace expansion or splitting.
+    pub words: Vec<Word>,
+    /// Texts of command substitutions.
+    pub substitutions: Vec<String>,
+    /// A prompt expansion (`${x@P}`): runs a value as code.
+    pub evaluates_value: bool,
+    /// The word could not be parsed.
+    pub broken: bool,
+}
+
+/// The dialect that everything is parsed with: bash with extended globs.
+pub fn options() -> ParserOptions {
+    ParserOptions { enable_extended_globbing: true, ..ParserOptions::default() }
+}
+
+struct Builder {
+    current: String,
+    literal: bool,
+    glob: bool,
+    started: bool,
+    out: Vec<Word>,
+}
+
+impl Builder {
+    fn push(&mut self, text: &str) {
+        self.current.push_str(text);
+        self.started = true;
+    }
+
+    fn unknown(&mut self, text: &str) {
+        self.push(text);
+        self.literal = false;
+    }
+
+    fn split(&mut self) {
+        if self.started {
+            let text = std::mem::take(&mut self.current);
+            self.out.push(Word { text, literal: self.literal, glob: self.glob });
+        }
+        (self.literal, self.glob, self.started) = (true, false, false);
+    }
+}
+
+/// Resolves the raw text of one word.
+pub fn resolve(raw: &str, scope: &Scope<'_>) -> Resolved {
+    let mut found = Resolved::default();
+    for alternative in braces(raw) {
+        resolve_one(&alternative, scope, &mut found);
+    }
+    found
+}
+
+/// Resolves the body of a here-document that is expanded.
+pub fn resolve_document(raw: &str, scope: &Scope<'_>) -> Resolved {
+    let mut found = Resolved::default();
+    match word::parse_heredoc(raw, &options()) {
+        Ok(pieces) => finish(raw, &pieces, scope, &mut found, true),
+        Err(_) => broken(raw, &mut found),
+    }
+    found
+}
+
+fn resolve_one(raw: &str, scope: &Scope<'_>, found: &mut Resolved) {
+    match word::parse(raw, &options()) {
+        Ok(pieces) => finish(raw, &pieces, scope, found, false),
+        Err(_) => broken(raw, found),
+    }
+}
+
+fn broken(raw: &str, found: &mut Resolved) {
+    found.broken = true;
+    found.words.push(Word::unknown(raw));
+}
+
+fn finish(
+    raw: &str,
+    pieces: &[WordPieceWithSource],
+    scope: &Scope<'_>,
+    found: &mut Resolved,
+    quoted: bool,
+) {
+    let mut builder =
+        Builder { current: String::new(), literal: true, glob: false, started: false, out: vec![] };
+    for piece in pieces {
+        add(raw, piece, scope, found, &mut builder, quoted);
+    }
+    builder.split();
+    found.words.append(&mut builder.out);
+}
+
+fn add(
+    raw: &str,
+    piece: &WordPieceWithSource,
+    scope: &Scope<'_>,
+    found: &mut Resolved,
+    to: &mut Builder,
+    quoted: bool,
+) {
+    let source = raw.get(piece.start_index..piece.end_index).unwrap_or(raw);
+    match &piece.piece {
+        WordPiece::Text(text) => {
+            // A lone `[` is a program's name.
+            if !quoted && (text.contains(['*', '?']) || (text.contains('[') && text.contains(']'))) {
+                to.glob = true;
+            }
+            // A tilde that the grammar left alone still means home to `cp --to=~/x`.
+            to.push(text);
+        }
+        WordPiece::SingleQuotedText(text) => to.push(text),
+        WordPiece::AnsiCQuotedText(text) => to.push(&ansi_c(text)),
+        WordPiece::DoubleQuotedSequence(inner) | WordPiece::GettextDoubleQuotedSequence(inner) => {
+            to.started = true;
+            for piece in inner {
+                add(raw, piece, scope, found, to, true);
+            }
+        }
+        WordPiece::EscapeSequence(text) => {
+            let escaped = text.strip_prefix('\\').unwrap_or(text);
+            let keeps = quoted && !escaped.starts_with(['$', '`', '"', '\\', '\n']);
+            to.push(if keeps { text } else { escaped.trim_start_matches('\n') });
+        }
+        WordPiece::TildeExpansion(tilde) => match (tilde, scope.home, scope.cwd) {
+            (TildeExpr::Home, Some(home), _) => to.push(&home.to_string()),
+            (TildeExpr::UserHome(name), _, _) if name == "root" => to.push("/root"),
+            (TildeExpr::WorkingDir, _, Some(cwd)) => to.push(&cwd.to_string()),
+            _ => to.unknown(source),
+        },
+        WordPiece::ParameterExpansion(expr) => parameter(source, expr, scope, found, to, quoted),
+        WordPiece::CommandSubstitution(text) => substitution(text.clone(), source, scope, found, to),
+        WordPiece::BackquotedCommandSubstitution(text) => {
+            let plain = text.replace("\\`", "`").replace("\\$", "$").replace("\\\\", "\\");
+            substitution(plain, source, scope, found, to);
+        }
+        WordPiece::ArithmeticExpression(expr) => {
+            nested(&expr.value, scope, found);
+            to.unknown(source);
+        }
+    }
+}
+
+fn substitution(
+    text: String,
+    source: &str,
+    scope: &Scope<'_>,
+    found: &mut Resolved,
+    to: &mut Builder,
+) {
+    match (text.trim(), scope.cwd) {
+        ("pwd", Some(cwd)) => to.push(&cwd.to_string()),
+        _ => to.unknown(source),
+    }
+    found.substitutions.push(text);
+}
+
+fn parameter(
+    source: &str,
+    expr: &ParameterExpr,
+    scope: &Scope<'_>,
+    found: &mut Resolved,
+    to: &mut Builder,
+    quoted: bool,
+) {
+    if let ParameterExpr::Parameter { parameter: Parameter::Named(name), indirect: false } = expr {
+        let variable = scope.variables.get(name);
+        let value = match (name.as_str(), variable) {
+            ("IFS", None) if !quoted => return to.split(),
+            (_, Some(variable)) => {
+                if !variable.certain {
+                    to.literal = false;
+                }
+                Some(variable.value.clone())
+            }
+            ("HOME", None) => scope.home.map(|home| Word::known(home.to_string())),
+            ("PWD", None) => scope.cwd.map(|cwd| Word::known(cwd.to_string())),
+            _ => None,
+        };
+        let Some(value) = value else { return to.unknown(source) };
+        to.literal &= value.literal;
+        if quoted {
+            return to.push(&value.text);
+        }
+        to.glob |= value.glob || value.text.contains(['*', '?', '[']);
+        let mut parts = value.text.split_whitespace().peekable();
+        while let Some(part) = parts.next() {
+            to.push(part);
+            if parts.peek().is_some() {
+                let literal = to.literal;
+                to.split();
+                to.literal = literal;
+            }
+        }
+        return;
+    }
+    if let ParameterExpr::Transform { op: ParameterTransformOp::PromptExpand, .. } = expr {
+        found.evaluates_value = true;
+    }
+    if let Some(inner) = source.strip_prefix("${").and_then(|s| s.strip_suffix('}')) {
+        nested(inner, scope, found);
+    }
+    to.unknown(source);
+}
+
+/// Looks for code inside a default value, a subscript or an arithmetic expression.
+fn nested(text: &str, scope: &Scope<'_>, found: &mut Resolved) {
+    if !text.contains(['$', '`']) {
+        return;
+    }
+    let mut inner = Resolved::default();
+    resolve_one(text, scope, &mut inner);
+    found.substitutions.append(&mut inner.substitutions);
+    found.evaluates_value |= inner.evaluates_value;
+    found.broken |= inner.broken;
+}
+
+/// Expands unquoted `{a,b}` lists, at most 64 alternatives; other braces stay as they are.
+fn braces(raw: &str) -> Vec<String> {
+    let mut done = Vec::new();
+    let mut todo = vec![raw.to_owned()];
+    while let Some(text) = todo.pop() {
+        match first_list(&text) {
+            Some((before, items, after)) if done.len() + todo.len() + items.len() <= 64 => {
+                for item in items.iter().rev() {
+                    todo.push(format!("{before}{item}{after}"));
+                }
+            }
+            _ => done.push(text),
+        }
+    }
+    done
+}
+
+/// The first unquoted `{x,y}` of a raw word: text before, items, text after.
+fn first_list(raw: &str) -> Option<(&str, Vec<&str>, &str)> {
+    let bytes = raw.as_bytes();
+    let (mut quote, mut open, mut depth) = (None, None, 0usize);
+    let mut cuts = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let byte = bytes[at];
+        match (quote, byte) {
+            (None, b'\\') | (Some(b'"'), b'\\') => at += 1,
+            (None, b'\'' | b'"' | b'`') => quote = Some(byte),
+            (Some(q), b) if q == b => quote = None,
+            (Some(_), _) => {}
+            // Parameter expansion or substitution: not a brace list.
+            (None, b'$') if matches!(bytes.get(at + 1), Some(b'{' | b'(')) => return None,
+            (None, b'{') => {
+                if depth == 0 {
+                    (open, cuts) = (Some(at), vec![at]);
+                }
+                depth += 1;
+            }
+            (None, b',') if depth == 1 => cuts.push(at),
+            (None, b'}') if depth > 0 => {
+                depth -= 1;
+                if depth == 0 && cuts.len() > 1 {
+                    let open = open?;
+                    cuts.push(at);
+                    let items = cuts.windows(2).map(|w| &raw[w[0] + 1..w[1]]).collect();
+                    return Some((&raw[..open], items, &raw[at + 1..]));
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// Decodes the escapes of `$'…'`.
+fn ansi_c(text: &str) -> String {
+    let mut out = String::new();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        let Some(next) = chars.next() else { break };
+        let decoded = match next {
+            'n' => Some('\n'),
+            't' => Some('\t'),
+            'r' => Some('\r'),
+            'a' => Some('\u{7}'),
+            'b' => Some('\u{8}'),
+            'e' | 'E' => Some('\u{1b}'),
+            'f' => Some('\u{c}'),
+            'v' => Some('\u{b}'),
+            'x' => hex(&mut chars, 2, 16, ""),
+            'u' => hex(&mut chars, 4, 16, ""),
+            'U' => hex(&mut chars, 8, 16, ""),
+            '0'..='7' => hex(&mut chars, 3, 8, &next.to_string()),
+            other => Some(other),
+        };
+        out.extend(decoded);
+    }
+    out
+}
+
+fn hex(
+    chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
+    most: usize,
+    radix: u32,
+    first: &str,
+) -> Option<char> {
+    let mut text = first.to_owned();
+    while text.len() < most && chars.peek().is_some_and(|c| c.is_digit(radix)) {
+        text.extend(chars.next());
+    }
+    u32::from_str_radix(&text, radix).ok().and_then(char::from_u32)
+}

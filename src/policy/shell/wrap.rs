@@ -1,0 +1,316 @@
+//! Programs that run other programs, and how to find the inner command in their arguments.
+//!
+//! One table. A wrapper that is not in it never makes an operand look safe: its own name has
+//! to be allowed, and it is not.
+
+use super::Word;
+
+/// What a wrapper runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inner {
+    /// A command as words. `true`: more operands come at run time (`xargs`).
+    Words(Vec<Word>, bool),
+    /// A shell text, known or not.
+    Text(Word),
+    /// Code of another language.
+    Code(Word),
+}
+
+/// A wrapper taken apart.
+#[derive(Debug, Clone, Default)]
+pub struct Wrapped {
+    /// What it runs.
+    pub inner: Vec<Inner>,
+    /// It does nothing else: no allow rule of its own is needed.
+    pub transparent: bool,
+    /// The inner command runs elsewhere.
+    pub remote: bool,
+    /// Variables that it sets (`env A=1 X`).
+    pub assignments: Vec<(String, Word)>,
+}
+
+struct Shape {
+    names: &'static [&'static str],
+    /// Options that take the next word as value.
+    valued: &'static [&'static str],
+    /// Positional words before the command.
+    skip: usize,
+    transparent: bool,
+    remote: bool,
+}
+
+const fn plain(names: &'static [&'static str], valued: &'static [&'static str], skip: usize) -> Shape {
+    Shape { names, valued, skip, transparent: true, remote: false }
+}
+
+const fn heavy(names: &'static [&'static str], valued: &'static [&'static str], skip: usize) -> Shape {
+    Shape { names, valued, skip, transparent: false, remote: false }
+}
+
+const fn remote(names: &'static [&'static str], valued: &'static [&'static str], skip: usize) -> Shape {
+    Shape { names, valued, skip, transparent: false, remote: true }
+}
+
+const SHAPES: &[Shape] = &[
+    plain(&["timeout", "gtimeout"], &["-k", "-s", "--kill-after", "--signal"], 1),
+    plain(&["nice"], &["-n", "--adjustment"], 0),
+    plain(&["ionice"], &["-c", "-n", "--class", "--classdata"], 0),
+    plain(&["chrt"], &["-T", "-P", "-D"], 1),
+    plain(&["taskset"], &[], 1),
+    plain(&["nohup", "setsid", "builtin", "unbuffer", "catchsegv"], &[], 0),
+    plain(&["stdbuf"], &["-i", "-o", "-e", "--input", "--output", "--error"], 0),
+    plain(&["time"], &["-f", "-o", "--format", "--output"], 0),
+    plain(&["command"], &[], 0),
+    plain(&["exec"], &["-a"], 0),
+    plain(&["prlimit", "choom", "cpulimit"], &["-n", "-l", "-p"], 0),
+    plain(&["xvfb-run"], &["-s", "-n", "-e", "-f", "-p", "-w"], 0),
+    heavy(&["sudo"], &["-u", "-g", "-h", "-p", "-C", "-r", "-t", "-T", "-U", "-D", "-R", "--user", "--group", "--host", "--prompt", "--chdir", "--chroot"], 0),
+    heavy(&["doas"], &["-u", "-C"], 0),
+    heavy(&["pkexec"], &["--user"], 0),
+    heavy(&["run0", "systemd-run"], &["-u", "-g", "-p", "-E", "-M", "--unit", "--property", "--uid", "--gid", "--user"], 0),
+    heavy(&["unshare"], &["-S", "-G", "-R", "-w"], 0),
+    heavy(&["strace", "ltrace"], &["-e", "-o", "-p", "-s", "-u", "-E", "-P", "-S"], 0),
+    heavy(&["firejail", "torsocks", "proxychains", "proxychains4", "fakeroot", "dbus-run-session"], &["-f"], 0),
+    remote(&["nsenter"], &["-t", "-S", "-G", "--target"], 0),
+    remote(&["chroot"], &[], 1),
+];
+
+const SHELLS: &[&str] = &["sh", "bash", "dash", "zsh", "ksh", "mksh", "ash", "fish", "rbash"];
+
+/// Whether the program is a shell.
+pub fn is_shell(program: &str) -> bool {
+    SHELLS.contains(&program)
+}
+
+/// The options with which an interpreter takes code as the next word.
+pub fn code_options(program: &str) -> &'static [&'static str] {
+    let stem = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    match stem {
+        "python" | "pypy" | "ipython" => &["-c"],
+        "perl" => &["-e", "-E", "-ne", "-pe", "-ie", "-nle", "-lne", "-lane", "-ane", "-pie"],
+        "ruby" => &["-e", "-ne", "-pe"],
+        "node" | "nodejs" | "bun" => &["-e", "-p", "-pe", "--eval", "--print"],
+        "php" => &["-r"],
+        "lua" | "luajit" => &["-e"],
+        "osascript" => &["-e"],
+        "R" | "Rscript" | "julia" | "elixir" | "groovy" | "scala" => &["-e", "-E", "--eval"],
+        _ => &[],
+    }
+}
+
+/// Whether the program runs code of its own language.
+pub fn is_interpreter(program: &str) -> bool {
+    is_shell(program) || !code_options(program).is_empty()
+}
+
+/// Takes `program` apart; `None` when it runs nothing else. `args` are the words after it.
+pub fn unwrap(program: &str, args: &[Word]) -> Option<Wrapped> {
+    let literal = |word: &Word| word.literal;
+    match program {
+        _ if is_shell(program) => return shell(args),
+        "env" | "cross-env" | "dotenv" => return Some(environment(args)),
+        "eval" => {
+            let text = join(args);
+            return Some(Wrapped { inner: vec![Inner::Text(text)], transparent: true, ..Default::default() });
+        }
+        "command" if args.first().is_some_and(|w| matches!(w.text.as_str(), "-v" | "-V" | "-pv")) => {
+            return None;
+        }
+        "trap" | "alias" => return Some(stored(program, args)),
+        "find" | "fd" | "fdfind" => return find(args),
+        "xargs" => return Some(xargs(args)),
+        "parallel" => {
+            let at = command_at(args, &["-j", "--jobs", "-a", "-I", "-S", "--sshlogin"], 0)?;
+            let inner = args.get(at..)?.iter().take_while(|w| !w.text.starts_with(":::")).cloned().collect();
+            return Some(Wrapped { inner: vec![Inner::Words(inner, true)], ..Default::default() });
+        }
+        "busybox" | "toybox" | "coreutils" => {
+            return Some(Wrapped { inner: vec![Inner::Words(args.to_vec(), false)], transparent: !args.is_empty(), ..Default::default() });
+        }
+        "watch" => {
+            let at = command_at(args, &["-n", "--interval"], 0)?;
+            return Some(Wrapped { inner: vec![Inner::Text(join(args.get(at..)?))], transparent: true, ..Default::default() });
+        }
+        "script" | "flock" | "su" => {
+            let text = value_of(args, &["-c", "--command"]).map(Inner::Text);
+            let after = if program == "flock" { command_at(args, &["-w", "-E"], 1) } else { None };
+            let words = after.and_then(|at| args.get(at..)).filter(|w| !w.is_empty() && text.is_none());
+            let inner = text.into_iter().chain(words.map(|w| Inner::Words(w.to_vec(), false))).collect();
+            return Some(Wrapped { inner, ..Default::default() });
+        }
+        "ssh" | "dropbear" | "dbclient" => {
+            let at = command_at(args, &["-p", "-i", "-l", "-o", "-F", "-J", "-L", "-R", "-D", "-b", "-c", "-E", "-e", "-m", "-S", "-W", "-w", "-Q", "-I", "-B", "-O"], 1)?;
+            let inner = args.get(at..).filter(|rest| !rest.is_empty()).map(|rest| Inner::Text(join(rest)));
+            return Some(Wrapped { inner: inner.into_iter().collect(), remote: true, ..Default::default() });
+        }
+        "docker" | "podman" | "nerdctl" | "kubectl" | "oc" | "docker-compose" => return container(args),
+        _ => {}
+    }
+    let options = code_options(program);
+    if let Some(code) = value_of(args, options).filter(|_| !options.is_empty()) {
+        return Some(Wrapped { inner: vec![Inner::Code(code)], ..Default::default() });
+    }
+    let shape = SHAPES.iter().find(|shape| shape.names.contains(&program))?;
+    let at = command_at(args, shape.valued, shape.skip)?;
+    let mut rest = args.get(at..).unwrap_or_default();
+    let mut assignments = Vec::new();
+    while let Some((name, value)) = rest.first().filter(|w| literal(w)).and_then(assignment) {
+        assignments.push((name, value));
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    let empty = rest.is_empty();
+    let inner = if empty { vec![] } else { vec![Inner::Words(rest.to_vec(), false)] };
+    Some(Wrapped { inner, transparent: shape.transparent && !empty, remote: shape.remote, assignments })
+}
+
+/// `NAME=value` as a plain word.
+fn assignment(word: &Word) -> Option<(String, Word)> {
+    let (name, value) = word.text.split_once('=')?;
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    (!name.is_empty() && name.chars().all(legal) && !name.starts_with(|c: char| c.is_ascii_digit()))
+        .then(|| (name.to_owned(), Word { text: value.to_owned(), ..word.clone() }))
+}
+
+/// Index of the first word after options, their values, and `skip` positional words.
+fn command_at(args: &[Word], valued: &[&str], skip: usize) -> Option<usize> {
+    let (mut at, mut left) = (0, skip);
+    loop {
+        let Some(word) = args.get(at) else { return Some(at) };
+        if word.text == "--" {
+            at += 1;
+            return Some(at + left);
+        }
+        if word.text.starts_with('-') && word.text.len() > 1 {
+            at += if valued.contains(&word.text.as_str()) { 2 } else { 1 };
+        } else if left > 0 {
+            left -= 1;
+            at += 1;
+        } else {
+            return Some(at);
+        }
+    }
+}
+
+/// The value of the first of `options`, in the next word or after `=`.
+fn value_of(args: &[Word], options: &[&str]) -> Option<Word> {
+    for (at, word) in args.iter().enumerate() {
+        if options.contains(&word.text.as_str()) {
+            return Some(args.get(at + 1).cloned().unwrap_or_else(|| Word::unknown("")));
+        }
+        let attached = options.iter().filter(|o| o.len() == 2 || o.starts_with("--")).find_map(|o| {
+            let rest = word.text.strip_prefix(o)?;
+            if o.starts_with("--") { rest.strip_prefix('=') } else { Some(rest) }
+        });
+        if let Some(rest) = attached.filter(|rest| !rest.is_empty()) {
+            return Some(Word { text: rest.to_owned(), ..word.clone() });
+        }
+    }
+    None
+}
+
+fn join(words: &[Word]) -> Word {
+    let text = words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ");
+    Word { text, literal: words.iter().all(|w| w.literal), glob: false }
+}
+
+fn shell(args: &[Word]) -> Option<Wrapped> {
+    for (at, word) in args.iter().enumerate() {
+        let text = word.text.as_str();
+        if text == "-o" || text == "+O" || text == "-O" {
+            continue;
+        }
+        let bundle = text.len() > 1 && text.starts_with('-') && !text.starts_with("--");
+        if bundle && text.contains('c') {
+            let code = args.get(at + 1..).and_then(|rest| rest.iter().find(|w| !w.text.starts_with('-')));
+            let code = code.cloned().unwrap_or_else(|| Word::unknown(""));
+            return Some(Wrapped { inner: vec![Inner::Text(code)], transparent: true, ..Default::default() });
+        }
+        if text == "--command" || text.starts_with("--command=") {
+            let code = value_of(args, &["--command"])?;
+            return Some(Wrapped { inner: vec![Inner::Text(code)], transparent: true, ..Default::default() });
+        }
+        if !text.starts_with('-') && !text.starts_with('+') && args.get(at.wrapping_sub(1)).is_none_or(|w| w.text != "-o") {
+            return None;
+        }
+    }
+    None
+}
+
+fn environment(args: &[Word]) -> Wrapped {
+    let mut wrapped = Wrapped { transparent: true, ..Wrapped::default() };
+    let mut at = 0;
+    while let Some(word) = args.get(at) {
+        let text = word.text.as_str();
+        if matches!(text, "-u" | "--unset" | "-C" | "--chdir" | "-f" | "-a") {
+            at += 2;
+        } else if text == "-S" || text == "--split-string" || text.starts_with("--split-string=") || (text.starts_with("-S") && text.len() > 2) {
+            let value = value_of(args, &["-S", "--split-string"]).unwrap_or_else(|| Word::unknown(""));
+            let rest = args.get(at + 2..).unwrap_or_default();
+            let mut parts = vec![value];
+            parts.extend(rest.iter().cloned());
+            wrapped.inner.push(Inner::Text(join(&parts)));
+            return wrapped;
+        } else if let Some((name, value)) = assignment(word) {
+            wrapped.assignments.push((name, value));
+            at += 1;
+        } else if text == "--" || (text.starts_with('-') && text.len() > 1) || text == "-" {
+            at += 1;
+        } else {
+            break;
+        }
+    }
+    match args.get(at..).filter(|rest| !rest.is_empty()) {
+        Some(rest) => wrapped.inner.push(Inner::Words(rest.to_vec(), false)),
+        // Alone it prints the environment, which is not harmless.
+        None => wrapped.transparent = false,
+    }
+    wrapped
+}
+
+fn stored(program: &str, args: &[Word]) -> Wrapped {
+    let texts: Vec<Word> = if program == "trap" {
+        args.iter().find(|w| !w.text.starts_with('-') || w.text == "-").cloned().into_iter().filter(|w| w.text != "-").collect()
+    } else {
+        args.iter().filter_map(|w| assignment(w).map(|(_, value)| value)).collect()
+    };
+    Wrapped { inner: texts.into_iter().map(Inner::Text).collect(), transparent: false, ..Wrapped::default() }
+}
+
+fn find(args: &[Word]) -> Option<Wrapped> {
+    let mut inner = Vec::new();
+    let mut at = 0;
+    while let Some(word) = args.get(at) {
+        at += 1;
+        if matches!(word.text.as_str(), "-exec" | "-execdir" | "-ok" | "-okdir" | "-x" | "-X" | "--exec" | "--exec-batch") {
+            let rest = args.get(at..).unwrap_or_default();
+            let end = rest.iter().position(|w| w.text == ";" || w.text == "+").unwrap_or(rest.len());
+            let words: Vec<Word> = rest.get(..end).unwrap_or_default().to_vec();
+            // What it finds lies below its start points; those are judged as its operands.
+            inner.push(Inner::Words(words, true));
+            at += end;
+        }
+    }
+    (!inner.is_empty()).then(|| Wrapped { inner, ..Wrapped::default() })
+}
+
+fn xargs(args: &[Word]) -> Wrapped {
+    let valued = ["-I", "-n", "-P", "-L", "-d", "-E", "-s", "-a", "--arg-file", "--max-args", "--max-procs", "--delimiter", "--replace"];
+    let at = command_at(args, &valued, 0).unwrap_or(args.len());
+    match args.get(at..).filter(|rest| !rest.is_empty()) {
+        Some(rest) => Wrapped { inner: vec![Inner::Words(rest.to_vec(), true)], transparent: true, ..Wrapped::default() },
+        None => Wrapped::default(),
+    }
+}
+
+fn container(args: &[Word]) -> Option<Wrapped> {
+    let at = args.iter().position(|w| matches!(w.text.as_str(), "exec" | "run"))?;
+    let rest = args.get(at + 1..)?;
+    let after_dashes = rest.iter().position(|w| w.text == "--").map(|at| at + 1);
+    let valued = ["-v", "-e", "-u", "-w", "-p", "-n", "-c", "--name", "--volume", "--env", "--user", "--workdir", "--network", "--net", "--mount", "--entrypoint", "--namespace", "--container", "--image", "--pid", "--publish", "-l", "--label", "--env-file", "-m", "--memory", "--cpus", "--platform", "-h", "--hostname"];
+    let start = match after_dashes {
+        Some(start) => start,
+        None => command_at(rest, &valued, 1)?,
+    };
+    let inner = rest.get(start..).filter(|words| !words.is_empty()).map(|words| Inner::Words(words.to_vec(), false));
+    Some(Wrapped { inner: inner.into_iter().collect(), remote: true, ..Wrapped::default() })
+}
