@@ -3,7 +3,7 @@
 use super::turn::AskedCall;
 use crate::conversation::Block;
 use crate::event::Event;
-use crate::gate::{Gate, Refusal, Verdict};
+use crate::gate::{Gate, Refusal, Verdict, refusal_text};
 use crate::model::{AbsPath, CallId, ToolCall, ToolName};
 use crate::redact::{Redacted, Redactor};
 use crate::tool::{Registry, run::Bench, run::run};
@@ -181,8 +181,8 @@ async fn answer(
                 unrecorded: outcome.unrecorded,
             }
         }
-        Verdict::Ask(question) => refused(question.unanswered(context.gate), events),
-        Verdict::Deny(refusal) => refused(*refusal, events),
+        Verdict::Ask(question) => refused(question.unanswered(context.gate), redactor, events),
+        Verdict::Deny(refusal) => refused(refusal, redactor, events),
     }
 }
 
@@ -206,11 +206,15 @@ async fn announce_stalls<F: Future>(
     }
 }
 
-fn refused(refusal: Refusal, events: &tokio::sync::mpsc::UnboundedSender<Event>) -> Answered {
+fn refused(
+    refusal: Refusal,
+    redactor: &Redactor,
+    events: &tokio::sync::mpsc::UnboundedSender<Event>,
+) -> Answered {
     let _ = events.send(Event::PermissionDenied { refusal: Box::new(refusal.clone()) });
     let block = Block::ToolResult {
         tool_use_id: refusal.tool_use_id.clone(),
-        content: refusal.for_model(),
+        content: redactor.text(&refusal_text(&refusal)),
         is_error: true,
     };
     Answered { block, refusal: Some(refusal), unrecorded: None }

@@ -36,7 +36,7 @@ impl Spent {
     /// Adds one model call's counts.
     pub fn add(&mut self, usage: Usage, info: &ModelInfo) {
         self.usage += usage;
-        self.cost_usd += crate::provider::route::cost(&usage, info).unwrap_or(0.0);
+        self.cost_usd += crate::provider::cost(&usage, info).unwrap_or(0.0);
     }
 
     /// The limit that forbids another model call, if one does. Checked before each call, so

@@ -2,6 +2,7 @@
 
 use super::args::Cli;
 use super::{CommandError, Exit, Output};
+use crate::config::credential::KEY_VARIABLES;
 use crate::config::environ::VARIABLES;
 use clap::CommandFactory;
 
@@ -50,7 +51,7 @@ fn models() -> String {
          A name is looked up as a tier of ~/.ion/models.json, then as a model of models.json or\n\
          of the list below, then as PROVIDER/MODEL, then by its prefix. No match is an error.\n\n",
     );
-    page.push_str(&crate::provider::route::listing());
+    page.push_str(&crate::provider::catalogue::listing());
     page.push_str("\n  scripted:FILE plays a script (docs/providers.md); `ion tour` plays the built-in one.\n");
     page
 }
@@ -65,8 +66,12 @@ fn exit_codes() -> String {
 
 fn variables() -> String {
     let mut page = String::from("Variables that Ion reads. None of them loosens a sealed policy.\n\n");
-    for (name, meaning) in VARIABLES {
-        page.push_str(&format!("  {name:<24} {meaning}\n"));
+    for variable in VARIABLES {
+        page.push_str(&format!("  {:<28} {}\n", variable.name, variable.about));
+    }
+    page.push_str("\nKeys, each for its own provider only:\n\n");
+    for (provider, names) in KEY_VARIABLES {
+        page.push_str(&format!("  {:<28} {}\n", provider, names.join(", ")));
     }
     page
 }
@@ -85,7 +90,7 @@ fn files() -> String {
 
 fn profiles() -> String {
     let mut page = String::from("Profiles are files (profiles/ in the sources), chosen by --profile or the key `profile`:\n\n");
-    for (name, first) in crate::config::profile::summaries() {
+    for (name, first) in crate::config::schema::profile::summaries() {
         page.push_str(&format!("  {name:<11} {first}\n"));
     }
     page

@@ -12,6 +12,7 @@ pub mod help;
 pub mod output;
 pub mod policy;
 pub mod prompt;
+pub mod start;
 pub mod tour;
 pub mod welcome;
 
@@ -30,14 +31,17 @@ use std::process::ExitCode;
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     // The worker comes first: it must not have a thread, a runtime or a logger.
-    if let Some(code) = worker::entry(&arguments) {
-        return code;
+    if let Some((first, rest)) = arguments.get(1..).and_then(<[OsString]>::split_first)
+        && first == sandbox::wire::WORKER
+    {
+        return worker::entry(rest);
     }
-    sandbox::sys::prepare_process();
     std::panic::set_hook(Box::new(report_panic));
     let outcome = std::panic::catch_unwind(|| {
         let mut out = Output::stdio();
-        let result = dispatch(&arguments, &mut out);
+        let result = sandbox::sys::prepare_process()
+            .map_err(|error| CommandError::new(Exit::Failed, "internal", error.to_string()))
+            .and_then(|()| dispatch(&arguments, &mut out));
         conclude(result, &mut out)
     });
     outcome.unwrap_or(Exit::Failed).into()
@@ -74,9 +78,9 @@ fn dispatch(arguments: &[OsString], out: &mut Output) -> Result<Exit, CommandErr
     match command {
         Command::Tour => tour::run(&environment, out),
         Command::Prompt(args) => prompt::run(&args, &environment, out),
-        Command::Policy(command) => policy::start(&command, &environment, out),
+        Command::Policy(command) => start::policy(&command, &environment, out),
         Command::Config(command) => config::run(&command, &environment, out),
-        Command::Audit(command) => audit::start(&command, &environment, out),
+        Command::Audit(command) => start::audit(command, &environment, out),
         Command::Help { topic } => help::run(topic.as_deref(), out),
         Command::Completions { shell } => completions(shell, out),
         Command::Man => manual(out),

@@ -59,6 +59,24 @@ pub struct CallFacts {
     pub timeout_ms: Option<u64>,
 }
 
+impl CallFacts {
+    /// A shell call about which nothing is known, for asking how it would be confined.
+    pub fn of_some_command(workspace: &AbsPath, home: Option<&AbsPath>) -> Self {
+        CallFacts {
+            tool: ToolName::resolve("Bash"),
+            effects: Some(Effects::EXECUTES),
+            command: None,
+            paths: Vec::new(),
+            hosts: Vec::new(),
+            cwd: workspace.clone(),
+            workspace: workspace.clone(),
+            home: home.cloned(),
+            malformed: None,
+            timeout_ms: None,
+        }
+    }
+}
+
 /// Where a path lies, seen from the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Region {

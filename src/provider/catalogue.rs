@@ -103,6 +103,20 @@ pub(super) fn by_prefix(model: &str, configured: impl Fn(&str) -> bool) -> Optio
     }
 }
 
+/// The built-in models as a table for people.
+pub fn listing() -> String {
+    let mut text = format!("  {:<28} {:<10} {:>10}  $ per 1k in/out\n", "MODEL", "PROVIDER", "WINDOW");
+    for entry in ENTRIES {
+        let price = match entry.prices {
+            Some(prices) => format!("{}/{}", prices.input, prices.output),
+            None => "-".to_owned(),
+        };
+        let (id, provider, window) = (entry.id, entry.provider, entry.window);
+        text.push_str(&format!("  {id:<28} {provider:<10} {window:>10}  {price}\n"));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,6 +19,16 @@ pub enum StartError {
         /// The places that were looked at.
         looked_for: String,
     },
+    /// The model's provider wants a key and there is none.
+    #[error("no credential for provider `{provider}` (model {model})")]
+    NoCredential {
+        /// The provider.
+        provider: String,
+        /// The model.
+        model: String,
+        /// The places that were looked at.
+        looked_for: Vec<String>,
+    },
     /// The model cannot be used.
     #[error("{message}")]
     Model {

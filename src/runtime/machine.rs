@@ -4,6 +4,7 @@ use super::start;
 use crate::config::{Effective, Environment, Flags};
 use crate::gate::Confiner;
 use crate::model::{Requirement, Tier};
+use crate::policy::{CallFacts, CallLimits, confinement_for};
 use crate::sandbox::Sandbox;
 
 /// The picture.
@@ -45,7 +46,9 @@ pub(super) fn confinement(sandbox: &Sandbox, effective: &Effective) -> String {
     if effective.sandbox.requirement.value == Requirement::Open {
         return format!("OFF (by {})", effective.sandbox.requirement.source);
     }
-    let plan = crate::policy::confinement::baseline(&effective.sandbox, &effective.places.workspace);
+    let places = &effective.places;
+    let facts = CallFacts::of_some_command(&places.workspace, places.home.as_ref());
+    let plan = confinement_for(&effective.sandbox, &CallLimits::default(), &facts);
     match sandbox.can_hold(&plan) {
         Ok(backend) => backend,
         Err(missing) => format!("UNAVAILABLE ({missing})"),

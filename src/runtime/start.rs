@@ -9,8 +9,9 @@ use crate::event::kinds::SCHEMA_VERSION;
 use crate::event::{Event, Sink};
 use crate::gate::{Gate, GateParts};
 use crate::model::{AbsPath, SessionId};
-use crate::policy::RuleSet;
-use crate::provider::{self, Provider, Route};
+use crate::policy::{self, Anchors, CallLimits, RuleSet};
+use crate::provider::{self, BuildError, BuildSettings, Provider, Route, RouteError};
+use crate::provider::scripted::{Script, Scripted};
 use crate::redact::{Redactor, Secret};
 use crate::sandbox::Sandbox;
 use crate::session::{self, Transcript, transcript};
@@ -82,7 +83,6 @@ pub fn load(
     let workspace = std::fs::canonicalize(&dir)
         .ok()
         .filter(|dir| dir.is_dir())
-        .and_then(AbsPath::new)
         .ok_or_else(|| StartError::Folder(format!("`{}` is not a folder", dir.display())))?;
     let sealed = SealedSources::system();
     config::load(&LoadRequest { environment, workspace, flags, sealed }).map_err(StartError::Config)
@@ -93,7 +93,12 @@ pub fn load(
 /// # Errors
 /// [`StartError::Policy`], naming file and line.
 pub fn compile(effective: &Effective) -> Result<RuleSet, StartError> {
-    RuleSet::compile(effective).map_err(|errors| StartError::Policy(errors.to_string()))
+    let anchors = Anchors {
+        workspace: effective.places.workspace.clone(),
+        home: effective.places.home.clone(),
+    };
+    policy::compile(&effective.permissions, anchors)
+        .map_err(|error| StartError::Policy(error.to_string()))
 }
 
 impl Runtime {
@@ -155,7 +160,7 @@ impl Runtime {
         let effective = &self.loaded.effective;
         self.record(Kind::SessionStart, self.opening())?;
         for enforcement in &self.loaded.enforcements {
-            self.record(Kind::Enforcement, json!(enforcement))?;
+            self.record(Kind::Enforcement, overruled(enforcement))?;
         }
         let (history, mut transcript) = match self.resumed.take() {
             Some(loaded) => {
@@ -175,12 +180,19 @@ impl Runtime {
             audit: self.audit.clone(),
             redactor: self.redactor.clone(),
             confiner: self.sandbox.clone(),
-            session: self.session.clone(),
+            session: Some(self.session.clone()),
+            limits: call_limits(effective),
+            agent: "main".to_owned(),
+            policy_digest: self.rules.digest().to_owned(),
+            restrictions: effective.tools.clone(),
+            effects: self.registry.effects(),
+            workspace: effective.places.workspace.clone(),
+            home: effective.places.home.clone(),
         });
         let agent = Agent {
             provider: self.provider.as_ref(),
             model: self.route.model.clone(),
-            info: self.route.info.clone(),
+            info: self.route.info,
             gate: &gate,
             registry: &self.registry,
             sandbox: &self.sandbox,
@@ -319,7 +331,54 @@ fn choose_model(
     effective: &Effective,
     environment: &Environment,
 ) -> Result<(Box<dyn Provider>, Route), StartError> {
-    todo!()
+    if let Model::Script { name, text } = wanted {
+        let script = Script::parse(name, text).map_err(|error| unusable("script", &error))?;
+        let info = script.info();
+        let route = Route { provider_id: "scripted".into(), model: "scripted".into(), info };
+        return Ok((Box::new(Scripted::new(script)), route));
+    }
+    let model = effective.model.as_ref().ok_or_else(|| StartError::NoModel {
+        looked_for: "--model, defaultModel in .ion/engine.json, ~/.ion/engine.json, /etc/ion".into(),
+    })?;
+    let route = provider::resolve(&model.value, effective)
+        .map_err(|error: RouteError| unusable(error.code(), &error))?;
+    let settings = BuildSettings::of(effective, environment);
+    let provider = provider::build(&route, &settings).map_err(|error| match error {
+        BuildError::NoCredential { provider, looked_for } => StartError::NoCredential {
+            model: route.model.clone(),
+            provider,
+            looked_for,
+        },
+        other => unusable(other.code(), &other),
+    })?;
+    Ok((provider, route))
+}
+
+fn unusable(code: &'static str, error: &dyn std::error::Error) -> StartError {
+    StartError::Model {
+        code,
+        message: error.to_string(),
+        next: vec!["ion help models".to_owned()],
+    }
+}
+
+fn call_limits(effective: &Effective) -> CallLimits {
+    CallLimits {
+        tool: effective.timeouts.tool,
+        bash_default: effective.timeouts.bash_default,
+        bash_max: effective.timeouts.bash_max,
+        ..CallLimits::default()
+    }
+}
+
+fn overruled(enforcement: &config::Enforcement) -> serde_json::Value {
+    json!({
+        "key": enforcement.key,
+        "rejected": enforcement.rejected,
+        "kept": enforcement.kept,
+        "lost": enforcement.lost.to_string(),
+        "won": enforcement.won.to_string(),
+    })
 }
 
 /// A budget on a model without a price could never trip.
@@ -329,7 +388,7 @@ fn check_budget(
     warnings: &mut Vec<String>,
 ) -> Result<(), StartError> {
     let Some(budget) = &effective.limits.max_budget_usd else { return Ok(()) };
-    if route.info.is_priced() {
+    if route.info.prices.is_some() {
         return Ok(());
     }
     let message = format!(

@@ -3,7 +3,7 @@
 use super::spec::{self, ToolSpec};
 use crate::config::effective::{AllowList, ToolRestrictions};
 use crate::conversation::ToolDeclaration;
-use crate::model::ToolName;
+use crate::model::{Effects, ToolName};
 use crate::redact::Redactor;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,6 +38,11 @@ impl Registry {
     /// The names that policy removed.
     pub fn removed(&self) -> &[ToolName] {
         &self.removed
+    }
+
+    /// What each tool on offer can do.
+    pub fn effects(&self) -> BTreeMap<ToolName, Effects> {
+        self.tools.values().map(|tool| (tool.name.clone(), tool.effects)).collect()
     }
 
     /// The tools as a model is told of them. The texts pass the redactor like everything

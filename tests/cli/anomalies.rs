@@ -8,13 +8,13 @@ use serde_json::json;
 use std::process::{Command, Output};
 
 const SCRIPT: &str = r#"
-[[turns]]
+[[turn]]
 text = "Writing."
-[[turns.calls]]
+[[turn.call]]
 name = "Bash"
 input = { command = "touch ran.txt" }
 
-[[turns]]
+[[turn]]
 text = "Done, at some length so that there is something to write."
 "#;
 

@@ -4,13 +4,13 @@ use crate::support::{Home, stderr, stdout};
 use serde_json::Value;
 
 const SCRIPT: &str = r#"
-[[turns]]
+[[turn]]
 text = "Cleaning up."
-[[turns.calls]]
+[[turn.call]]
 name = "Bash"
 input = { command = "echo one; rm -rf /" }
 
-[[turns]]
+[[turn]]
 text = "I was stopped."
 "#;
 

@@ -13,7 +13,7 @@ fn scripted(script: &str) -> Home {
 
 fn sleeping() -> Home {
     scripted(
-        "[[turns]]\n[[turns.calls]]\nname = \"Bash\"\n\
+        "[[turn]]\n[[turn.call]]\nname = \"Bash\"\n\
          input = { command = '''touch started; (setsid sleep 4242 &) ; sleep 4343''' }\n",
     )
 }
@@ -100,7 +100,7 @@ fn a_killed_ion_leaves_no_tool_and_a_log_that_verifies() {
             serde_json::from_str::<Value>(&line).expect("every whole line parses");
         }
         // The next run works.
-        home.write("work/s.toml", "[[turns]]\ntext = \"fine\"\n");
+        home.write("work/s.toml", "[[turn]]\ntext = \"fine\"\n");
         let next = home.run(&["prompt", "--model", "scripted:s.toml", "again"]);
         assert_eq!(stdout(&next), "fine\n", "round {round}: {}", stderr(&next));
     }
@@ -121,8 +121,8 @@ fn transcripts(home: &Home) -> Vec<String> {
         .collect()
 }
 
-const LOOPING: &str = "[[turns]]\nusage = { input_tokens = 1000, output_tokens = 1000 }\n\
-    [[turns.calls]]\nname = \"Glob\"\ninput = { pattern = \"*\" }\n";
+const LOOPING: &str = "[[turn]]\nusage = { input_tokens = 1000, output_tokens = 1000 }\n\
+    [[turn.call]]\nname = \"Glob\"\ninput = { pattern = \"*\" }\n";
 
 #[test]
 fn the_turn_limit_is_a_stated_stop() {
@@ -153,7 +153,7 @@ fn the_budget_stops_before_the_call_that_would_pass_it() {
 
 #[test]
 fn a_budget_on_a_model_without_a_price_is_said_aloud() {
-    let home = scripted("[[turns]]\ntext = \"ok\"\n");
+    let home = scripted("[[turn]]\ntext = \"ok\"\n");
     let output = start(&home, &["--max-budget", "1"]).wait_with_output().unwrap();
     assert!(stderr(&output).contains("no price is known"), "{}", stderr(&output));
 }

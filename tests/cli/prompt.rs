@@ -170,9 +170,9 @@ fn calls_of_one_answer_run_side_by_side_and_are_answered_in_their_order() {
     home.write(
         "work/s.toml",
         &format!(
-            "[[turns]]\n[[turns.calls]]\nname = \"Bash\"\ninput = {{ command = '''{}''' }}\n\
-             [[turns.calls]]\nname = \"Bash\"\ninput = {{ command = '''{}''' }}\n\
-             [[turns]]\ntext = \"done\"\n",
+            "[[turn]]\n[[turn.call]]\nname = \"Bash\"\ninput = {{ command = '''{}''' }}\n\
+             [[turn.call]]\nname = \"Bash\"\ninput = {{ command = '''{}''' }}\n\
+             [[turn]]\ntext = \"done\"\n",
             wait("a", "b"),
             wait("b", "a"),
         ),

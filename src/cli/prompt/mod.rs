@@ -51,6 +51,7 @@ fn start_and_run(
         max_turns: args.max_turns,
         max_budget_usd: args.max_budget,
         profile: args.profile.clone(),
+        ..Flags::default()
     };
     let request = StartRequest {
         environment,

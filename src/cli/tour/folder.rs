@@ -18,7 +18,7 @@ impl Folder {
     ///
     /// # Errors
     /// What the system says.
-    pub fn create() -> io::Result<Self> {
+    pub fn create(environment: &Environment) -> io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
         let mut random = [0u8; 24];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
@@ -26,7 +26,8 @@ impl Folder {
         let (name, body) = random.split_at(4);
         // A token of the right form, made up here and now: the repository holds none.
         let token = format!("ghp_{}", &hex(body)[..36]);
-        let root = std::env::temp_dir().join(format!("ion-tour-{}", hex(name)));
+        let temporary = PathBuf::from(environment.get("TMPDIR").unwrap_or("/tmp"));
+        let root = temporary.join(format!("ion-tour-{}", hex(name)));
         fs::DirBuilder::new().mode(0o700).create(&root)?;
         let folder = Folder { root, token, gone: false };
         fs::create_dir(folder.home())?;

@@ -8,7 +8,7 @@ pub mod folder;
 pub mod steps;
 
 use super::{CommandError, Exit, Output};
-use crate::audit;
+use super::audit::{AuditCommand, Which};
 use crate::config::{Environment, Flags};
 use crate::event::Sink;
 use crate::runtime::{Model, Runtime, StartRequest};
@@ -24,7 +24,7 @@ pub const SCRIPT: &str = include_str!("script.toml");
 /// # Errors
 /// [`CommandError`] when a part of the pipeline cannot be had here or did not do its part.
 pub fn run(environment: &Environment, out: &mut Output) -> Result<Exit, CommandError> {
-    let folder = Folder::create().map_err(|error| {
+    let folder = Folder::create(environment).map_err(|error| {
         CommandError::new(Exit::Failed, "tour", format!("cannot make a throw-away folder: {error}"))
     })?;
     // The sealed tier still holds: only home and data move into the throw-away folder.
@@ -71,16 +71,12 @@ fn greet(runtime: &Runtime, out: &mut Output) -> Result<(), CommandError> {
 fn show_record(runtime: &Runtime, out: &mut Output) -> Result<(), CommandError> {
     let file = runtime.audit_file();
     out.line("What the audit log says of the refused calls:")?;
-    super::audit::print_denials(file, out)?;
-    let verified = audit::verify::file(file.as_path())
-        .map_err(|error| CommandError::new(Exit::Failed, "audit", error.to_string()))?;
-    match verified.problem() {
-        None => out.line(&format!("ion audit verify: {} records, chain intact", verified.records()))?,
-        Some(problem) => {
-            return Err(CommandError::new(Exit::Failed, "audit", problem));
-        }
+    let denials = AuditCommand::Denials { which: Which::default(), json: false };
+    super::audit::run(denials, file, out)?;
+    match super::audit::run(AuditCommand::Verify { json: false }, file, out)? {
+        Exit::Done => Ok(()),
+        _ => Err(CommandError::new(Exit::Failed, "audit", "the audit log does not verify")),
     }
-    Ok(())
 }
 
 fn farewell(denied: usize, out: &mut Output) -> Result<(), CommandError> {

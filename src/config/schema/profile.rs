@@ -19,6 +19,15 @@ pub fn text(name: &str) -> Option<&'static str> {
     PROFILES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
+/// Each profile with the first sentence of its file, for help pages.
+pub fn summaries() -> impl Iterator<Item = (&'static str, String)> {
+    PROFILES.iter().map(|(name, text)| {
+        let comments = text.lines().map_while(|line| line.strip_prefix('#'));
+        let about: Vec<&str> = comments.map(str::trim).collect();
+        (*name, about.join(" "))
+    })
+}
+
 /// Root keys.
 pub const KEYS: &[Key] = &[
     Key {

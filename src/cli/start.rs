@@ -1,0 +1,88 @@
+//! From the environment to what a command needs, and from what is missing to an error.
+
+use super::audit::AuditCommand;
+use super::policy::{CheckContext, PolicyCommand};
+use super::{CommandError, Exit, Output};
+use crate::config::{Environment, Flags};
+use crate::runtime::{StartError, start};
+use crate::tool::Registry;
+use std::path::PathBuf;
+
+/// `ion policy …` under the policy of a folder.
+///
+/// # Errors
+/// The configuration or the rules are wrong, or the command was used wrongly.
+pub fn policy(
+    command: &PolicyCommand,
+    environment: &Environment,
+    out: &mut Output,
+) -> Result<Exit, CommandError> {
+    let args = command.args();
+    let flags = Flags { profile: args.profile.clone(), ..Flags::default() };
+    let dir = args.dir.as_ref().map(PathBuf::from);
+    let loaded = start::load(environment, flags, dir.as_ref()).map_err(CommandError::from)?;
+    let effective = &loaded.effective;
+    let rules = start::compile(effective).map_err(CommandError::from)?;
+    let context = CheckContext {
+        workspace: effective.places.workspace.clone(),
+        cwd: effective.places.workspace.clone(),
+        home: effective.places.home.clone(),
+        effects: Registry::builtin(&effective.tools).effects(),
+        profile: effective.profile.value.clone(),
+    };
+    super::policy::run(command, &rules, &context, &mut std::io::stdin().lock(), out)
+}
+
+/// `ion audit …` on the log of this user.
+///
+/// # Errors
+/// The configuration is wrong, there is no home, or the log cannot be read.
+pub fn audit(
+    command: AuditCommand,
+    environment: &Environment,
+    out: &mut Output,
+) -> Result<Exit, CommandError> {
+    let loaded =
+        start::load(environment, Flags::default(), None).map_err(CommandError::from)?;
+    let file = loaded.effective.audit.file.ok_or(StartError::NoHome)?;
+    super::audit::run(command, &file, out)
+}
+
+impl From<StartError> for CommandError {
+    fn from(error: StartError) -> Self {
+        let message = error.to_string();
+        match error {
+            StartError::Config(errors) => errors
+                .details()
+                .into_iter()
+                .fold(CommandError::new(Exit::Usage, "config", message), CommandError::detail),
+            StartError::NoHome => CommandError::new(Exit::Usage, "no_home", message)
+                .detail("next: set HOME, or ION_DATA_DIR to a folder of yours"),
+            StartError::NoModel { looked_for } => {
+                CommandError::new(Exit::Usage, "no_model_configured", message)
+                    .detail(format!("looked for: {looked_for}"))
+                    .detail("next: ion prompt --model claude-sonnet-4-6 \"...\"   or set \"defaultModel\"; list: ion help models")
+                    .detail("without a key: ion tour")
+            }
+            StartError::NoCredential { provider, looked_for, .. } => {
+                CommandError::new(Exit::Usage, "auth", message)
+                    .detail(format!("looked for: {}: all empty", looked_for.join(", ")))
+                    .detail(format!(
+                        "next: export one of these variables, or set providers.{provider}.apiKey in ~/.ion/engine.json"
+                    ))
+            }
+            StartError::Model { code, next, .. } => next.into_iter().fold(
+                CommandError::new(Exit::Usage, code, message),
+                |error, line| error.detail(format!("next: {line}")),
+            ),
+            StartError::Policy(_) => CommandError::new(Exit::Usage, "policy", message)
+                .detail("why not ignore it: a rule that cannot be read could be a deny rule")
+                .detail("next: fix the line, then `ion config validate`"),
+            StartError::Audit(_) => CommandError::new(Exit::Failed, "audit_unavailable", message)
+                .detail("no tool runs without a record of the decision"),
+            StartError::Session(_) => CommandError::new(Exit::Failed, "session", message),
+            StartError::Sandbox(_) => CommandError::new(Exit::Usage, "sandbox_unavailable", message),
+            StartError::Folder(_) => CommandError::new(Exit::Usage, "usage", message),
+        }
+    }
+}
