@@ -193,7 +193,7 @@ impl<'r> Machine<'r> {
             }
             State::Swallow { quote, escaped } => self.state = State::Swallow { quote, escaped },
             State::Pem { mut pem, start } => {
-                if pem.push_placeholder(text, source) {
+                if pem.push_placeholder(text, source, fresh) {
                     self.state = State::Pem { pem, start };
                 } else {
                     let here = self.pos;
@@ -326,7 +326,7 @@ impl<'r> Machine<'r> {
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         let rest = before.trim_end_matches(is_name);
         let name = before.get(rest.len()..)?.trim_start_matches(['-', '.']);
-        let named = names::judge(name)?;
+        let named = names::judge(name).or_else(|| names::judge(self.behind_secret(name)?))?;
         let mut line = if glued { self.context.clone() + rest } else { rest.to_owned() };
         line.truncate(line.trim_end_matches('-').len());
         let lead = line.trim();
@@ -344,6 +344,22 @@ impl<'r> Machine<'r> {
             backslashes,
             depth,
         })
+    }
+
+    /// The part of a name that stands directly behind a secret: once that is masked, it is
+    /// a name of its own. Looked for only in words of ordinary length, because each look
+    /// costs a scan.
+    fn behind_secret<'n>(&self, name: &'n str) -> Option<&'n str> {
+        const TELLING: &[&str] = &["key", "token", "secret", "password", "cookie", "authorization"];
+        let lower = name.to_ascii_lowercase();
+        let telling = TELLING.iter().any(|end| lower.ends_with(end));
+        if !telling || self.word.len() > 1024 || !self.word.ends_with(name) {
+            return None;
+        }
+        // A rule that fails here fails again, and is reported, when the word ends.
+        let end = self.kinds.scan(&self.word).ok()?.last()?.range.end;
+        let rest = name.len().min(self.word.len() - end);
+        name.get(name.len() - rest..)
     }
 
     /// `<password>` announces a value as `password=` does.
@@ -567,9 +583,9 @@ impl<'r> Machine<'r> {
             self.state = State::Pem { pem, start: self.word_start + before.len() };
             return Ok(());
         }
-        self.show_word(&word, word.len())?;
+        let shown = self.show_word(&word, word.len())?;
         if matches!(next, Some(' ' | '\t')) {
-            self.announce(&word);
+            self.announce(word.get(shown..).unwrap_or_default());
         }
         Ok(())
     }
@@ -595,8 +611,9 @@ impl<'r> Machine<'r> {
         }
     }
 
-    /// Judges the first `judged` bytes of a word and shows them.
-    fn show_word(&mut self, word: &str, judged: usize) -> Result<(), ScanError> {
+    /// Judges the first `judged` bytes of a word and shows them. Gives the end of the last
+    /// secret, behind which a word of its own begins.
+    fn show_word(&mut self, word: &str, judged: usize) -> Result<usize, ScanError> {
         let mut shown = 0;
         for span in self.kinds.scan(word)? {
             if span.range.start >= judged {
@@ -610,7 +627,7 @@ impl<'r> Machine<'r> {
             shown = span.range.end;
         }
         self.emit(word.get(shown..judged).unwrap_or_default());
-        Ok(())
+        Ok(shown)
     }
 
     /// A word without end: shows all but its tail, which may begin a secret.

@@ -95,11 +95,17 @@ impl Pem {
     }
 
     /// Takes a placeholder that stands for `source` bytes; `false` when this cannot be a key.
-    pub(in crate::redact) fn push_placeholder(&mut self, text: &str, source: usize) -> bool {
-        if !self.header_done {
+    pub(in crate::redact) fn push_placeholder(
+        &mut self,
+        text: &str,
+        source: usize,
+        fresh: bool,
+    ) -> bool {
+        // A known value right behind BEGIN is most likely the key; a placeholder that stood
+        // there was judged before.
+        if !self.header_done || !(fresh || self.established) {
             return false;
         }
-        // A known secret right behind BEGIN: treat it as the key that it most likely is.
         self.establish();
         self.line.push_str(text);
         self.line_source += source;

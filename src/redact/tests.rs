@@ -260,6 +260,19 @@ fn assignments_headers_flags_and_tags_are_masked() {
 }
 
 #[test]
+fn an_authorization_header_hides_letters_and_short_pairs_too() {
+    for secret in [grow("{letters:20}", 5), STANDARD.encode("user:pass"), grow("{hex:40}", 1)] {
+        for text in
+            [format!("Authorization: Bearer {secret}"), format!("authorization: Basic {secret}\n")]
+        {
+            assert!(!masked(&text).contains(&secret), "{text}");
+        }
+    }
+    let prose = "Authorization: Bearer <token>, or authorization: required";
+    assert_eq!(masked(prose), prose);
+}
+
+#[test]
 fn a_known_value_is_masked_in_every_form_and_even_when_redaction_is_off() {
     let value = format!("p\"ss w/ord&{}", grow("{b62:9}", 3));
     let known = || vec![("db password".to_owned(), Secret::new(value.clone()))];

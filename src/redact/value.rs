@@ -61,6 +61,9 @@ pub(in crate::redact) fn is_secret(named: Named, place: Place, value: &str) -> b
             || named.kind == "authorization" && value.len() >= 12 && is_basic(value);
     }
     let is_name = names::judge(value).is_some();
+    if named.kind == "authorization" && !has_blank && (value.len() >= 16 || is_basic(value)) {
+        return !is_code(value);
+    }
     match named.sensitivity {
         Sensitivity::Strong if place.quoted => {
             value.len() >= 4 && !is_name && (!has_blank || digit || symbol)
