@@ -10,6 +10,12 @@ use super::tree::{Data, Entry, Format, Node, Spot};
 use super::value::{KeyPath, Layer, Setting, Value};
 use crate::model::{Source, Tier};
 use crate::redact::Secret;
+use std::collections::BTreeSet;
+
+/// The most entries of one list. Real policies are far below; comparing lists is not free.
+pub(super) const LONGEST: usize = 4096;
+/// The most warnings about one file.
+const MOST_WARNINGS: usize = 20;
 
 /// What was found wrong so far, over all files.
 #[derive(Debug, Default)]
@@ -37,7 +43,8 @@ pub struct FileText<'a> {
 /// the mistakes of all files can be reported at once.
 pub fn check(file: FileText<'_>, findings: &mut Findings) -> Layer {
     let layer = Layer::empty(file.tier, file.shown);
-    let mut checker = Checker { file, findings, layer };
+    let warned = findings.warnings.len();
+    let mut checker = Checker { file, findings, layer, names: BTreeSet::new(), unknown: 0 };
     match Format::of(file.shown).parse(file.text) {
         Ok(root) => {
             let root = checker.unwrapped(root);
@@ -45,13 +52,27 @@ pub fn check(file: FileText<'_>, findings: &mut Findings) -> Layer {
         }
         Err(error) => checker.problem(error.at, String::new(), error.message, None),
     }
-    checker.layer
+    let layer = checker.layer;
+    // A stranger's file must not bury the one warning that matters under its own noise.
+    let surplus = findings.warnings.len().saturating_sub(warned + MOST_WARNINGS);
+    if surplus > 0 {
+        findings.warnings.truncate(warned + MOST_WARNINGS);
+        findings.warnings.push(Warning {
+            file: file.shown.to_owned(),
+            at: None,
+            key: String::new(),
+            message: format!("and {surplus} more warnings"),
+        });
+    }
+    layer
 }
 
 pub(super) struct Checker<'a> {
     pub(super) file: FileText<'a>,
     findings: &'a mut Findings,
     layer: Layer,
+    names: BTreeSet<KeyPath>,
+    unknown: usize,
 }
 
 impl Checker<'_> {
@@ -151,7 +172,7 @@ impl Checker<'_> {
         let parent = path.split_last().map_or(&[][..], |(_, rest)| rest);
         if self.keys().any(|key| key.next_after(parent) == Some("*")) {
             let named = KeyPath(path.clone());
-            if self.layer.named.iter().any(|n| n.value == named) {
+            if !self.names.insert(named.clone()) {
                 let what = "stands twice (two spellings of one name)".to_owned();
                 self.problem(entry.at, named.to_string(), what, None);
             }
@@ -292,6 +313,10 @@ impl Checker<'_> {
             self.problem(node.at, key.to_owned(), what, None);
             return None;
         };
+        if nodes.len() > LONGEST {
+            self.too_long(node, key);
+            return None;
+        }
         let mut items = Vec::new();
         for (index, node) in nodes.iter().enumerate() {
             match &node.data {
@@ -306,6 +331,11 @@ impl Checker<'_> {
             }
         }
         Some(items)
+    }
+
+    pub(super) fn too_long(&mut self, node: &Node, key: &str) {
+        let what = format!("holds more than {LONGEST} entries");
+        self.problem(node.at, key.to_owned(), what, None);
     }
 
     fn mismatch(&mut self, shape: Shape, path: &KeyPath, node: &Node) {
@@ -328,8 +358,10 @@ impl Checker<'_> {
             Some((name, parent)) => (name.as_str(), parent),
             None => return,
         };
+        // Looking for a nearer name costs time that a file full of noise could waste.
+        self.unknown += 1;
         let siblings = || self.keys().filter_map(|k| k.next_after(parent)).filter(|n| *n != "*");
-        let near = nearest(name, siblings());
+        let near = if self.unknown > MOST_WARNINGS { None } else { nearest(name, siblings()) };
         let elsewhere = || {
             let same =
                 |k: &&Key| k.shape != Shape::Unused && k.path.rsplit('.').next() == Some(name);

@@ -2,7 +2,7 @@
 //!
 //! FAIL CLOSED: one bad rule is an error of the whole file; a rule is never left out.
 
-use super::check::{Checker, describe, one_of};
+use super::check::{Checker, LONGEST, describe, one_of};
 use super::origin::Located;
 use super::problem::{nearest, quoted};
 use super::schema::permissions::{DANGER, DangerSpec, MODES, RULE, RuleSpec, Severity};
@@ -106,6 +106,10 @@ impl Checker<'_> {
 
     fn list<'n>(&mut self, node: &'n Node, key: &str) -> Option<&'n [Node]> {
         match &node.data {
+            Data::List(nodes) if nodes.len() > LONGEST => {
+                self.too_long(node, key);
+                None
+            }
             Data::List(nodes) => Some(nodes),
             _ => {
                 let what = format!("found {}, expected a list", describe(node, false));

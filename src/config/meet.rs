@@ -26,8 +26,9 @@ pub fn meet(sealing: Sealing, a: &Value, b: &Value) -> Value {
         },
         Sealing::Union => match (a, b) {
             (Value::Texts(x), Value::Texts(y)) => {
+                let known = a.set();
                 let mut all = x.clone();
-                all.extend(y.iter().filter(|item| !a.set().contains(item.value.as_str())).cloned());
+                all.extend(y.iter().filter(|item| !known.contains(item.value.as_str())).cloned());
                 Value::Texts(all)
             }
             _ => a.clone(),

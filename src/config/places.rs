@@ -27,6 +27,11 @@ pub(super) fn find(workspace: &Path, environment: &Environment) -> Result<Places
     let home = environment.get("HOME").and_then(AbsPath::new);
     let config_dir = home.as_ref().and_then(|home| home.join(".ion"));
     let data_dir = match environment.get("ION_DATA_DIR") {
+        // A relative one would put the audit log and trust into the repository.
+        Some(text) if !text.starts_with(['/', '~']) => {
+            let what = format!("found {}, expected an absolute path", super::problem::quoted(text));
+            return Err(Box::new(Problem::of("ION_DATA_DIR", what)));
+        }
         Some(text) => expand(text, &workspace, home.as_ref()),
         None => config_dir.clone(),
     };

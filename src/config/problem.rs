@@ -70,6 +70,9 @@ pub struct ConfigErrors {
     pub warnings: Vec<Warning>,
 }
 
+/// Problems that are shown to a person; a program gets all.
+const MOST_SHOWN: usize = 50;
+
 impl ConfigErrors {
     /// The first line, which makes sense alone.
     pub fn headline(&self) -> String {
@@ -89,7 +92,7 @@ impl ConfigErrors {
         let places: Vec<String> = self.problems.iter().map(|p| place(&p.file, p.at)).collect();
         let wide = places.iter().map(|p| p.chars().count()).max().unwrap_or(0);
         let mut lines = Vec::new();
-        for (problem, place) in self.problems.iter().zip(&places) {
+        for (problem, place) in self.problems.iter().zip(&places).take(MOST_SHOWN) {
             let gap = if problem.key.is_empty() { "" } else { "   " };
             lines.push(format!("{place:<wide$}   {}{gap}{}", problem.key, problem.what));
             match (&problem.snippet, problem.at) {
@@ -99,6 +102,9 @@ impl ConfigErrors {
                 }
                 _ => lines.extend(problem.help.iter().map(|help| format!("        {help}"))),
             }
+        }
+        if let Some(more @ 1..) = self.problems.len().checked_sub(MOST_SHOWN) {
+            lines.push(format!("and {more} more problems (all with --json)"));
         }
         if self.problems.iter().any(|p| p.guards) {
             lines.push(

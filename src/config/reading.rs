@@ -50,8 +50,20 @@ pub enum Links {
 /// # Errors
 /// [`Fault`] for anything that exists and is not a readable, regular, small UTF-8 file.
 pub fn read(path: &Path, links: Links) -> Result<Option<String>, Fault> {
+    read_checked(path, links, |_| Ok(()))
+}
+
+/// As [`read`]; `check` sees the status of the opened descriptor before any byte is read.
+///
+/// # Errors
+/// As [`read`], and whatever `check` says.
+pub(super) fn read_checked(
+    path: &Path,
+    links: Links,
+    check: impl FnOnce(&Stat) -> Result<(), Fault>,
+) -> Result<Option<String>, Fault> {
     match rustix::fs::open(path, flags(links), Mode::empty()) {
-        Ok(file) => text_of(file, |_| Ok(())).map(Some),
+        Ok(file) => text_of(file, check).map(Some),
         Err(Errno::NOENT) => Ok(None),
         Err(error) => Err(fault(error)),
     }

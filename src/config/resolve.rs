@@ -201,7 +201,11 @@ pub(super) fn resolve(
     };
     let audit_file = match view.text("audit.file") {
         Some(text) => {
-            super::places::expand(&text.value, &parts.places.workspace, parts.places.home.as_ref())
+            // Never the workspace: what an agent may write cannot be evidence.
+            let base = parts.places.data_dir.clone().or_else(|| AbsPath::new("/"));
+            base.and_then(|base| {
+                super::places::expand(&text.value, &base, parts.places.home.as_ref())
+            })
         }
         None => parts.places.data_dir.as_ref().and_then(|dir| dir.join("audit/audit.jsonl")),
     };

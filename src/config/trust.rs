@@ -3,12 +3,12 @@
 //! A changed hash means that the folder is a stranger again. This file only stores; asking the
 //! person is the command's business. A store that cannot be read trusts nobody.
 
-use super::reading::{Fault, Links, read};
+use super::reading::{Fault, Links, read_checked};
 use crate::model::AbsPath;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// The store's file name.
@@ -41,15 +41,12 @@ impl Default for TrustStore {
 /// Why the store was not used.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// The file exists and cannot be read.
+    /// The file exists and cannot be read, or others could have written it.
     #[error("{0}")]
     Unreadable(#[from] Fault),
     /// Not the documented format.
     #[error("is not a trust store: {0}")]
     Format(String),
-    /// Others could have written it.
-    #[error("belongs to somebody else or is writable by others; nobody is trusted")]
-    Owner,
     /// Could not be written.
     #[error("cannot be written: {0}")]
     Write(#[from] std::io::Error),
@@ -74,11 +71,16 @@ impl TrustStore {
     /// # Errors
     /// [`TrustError`]; the caller then trusts nobody.
     pub fn load(file: &Path) -> Result<Self, TrustError> {
-        let Some(text) = read(file, Links::Refuse)? else { return Ok(TrustStore::default()) };
-        let metadata = std::fs::symlink_metadata(file)?;
-        if metadata.uid() != rustix::process::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
-            return Err(TrustError::Owner);
-        }
+        let own = |stat: &rustix::fs::Stat| {
+            let mine = stat.st_uid == rustix::process::geteuid().as_raw();
+            if mine && stat.st_mode & 0o022 == 0 {
+                return Ok(());
+            }
+            Err(Fault::Owner("belongs to somebody else or is writable by others".to_owned()))
+        };
+        let Some(text) = read_checked(file, Links::Refuse, own)? else {
+            return Ok(TrustStore::default());
+        };
         let store: TrustStore =
             serde_json::from_str(&text).map_err(|e| TrustError::Format(e.to_string()))?;
         if store.version != 1 {
@@ -130,7 +132,7 @@ impl TrustStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     #[test]
     fn trust_holds_for_one_folder_with_one_content() {
@@ -155,6 +157,6 @@ mod tests {
         let file = dir.path().join(FILE);
         TrustStore::default().save(&file).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o622)).unwrap();
-        assert!(matches!(TrustStore::load(&file), Err(TrustError::Owner)));
+        assert!(matches!(TrustStore::load(&file), Err(TrustError::Unreadable(Fault::Owner(_)))));
     }
 }

@@ -273,6 +273,31 @@ fn a_relative_home_is_no_home() {
 }
 
 #[test]
+fn state_never_moves_into_the_repository() {
+    let report = World::new().variable("ION_DATA_DIR", "state").refused();
+    assert!(report.contains("ION_DATA_DIR") && report.contains("absolute"), "{report}");
+    let audit =
+        World::new().user(r#"{"audit": {"file": "x/log.jsonl"}}"#).loaded().effective.audit.file;
+    assert!(audit.unwrap().to_string().ends_with("home/.ion/x/log.jsonl"));
+}
+
+#[test]
+fn a_file_full_of_noise_is_answered_shortly() {
+    let keys: Vec<String> = (0..9000).map(|n| format!("\"key{n}\": {{}}")).collect();
+    let noise = World::new().project(&format!("{{{}}}", keys.join(",")));
+    let loaded = noise.loaded();
+    assert!(loaded.warnings.len() < 30, "{}", loaded.warnings.len());
+    assert!(loaded.warnings.iter().any(|w| w.message.contains("more warnings")));
+    let wrong = World::new().project(&format!("{{\"sandbox\": {{{}}}}}", keys.join(",")));
+    let report = wrong.refused();
+    assert!(report.starts_with("error: 9000 problems in .ion/engine.json"), "{report}");
+    assert!(report.lines().count() < 200);
+    let long: Vec<String> = (0..5000).map(|n| format!("\"/{n}\"")).collect();
+    let long = format!(r#"{{"sandbox": {{"hide": [{}]}}}}"#, long.join(","));
+    assert!(World::new().project(&long).refused().contains("more than 4096 entries"));
+}
+
+#[test]
 fn bad_flags_are_refused() {
     for (flags, word) in [
         (Flags { max_budget_usd: Some(f64::NAN), ..Flags::default() }, "--max-budget"),

@@ -8,5 +8,5 @@ pub const KEYS: &[Key] = &[Key {
     shape: Shape::Text,
     sealing: Sealing::Override,
     stranger: Stranger::Ignore,
-    about: "the log file; `~` is the home folder",
+    about: "the log file; `~` is the home folder, a relative path starts at the data folder",
 }];

@@ -146,7 +146,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
 impl Key {
     /// Whether `path` is this key.
     pub fn is(&self, path: &[String]) -> bool {
-        self.path.split('.').count() == path.len() && self.begins(path)
+        self.begins(path) && self.path.split('.').count() == path.len()
     }
 
     /// Whether `path` is this key or a block on the way to it.
@@ -173,6 +173,27 @@ mod tests {
             assert!(seen.insert(key.path), "{} stands twice", key.path);
             let inside = keys().any(|k| key.path.starts_with(&format!("{}.", k.path)));
             assert!(!inside, "{} lies inside another key", key.path);
+        }
+    }
+
+    #[test]
+    fn every_key_and_variable_stands_in_the_documentation() {
+        let page = include_str!("../../../docs/configuration.md");
+        let named = |name: &str| page.contains(&format!("`{name}`"));
+        for key in keys() {
+            assert!(named(key.path), "{} is not documented", key.path);
+            assert!(
+                key.shape == Shape::Unused || page.contains(key.about),
+                "{}: {}",
+                key.path,
+                key.about
+            );
+        }
+        for variable in crate::config::environ::VARIABLES {
+            assert!(named(variable.name) && page.contains(variable.about), "{}", variable.name);
+        }
+        for (provider, names) in crate::config::credential::KEY_VARIABLES {
+            assert!(named(provider) && names.iter().all(|name| named(name)), "{provider}");
         }
     }
 
