@@ -312,6 +312,33 @@ fn a_changed_protected_name_fails_the_call_and_is_named_where_mounts_cannot_hold
 }
 
 #[test]
+fn a_protected_name_made_in_a_new_folder_is_reported() {
+    everywhere(|stage, backend| {
+        let command = "mkdir -p new/.git/hooks && echo x > new/.git/hooks/pre-commit";
+        let played = stage.bash(backend, command).with("protect", PROTECT.to_vec()).play();
+        played.ok();
+        let missing = played.0["enforced"]["missing"].to_string();
+        assert!(missing.contains("new/.git/hooks was made during the call"), "{missing}");
+        let again = stage.bash(backend, "true").with("protect", PROTECT.to_vec()).play();
+        assert!(!again.0["enforced"]["missing"].to_string().contains("was made"), "{:#}", again.0);
+    });
+}
+
+#[test]
+fn a_link_at_a_protected_name_is_compared_and_put_back() {
+    everywhere(|stage, backend| {
+        std::fs::create_dir(stage.path("work/shared")).unwrap();
+        symlink("shared", stage.path("work/.ion")).unwrap();
+        stage.hand_over();
+        let command = "echo evil > .ion/x; rm .ion; mkdir .ion; echo evil > .ion/config.json";
+        let played = stage.bash(backend, command).with("protect", PROTECT.to_vec()).play();
+        assert!(played.failed().contains(".ion was changed; put back"), "{:#}", played.0);
+        assert!(!stage.path("work/shared/x").exists());
+        assert_eq!(std::fs::read_link(stage.path("work/.ion")).unwrap().to_str(), Some("shared"));
+    });
+}
+
+#[test]
 fn a_hidden_path_below_the_workspace_is_masked_or_the_call_refused() {
     for who in super::stage::EVERYBODY {
         let stage = Stage::new(who);
