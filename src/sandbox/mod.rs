@@ -153,6 +153,12 @@ impl Sandbox {
         if plan.guard.memory.is_full() {
             missing.push("contents of large protected files are not remembered".to_owned());
         }
+        let appeared = plan.guard.appeared();
+        missing.extend(
+            appeared.iter().map(|path| {
+                format!("the protected name {} was made during the call", path.display())
+            }),
+        );
         if !changed.is_empty() {
             reply.is_error = true;
             for (path, undone) in &changed {

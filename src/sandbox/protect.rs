@@ -5,7 +5,8 @@
 //! bound onto itself so that it cannot be renamed away. A missing name at the top, or below a
 //! folder that is itself part of a name, gets an empty placeholder folder for the duration, so
 //! that it cannot be made. What mounts cannot hold (links; everything under Landlock) is
-//! compared before and after, see [`super::memory`].
+//! compared before and after, see [`super::memory`]. Names that come up in folders made during
+//! the call are found afterwards and reported.
 //!
 //! Placeholders are visible on the host while a call runs. They carry a mode of their own
 //! (01555) and a shared lock: the last user removes them, and after a crash the next call does.
@@ -40,6 +41,10 @@ pub struct Guard {
     /// What is not held, in a person's words.
     pub missing: Vec<String>,
     placeholders: Vec<Placeholder>,
+    /// What stood at protected names before, for [`appeared`](Self::appeared).
+    before: BTreeSet<PathBuf>,
+    workspace: PathBuf,
+    names: Vec<PathBuf>,
 }
 
 /// What stands at a protected name.
@@ -58,11 +63,12 @@ impl Guard {
     /// run unprotected.
     pub fn prepare(workspace: &Path, names: &[String], mounts: bool) -> Result<Self, String> {
         let names: Vec<PathBuf> = names.iter().map(|name| clean(name)).collect::<Result<_, _>>()?;
-        let mut guard = Guard::default();
+        let mut guard = Guard { workspace: workspace.to_path_buf(), ..Guard::default() };
         if names.is_empty() {
             return Ok(guard);
         }
         let (folders, complete) = folders(workspace, &names);
+        guard.before = present(&folders, &names);
         if !complete {
             guard.missing.push(format!(
                 "protected names beyond the first {SEARCH} entries of the workspace"
@@ -77,7 +83,18 @@ impl Guard {
         if !guard.memory.is_empty() && mounts {
             guard.missing.push("links at protected names are compared, not held".to_owned());
         }
+        guard.names = names;
         Ok(guard)
+    }
+
+    /// Protected names that exist now and did not before: in a folder that the call made or
+    /// cloned, where no mount could keep them away. They may be harmless; a person should know.
+    pub fn appeared(&self) -> Vec<PathBuf> {
+        if self.names.is_empty() {
+            return Vec::new();
+        }
+        let (folders, _) = folders(&self.workspace, &self.names);
+        present(&folders, &self.names).difference(&self.before).cloned().collect()
     }
 
     fn add(
@@ -89,7 +106,17 @@ impl Guard {
         mounts: bool,
     ) -> Result<(), String> {
         match standing(folder, name) {
-            Standing::Link(path) => self.memory.keep(&path),
+            Standing::Link(path) => {
+                self.memory.keep(&path);
+                // What it leads to counts as the name's content.
+                let real = path.canonicalize().ok();
+                let inside = real.filter(|real| real.starts_with(workspace) && real != workspace);
+                match inside {
+                    Some(real) if mounts => self.hold(workspace, real)?,
+                    Some(real) => self.memory.keep(&real),
+                    None => {}
+                }
+            }
             Standing::Present(path) if !mounts => self.memory.keep(&path),
             Standing::Present(path) => self.hold(workspace, path)?,
             Standing::Absent { first_missing, below_a_part } if top || below_a_part => {
@@ -100,7 +127,7 @@ impl Guard {
                     self.hold(workspace, first_missing)?;
                 }
             }
-            // Elsewhere every folder would need one: reported, see `docs/sandbox.md`.
+            // Elsewhere every folder would need one: found afterwards, see `appeared`.
             Standing::Absent { .. } => {}
         }
         Ok(())
@@ -119,6 +146,11 @@ impl Guard {
         }
         Ok(())
     }
+}
+
+fn present(folders: &[PathBuf], names: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let all = folders.iter().flat_map(|folder| names.iter().map(|name| folder.join(name)));
+    all.filter(|path| std::fs::symlink_metadata(path).is_ok() && !is_placeholder(path)).collect()
 }
 
 /// A relative path without tricks.

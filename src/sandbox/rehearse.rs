@@ -120,6 +120,7 @@ fn play(scene: Scene) -> Result<Value, String> {
                 "omitted_bytes": reply.omitted_bytes,
                 "enforced": enforced,
                 "elapsed_us": elapsed,
+                "closed": [super::sys::stdout_was_closed(), super::sys::stderr_was_closed()],
             }));
         }
         Err(RunError::Unavailable(message)) => ("unavailable", message),

@@ -19,18 +19,21 @@ pub const ETC: &[&str] = &[
     "/etc/group",
     "/etc/nsswitch.conf",
     "/etc/ld.so.cache",
-    "/etc/ld.so.conf",
-    "/etc/ld.so.conf.d",
     "/etc/localtime",
     "/etc/alternatives",
+];
+/// Added where the call has a network. Each entry costs a mount, so not before.
+pub const ETC_NETWORK: &[&str] = &[
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/services",
+    "/etc/protocols",
+    "/etc/gai.conf",
     "/etc/ssl/certs",
     "/etc/ssl/openssl.cnf",
     "/etc/pki/tls/certs",
     "/etc/ca-certificates",
 ];
-/// Added where the call has a network.
-pub const ETC_NETWORK: &[&str] =
-    &["/etc/resolv.conf", "/etc/hosts", "/etc/services", "/etc/protocols", "/etc/gai.conf"];
 
 /// The openings of one call.
 #[derive(Debug, Clone)]
@@ -101,4 +104,29 @@ fn hidden(list: &[AbsPath]) -> Vec<PathBuf> {
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ToolName;
+
+    #[test]
+    fn a_tool_that_only_reads_gets_no_writable_root() {
+        let mut terms = super::super::nothing_to_do();
+        terms.confinement.workspace_writable = true;
+        terms.confinement.write = vec![AbsPath::new("/usr/share").unwrap()];
+        for (tool, roots) in [("Read", 0), ("Grep", 0), ("Glob", 0), ("Write", 2), ("Bash", 2)] {
+            terms.call.name = ToolName::resolve(tool);
+            let view = View::of(&terms, None);
+            assert_eq!(view.write.len(), roots, "{tool}");
+            assert!(view.reaches(Path::new("/usr/share/x")), "{tool}");
+        }
+    }
+
+    #[test]
+    fn a_folder_with_a_similar_name_is_not_reached() {
+        let view = View::of(&super::super::nothing_to_do(), None);
+        assert!(!view.reaches(Path::new("/usr-evil")) && !view.reaches(Path::new("/etc/shadow")));
+    }
 }

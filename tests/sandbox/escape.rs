@@ -312,6 +312,33 @@ fn a_changed_protected_name_fails_the_call_and_is_named_where_mounts_cannot_hold
 }
 
 #[test]
+fn a_protected_name_made_in_a_new_folder_is_reported() {
+    everywhere(|stage, backend| {
+        let command = "mkdir -p new/.git/hooks && echo x > new/.git/hooks/pre-commit";
+        let played = stage.bash(backend, command).with("protect", PROTECT.to_vec()).play();
+        played.ok();
+        let missing = played.0["enforced"]["missing"].to_string();
+        assert!(missing.contains("new/.git/hooks was made during the call"), "{missing}");
+        let again = stage.bash(backend, "true").with("protect", PROTECT.to_vec()).play();
+        assert!(!again.0["enforced"]["missing"].to_string().contains("was made"), "{:#}", again.0);
+    });
+}
+
+#[test]
+fn a_link_at_a_protected_name_is_compared_and_put_back() {
+    everywhere(|stage, backend| {
+        std::fs::create_dir(stage.path("work/shared")).unwrap();
+        symlink("shared", stage.path("work/.ion")).unwrap();
+        stage.hand_over();
+        let command = "echo evil > .ion/x; rm .ion; mkdir .ion; echo evil > .ion/config.json";
+        let played = stage.bash(backend, command).with("protect", PROTECT.to_vec()).play();
+        assert!(played.failed().contains(".ion was changed; put back"), "{:#}", played.0);
+        assert!(!stage.path("work/shared/x").exists());
+        assert_eq!(std::fs::read_link(stage.path("work/.ion")).unwrap().to_str(), Some("shared"));
+    });
+}
+
+#[test]
 fn a_hidden_path_below_the_workspace_is_masked_or_the_call_refused() {
     for who in super::stage::EVERYBODY {
         let stage = Stage::new(who);
@@ -331,11 +358,12 @@ fn a_hidden_path_below_the_workspace_is_masked_or_the_call_refused() {
 }
 
 #[test]
-fn a_tool_that_only_reads_gets_no_writable_root() {
+fn a_workspace_that_is_not_writable_stays_as_it_is() {
     everywhere(|stage, backend| {
-        // Not a real call: it shows what a defect in `Read` could do at most.
-        let played = stage.bash(backend, "echo x > f; ls").with("workspace_writable", false).play();
-        assert!(!stage.path("work/f").exists(), "{:#}", played.0);
+        let command = "echo x > f; mkdir d; rm -rf sub; exit 0";
+        stage.bash(backend, command).with("workspace_writable", false).play().ok();
+        let names: Vec<_> = std::fs::read_dir(stage.work()).unwrap().flatten().collect();
+        assert!(names.len() == 1 && names[0].file_name() == "sub", "{names:?}");
     });
 }
 

@@ -148,3 +148,26 @@ fn private_temporary_folders_are_removed() {
     assert!(folder.contains("/ion-"), "{folder}");
     assert!(!Path::new(&folder).exists() || !super::stage::is_root());
 }
+
+#[test]
+fn a_descriptor_that_was_closed_at_the_start_is_noticed() {
+    let stage = Stage::new(EVERYBODY[0]);
+    let closed = |how| stage.bash("none", "true").inheriting(how).play().0["closed"].clone();
+    assert_eq!(closed(""), serde_json::json!([false, false]));
+    assert_eq!(closed("2>&-"), serde_json::json!([false, true]));
+    assert_eq!(closed("2>/dev/null"), serde_json::json!([false, false]));
+}
+
+#[test]
+fn the_memory_and_environment_of_ion_are_shut_to_the_same_user() {
+    let stage = Stage::new(super::stage::Who::Nobody);
+    let ion = stage.bash("bwrap", "touch started; sleep 2").start();
+    appears(&stage.path("work/started"));
+    for file in ["environ", "mem", "maps", "fd"] {
+        let look =
+            stage.shell(&format!("ls /proc/{0}/{file}/ || head -c1 /proc/{0}/{file}", ion.id()));
+        assert!(!look.status.success(), "{file}: {look:?}");
+    }
+    assert!(stage.shell(&format!("head -c1 /proc/{}/status", ion.id())).status.success());
+    ion.wait_with_output().unwrap();
+}

@@ -92,6 +92,34 @@ fn a_promise_that_is_not_kept_is_found_from_inside() {
 }
 
 #[test]
+fn a_mount_that_shows_another_folder_than_planned_is_found_from_inside() {
+    let stage = Stage::new(Who::Me);
+    let (work, outside) = (text(&stage.work()), text(&stage.path("outside")));
+    let pinned = text(&stage.path("work/sub"));
+    for (shown, right) in [(&pinned, true), (&outside, false)] {
+        let mut bwrap = std::process::Command::new("bwrap");
+        bwrap.args(["--unshare-all", "--as-pid-1", "--ro-bind", "/", "/", "--proc", "/proc"]);
+        bwrap.args(["--bind", &work, &work, "--bind", shown, &pinned]);
+        bwrap.arg("--").arg(stage.path("ion")).args(["__worker", "run"]);
+        bwrap.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        bwrap.stderr(std::process::Stdio::null());
+        let mut worker = bwrap.spawn().unwrap();
+        let mut plan = setup(&stage, "bwrap");
+        plan["pinned"] = json!([pinned]);
+        let mut input = worker.stdin.take().unwrap();
+        writeln!(input, "{plan}").unwrap();
+        let mut report = String::new();
+        BufReader::new(worker.stdout.take().unwrap()).read_line(&mut report).unwrap();
+        let report: Value = serde_json::from_str(&report).unwrap();
+        let failed = report["failed"].as_str().unwrap_or_default();
+        assert_eq!(failed.is_empty(), right, "{report}");
+        assert!(right || failed.contains("the workspace changed"), "{report}");
+        drop(input);
+        worker.wait().unwrap();
+    }
+}
+
+#[test]
 fn the_binary_without_a_role_does_nothing() {
     let stage = Stage::new(Who::Me);
     for role in [&["__worker"][..], &["__worker", "launch"]] {
