@@ -3,7 +3,7 @@
 
 use super::StartError;
 use crate::agent::{Agent, RunError, RunLimits, RunReport};
-use crate::audit::{AuditLog, Draft, Kind};
+use crate::audit::{AuditLog, Draft, Kind, Origin};
 use crate::config::{self, Effective, Environment, Flags, LoadRequest, Loaded, SealedSources};
 use crate::event::kinds::SCHEMA_VERSION;
 use crate::event::{Event, Sink};
@@ -120,7 +120,9 @@ impl Runtime {
         let audit_file = effective.audit.file.clone().ok_or(StartError::NoHome)?;
         let data_dir = effective.places.data_dir.clone().ok_or(StartError::NoHome)?;
         let sandbox = Arc::new(Sandbox::detect());
-        let audit = Arc::new(AuditLog::open(&audit_file)?);
+        let user = request.environment.get("USER").or(request.environment.get("LOGNAME"));
+        let origin = Origin::here(user.map(str::to_owned));
+        let audit = Arc::new(AuditLog::open_as(&audit_file, origin)?);
         let conversations = transcript::folder(&data_dir);
         let resumed = match &request.resume {
             None => None,
@@ -234,7 +236,7 @@ impl Runtime {
             call_id: None,
             tool: None,
             decision: None,
-            body: self.redactor.json(&body),
+            body: self.redactor.for_log().json(&body),
         };
         match self.audit.append(&draft) {
             Ok(_) => Ok(()),

@@ -58,7 +58,7 @@ fn record(
         call_id: Some(call_id),
         tool: Some(tool),
         decision: None,
-        body: bench.redactor.json(&body),
+        body: bench.redactor.for_log().json(&body),
     };
     bench.audit.append(&draft).map_err(|error| bench.redactor.text(&error.to_string()))
 }
