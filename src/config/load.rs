@@ -26,6 +26,7 @@ use crate::model::{AbsPath, Source, Tier};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 /// What to load for.
 #[derive(Debug, Clone)]
@@ -425,8 +426,23 @@ fn choose_profile(
     chosen
 }
 
-/// The compiled defaults and the profile.
+/// The compiled defaults and the profile. They are part of the binary, so parsing one twice in
+/// a process would give the same.
 fn built_in_layers(profile: &str, findings: &mut Findings) -> Vec<Layer> {
+    static PARSED: Mutex<BTreeMap<String, Vec<Layer>>> = Mutex::new(BTreeMap::new());
+    let mut parsed = PARSED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(known) = parsed.get(profile) {
+        return known.clone();
+    }
+    let before = findings.problems.len();
+    let layers = parse_built_in(profile, findings);
+    if findings.problems.len() == before {
+        parsed.insert(profile.to_owned(), layers.clone());
+    }
+    layers
+}
+
+fn parse_built_in(profile: &str, findings: &mut Findings) -> Vec<Layer> {
     const DEFAULTS: &str = include_str!("defaults.toml");
     let shown = format!("profiles/{profile}.toml");
     let texts =
