@@ -142,12 +142,13 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ConfigErrors> {
 
     let wanted = requirement(&settings);
     let usual = requirement(&layers::merge(lower.get(..builtin_count).unwrap_or(&[])));
-    let mut enforcements = sealed::apply(&sealed, &mut settings);
+    let profile_chosen = !matches!(profile.source.tier, Tier::Builtin | Tier::Enterprise);
+    let mut enforcements = sealed::apply(&sealed, &mut settings, profile_chosen);
     enforcements.extend(sealed::seal_proxy(&sealed, &mut settings));
     let mut requirement = wanted.clone();
     if let Some(floor) = sealed_requirement(&sealed, usual.value).filter(|f| f.value > wanted.value)
     {
-        if wanted.source.tier != Tier::Builtin
+        if (wanted.source.tier != Tier::Builtin || profile_chosen)
             && !enforcements
                 .iter()
                 .any(|e| e.key == "sandbox.enabled" || e.key == "sandbox.minimum")
