@@ -9,20 +9,19 @@ use super::effective::{Effective, Places};
 use super::environ::Environment;
 use super::explain::{ShownValue, table};
 use super::flags::{self, Flags};
-use super::layers::{self, Held, Settings};
+use super::layers;
 use super::origin::Located;
-use super::problem::{ConfigErrors, Problem, Warning, nearest, quoted};
+use super::problem::{ConfigErrors, Problem, Warning};
 use super::reading::{Fault, Links, folder_in, read, read_in};
 use super::resolve::{Parts, requirement, resolve, sealed_requirement};
 use super::rules::{mode, permission_layer, tightened};
 use super::schema::permissions::PermissionLayer;
 use super::schema::{self, SECTIONS, profile};
 use super::sealed::{Enforcement, SealedFile, SealedSources};
-use super::tree::Spot;
 use super::trust::{self, TrustStore, fingerprint};
-use super::value::{KeyPath, Layer, Setting, Value};
-use super::{models_file, places, sealed, strangers};
-use crate::model::{AbsPath, Source, Tier};
+use super::value::{KeyPath, Layer, Setting};
+use super::{models_file, places, profile_choice, sealed, strangers};
+use crate::model::{AbsPath, Tier};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -121,8 +120,9 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ConfigErrors> {
     let trusted = trusted(&places, &texts, &mut findings.warnings);
     let (strangers, project) = if trusted { (Vec::new(), project) } else { (project, Vec::new()) };
 
-    let profile = choose_profile(request, &sealed, &user, &project, &mut findings);
-    let built_in = built_in_layers(&profile.value, &mut findings).into_iter().map(&expand);
+    let profile = profile_choice::choose(request, &sealed, &user, &project, &mut findings);
+    let built_in =
+        profile_choice::built_in_layers(&profile.value, &mut findings).into_iter().map(&expand);
     let mut lower: Vec<Layer> = built_in.collect();
     let builtin_count = lower.len();
     lower.extend(user);
@@ -133,7 +133,7 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ConfigErrors> {
     }
 
     let mut settings = layers::merge(&lower);
-    settings.entry(KeyPath::plain("profile")).or_insert_with(|| chosen(&profile));
+    settings.entry(KeyPath::plain("profile")).or_insert_with(|| profile_choice::held(&profile));
     let held_mode = lower.iter().filter_map(mode).next_back().map(|mode| mode.value);
     let ignored = strangers::restrict(&mut settings, &strangers, lower.len());
     let stranger_file = strangers.first().map_or("", |layer| layer.file.as_str());
@@ -141,12 +141,13 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ConfigErrors> {
 
     let wanted = requirement(&settings);
     let usual = requirement(&layers::merge(lower.get(..builtin_count).unwrap_or(&[])));
-    let mut enforcements = sealed::apply(&sealed, &mut settings);
+    let profile_chosen = !matches!(profile.source.tier, Tier::Builtin | Tier::Enterprise);
+    let mut enforcements = sealed::apply(&sealed, &mut settings, profile_chosen);
     enforcements.extend(sealed::seal_proxy(&sealed, &mut settings));
     let mut requirement = wanted.clone();
     if let Some(floor) = sealed_requirement(&sealed, usual.value).filter(|f| f.value > wanted.value)
     {
-        if wanted.source.tier != Tier::Builtin
+        if (wanted.source.tier != Tier::Builtin || profile_chosen)
             && !enforcements
                 .iter()
                 .any(|e| e.key == "sandbox.enabled" || e.key == "sandbox.minimum")
@@ -374,75 +375,6 @@ fn trusted(places: &Places, texts: &[Text], warnings: &mut Vec<Warning>) -> bool
     }
 }
 
-/// Sealed `profile`, then `--profile`, then the configuration's, then the first that is allowed.
-fn choose_profile(
-    request: &LoadRequest<'_>,
-    sealed: &Settings,
-    user: &[Layer],
-    project: &[Layer],
-    findings: &mut Findings,
-) -> Located<String> {
-    let text = |setting: &Setting| match &setting.value {
-        Value::Text(name) => Some(Located::new(name.clone(), setting.source.clone())),
-        _ => None,
-    };
-    let flag = request
-        .flags
-        .profile
-        .clone()
-        .map(|name| Located::new(name, Source::new(Tier::Flag, "--profile")));
-    let seal = sealed.get(&KeyPath::plain("profile")).and_then(|held| text(&held.setting));
-    let files = user.iter().chain(project).filter_map(|layer| layer.get("profile"));
-    let file = files.filter_map(text).next_back();
-    let allowed = sealed.get(&KeyPath::plain("allowedProfiles"));
-    let admits = |name: &str| allowed.is_none_or(|held| held.setting.value.set().contains(name));
-    if let Some(flag) = flag.as_ref().filter(|flag| profile::text(&flag.value).is_none()) {
-        let what = format!("unknown profile {}", quoted(&flag.value));
-        let near = nearest(&flag.value, profile::NAMES.iter().copied());
-        let help = near.map_or(String::new(), |name| format!("did you mean `{name}`? "));
-        findings.problems.push(Problem {
-            help: Some(format!("{help}there are: {}", profile::NAMES.join(", "))),
-            ..Problem::of("--profile", what)
-        });
-    }
-    let usual = || {
-        let name = profile::NAMES.iter().find(|name| admits(name)).unwrap_or(&profile::NAMES[0]);
-        Located::new((*name).to_owned(), Source::new(Tier::Builtin, "built in"))
-    };
-    let chosen = seal.or(flag).or(file).unwrap_or_else(usual);
-    if let Some(held) = allowed.filter(|_| !admits(&chosen.value)) {
-        let what = format!("profile {} is not allowed here", quoted(&chosen.value));
-        findings.problems.push(Problem {
-            key: "profile".to_owned(),
-            help: Some(format!(
-                "allowedProfiles of {} admits {}",
-                held.setting.source, held.setting.value
-            )),
-            guards: true,
-            ..Problem::of(chosen.source.to_string(), what)
-        });
-    }
-    chosen
-}
-
-/// The compiled defaults and the profile.
-fn built_in_layers(profile: &str, findings: &mut Findings) -> Vec<Layer> {
-    const DEFAULTS: &str = include_str!("defaults.toml");
-    let shown = format!("profiles/{profile}.toml");
-    let texts =
-        [("defaults.toml", DEFAULTS), (shown.as_str(), profile::text(profile).unwrap_or(""))];
-    let check_one = |(shown, text)| {
-        check(FileText { tier: Tier::Builtin, shown, text, sections: SECTIONS }, findings)
-    };
-    texts.map(check_one).into()
-}
-
-fn chosen(profile: &Located<String>) -> Held {
-    let value = Value::Text(profile.value.clone());
-    let setting = Setting { value, source: profile.source.clone(), at: Spot::default() };
-    Held::alone(setting, 0)
-}
-
 /// Weakest first: built in, user, project, sealed. A stranger's and a further source's blocks
 /// can only tighten.
 fn permission_layers(
@@ -491,24 +423,4 @@ fn digest(sealed: &[SealedFile], texts: &[Text], profile: &str) -> String {
         }
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::schema::{Sealing, Stranger, keys};
-
-    #[test]
-    fn whatever_can_only_be_made_stricter_has_a_compiled_default() {
-        let mut findings = Findings::default();
-        let defaults = built_in_layers("standard", &mut findings).remove(0);
-        assert!(findings.problems.is_empty());
-        for key in keys() {
-            let floor = matches!(key.sealing, Sealing::Floor(_));
-            let ceiling = key.stranger == Stranger::Tighten && key.path.starts_with("timeouts.");
-            if floor || ceiling {
-                assert!(defaults.get(key.path).is_some(), "{} has no default", key.path);
-            }
-        }
-    }
 }

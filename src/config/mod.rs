@@ -20,6 +20,7 @@ mod models_file;
 pub mod origin;
 mod places;
 mod problem;
+mod profile_choice;
 mod reading;
 mod resolve;
 mod rules;

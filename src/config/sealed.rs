@@ -267,7 +267,13 @@ pub(super) fn combine(layers: &[Layer]) -> Settings {
 }
 
 /// Meets the lower result with the sealed tier, key by key, and says what did not get through.
-pub(super) fn apply(sealed: &Settings, lower: &mut Settings) -> Vec<Enforcement> {
+///
+/// `profile_chosen`: somebody named the profile, so its values are a wish and not a default.
+pub(super) fn apply(
+    sealed: &Settings,
+    lower: &mut Settings,
+    profile_chosen: bool,
+) -> Vec<Enforcement> {
     let mut enforced = Vec::new();
     for (path, seal) in sealed {
         let Some(key) = key_of(path).filter(|key| key.sealing != Sealing::Layered) else {
@@ -299,8 +305,10 @@ pub(super) fn apply(sealed: &Settings, lower: &mut Settings) -> Vec<Enforcement>
         } else {
             format!("sealed; overrides {} of {}", wanted.value, wanted.source)
         });
-        // A union takes nothing away, and a built-in value is nobody's wish.
-        if !added && wanted.source.tier != Tier::Builtin {
+        // A union takes nothing away, and a default is nobody's wish.
+        let wished = wanted.source.tier != Tier::Builtin
+            || (profile_chosen && wanted.source.file.starts_with("profiles/"));
+        if !added && wished {
             enforced.push(Enforcement {
                 key: path.to_string(),
                 rejected: shown(&wanted),

@@ -91,14 +91,22 @@ impl<'a> Lines<'a> {
         let start = range.start.min(self.text.len());
         let line = self.starts.partition_point(|s| *s <= start).max(1);
         let from = self.starts.get(line - 1).copied().unwrap_or(0);
-        let chars = |a: usize, b: usize| self.text.get(a..b).map_or(0, |s| s.chars().count());
+        // Beyond this a line is not for eyes, and counting its characters again and again would
+        // make a megabyte on one line take seconds: bytes do.
+        const LONG: usize = 4096;
+        let before = start.saturating_sub(from);
+        let column = match self.text.get(from..start) {
+            Some(text) if before <= LONG => text.chars().count(),
+            _ => before,
+        };
         let end = range.end.clamp(start, self.text.len());
-        let shown = self.text.get(start..end).and_then(|s| s.lines().next()).unwrap_or("");
+        let shown = self.text.get(start..end).unwrap_or("").chars();
+        let width = shown.take(LONG).take_while(|c| *c != '\n' && *c != '\r').count();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Spot {
             line: count(line),
-            column: count(chars(from, start)).saturating_add(1),
-            width: count(shown.chars().count()).max(1),
+            column: count(column).saturating_add(1),
+            width: count(width).max(1),
         }
     }
 }

@@ -59,7 +59,8 @@ fn show_origin_names_place_override_and_seal() {
     assert!(budget.contains("20.00") && budget.contains("config.json:3"), "{budget}");
     assert!(budget.contains("sealed; overrides 50.00 of ~/.ion/engine.json:2"), "{budget}");
     assert!(row("defaultModel").contains("user ~/.ion/engine.json:3"));
-    assert!(row("permissions.rules").contains("1 rule"));
+    let rules = |line: &&str| line.starts_with("permissions.rules") && line.contains("config.json");
+    assert!(out.lines().find(rules).unwrap().contains("1 rule"));
     assert!(row("sandbox.requirement").contains("derived"));
     assert!(err.contains("1 value of this project is ignored"), "{err}");
     assert!(err.contains("note: limits.maxBudgetUsd"), "{err}");

@@ -83,6 +83,9 @@ fn json_and_toml_say_the_same_and_a_local_file_beats_the_shared_one() {
     let effective = world.loaded().effective;
     assert_eq!(effective.limits.max_turns.unwrap().source.to_string(), "~/.ion/config.toml:2");
     assert_eq!(effective.limits.max_budget_usd.unwrap().value, 2.0);
+    let named =
+        |tier| effective.permissions.iter().filter(|l| l.tier == tier && l.mode.is_some()).count();
+    assert_eq!((named(Tier::Builtin), named(Tier::Project)), (1, 1), "one mode a tier");
     let mode = ion::config::schema::permissions::mode_in_force(&effective.permissions).unwrap();
     assert_eq!((mode.value, mode.source.line), (Decision::Allow, Some(4)));
 }

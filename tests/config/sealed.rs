@@ -347,3 +347,15 @@ fn an_oversized_or_unreadable_text_stops_ion() {
     assert!(World::new().sealed("").load().is_err(), "an empty file is not an absent one");
     assert!(World::new().sealed("null").load().is_err());
 }
+
+#[test]
+fn what_a_chosen_profile_wanted_is_reported_like_any_other_wish() {
+    let seal = r#"{"sandbox": {"allowDisable": false, "network": "none"}}"#;
+    let mut world = World::new().sealed(seal);
+    assert!(world.loaded().enforcements.is_empty(), "nobody wished for anything");
+    world.flags.profile = Some("permissive".to_owned());
+    let loaded = world.loaded();
+    let keys: Vec<&str> = loaded.enforcements.iter().map(|e| e.key.as_str()).collect();
+    assert!(keys.contains(&"sandbox.network") && keys.contains(&"sandbox.enabled"), "{keys:?}");
+    assert!(loaded.effective.sandbox.requirement.value >= Requirement::Rules);
+}
