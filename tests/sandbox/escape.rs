@@ -62,6 +62,33 @@ fn secrets_of_the_home_the_system_and_the_parent_cannot_be_read() {
 }
 
 #[test]
+fn the_wrapper_and_the_worker_are_started_without_any_variable() {
+    for backend in ["bwrap", "landlock", "none"] {
+        let stage = Stage::new(Who::Me);
+        let ion = stage.bash(backend, "touch started; sleep 1").start();
+        while !stage.path("work/started").exists() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let mut pending = vec![ion.id().to_string()];
+        let mut seen = 0;
+        while let Some(pid) = pending.pop() {
+            let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+            for child in children.unwrap_or_default().split_whitespace() {
+                pending.push(child.to_owned());
+                // Shut to the same user where it is a worker; root sees all.
+                let environment = std::fs::read(format!("/proc/{child}/environ"));
+                let environment =
+                    String::from_utf8_lossy(&environment.unwrap_or_default()).into_owned();
+                assert!(!environment.contains(CANARY), "{backend}: {environment:?}");
+                seen += 1;
+            }
+        }
+        assert!(seen >= 3, "{backend}: {seen} processes");
+        ion.wait_with_output().unwrap();
+    }
+}
+
+#[test]
 fn an_inherited_descriptor_does_not_reach_the_tool() {
     everywhere(|stage, backend| {
         let played = stage
@@ -261,17 +288,17 @@ fn protected_names_survive_every_attempt_to_change_them() {
             "rm -rf .git/hooks .envrc",
             "mv .git .git2; mkdir -p .git/hooks; echo evil > .git/hooks/pre-commit",
             "mv sub sub2; mkdir -p sub/nested/.git; echo evil > sub/nested/.git/config",
-            "mkdir .ion; echo evil > .ion/config.json",
+            "mkdir .ion; chmod 755 .ion; echo evil > .ion/config.json",
+            "mv .ion .ion2; rmdir .ion; mkdir .ion; echo evil > .ion/config.json",
             "echo evil > .mcp.json; ln -s /tmp .mcp.json; echo evil > x; mv x .mcp.json",
             "ln .git/config alias; echo evil > alias; ln -s .git/config soft; echo evil > soft",
             "chmod 000 .git/config; echo evil > y; mv -f y .envrc; cp y .git/config",
             "mv .git/hooks .git/old; ln -s /tmp .git/hooks; rm -rf sub/nested",
         ];
         for attempt in attempts {
-            stage
-                .bash(backend, &format!("{attempt}; true"))
-                .with("protect", PROTECT.to_vec())
-                .play();
+            let scene = stage.bash(backend, &format!("{attempt}; true"));
+            let played = scene.with("protect", PROTECT.to_vec()).play();
+            assert_eq!(played.error(), None, "{attempt} was not made");
             let good = |path: &str| {
                 let text = std::fs::read_to_string(stage.path(path)).unwrap_or_default();
                 assert_eq!(text, "good", "{path} after {attempt}");

@@ -149,6 +149,15 @@ fn glob_and_grep_search_the_workspace_without_following_links() {
     });
 }
 
+/// Ends the exchange also when an assertion fails.
+struct StopsWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for StopsWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_link_swapped_in_after_the_check_gains_nothing() {
     for backend in ["bwrap", "landlock", "none"] {
@@ -166,6 +175,7 @@ fn a_link_swapped_in_after_the_check_gains_nothing() {
         let path = text(&stage.path("work/real/file"));
         let (mut inside, mut refused) = (0, 0);
         std::thread::scope(|scope| {
+            let _stops = StopsWhenDropped(&stop);
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
                     renameat_with(CWD, &one, CWD, &two, RenameFlags::EXCHANGE).unwrap();
@@ -185,7 +195,6 @@ fn a_link_swapped_in_after_the_check_gains_nothing() {
                     false => inside += 1,
                 }
             }
-            stop.store(true, Ordering::Relaxed);
         });
         assert!(inside > 0 && refused > 0, "no race: {inside} inside, {refused} refused");
         assert_eq!(std::fs::read_to_string(stage.path("outside/real/file")).unwrap(), CANARY);
