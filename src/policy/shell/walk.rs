@@ -140,8 +140,14 @@ impl Walker {
             } else {
                 self.command(command);
             }
-            let upstream: Vec<String> =
-                self.units.iter().take(stage).skip(start).filter(|unit| !unit.transparent).map(|unit| unit.program.clone()).collect();
+            let upstream: Vec<String> = self
+                .units
+                .iter()
+                .take(stage)
+                .skip(start)
+                .filter(|unit| !unit.transparent)
+                .map(|unit| unit.program.clone())
+                .collect();
             for unit in self.units.iter_mut().skip(stage) {
                 unit.piped_from.extend(upstream.iter().cloned());
             }
@@ -174,7 +180,9 @@ impl Walker {
         match compound {
             CompoundCommand::Arithmetic(inner) => self.arithmetic(&inner.expr),
             CompoundCommand::ArithmeticForClause(inner) => {
-                for expr in [&inner.initializer, &inner.condition, &inner.updater].into_iter().flatten() {
+                for expr in
+                    [&inner.initializer, &inner.condition, &inner.updater].into_iter().flatten()
+                {
                     self.arithmetic(expr);
                 }
                 self.maybe(|walker| walker.list(&inner.body.list));
@@ -211,7 +219,9 @@ impl Walker {
                     walker.list(&inner.1.list);
                 });
             }
-            CompoundCommand::Coprocess(inner) => self.isolated(|walker| walker.command(&inner.body)),
+            CompoundCommand::Coprocess(inner) => {
+                self.isolated(|walker| walker.command(&inner.body))
+            }
         }
     }
 
@@ -223,14 +233,20 @@ impl Walker {
         let name = &clause.variable_name;
         // The values are named by the line even if the body never uses them.
         let listed = Unit {
-            paths: values.iter().filter(|w| effects::looks_like_path(&w.text)).flat_map(|w| self.paths(&w.text, Access::Read)).collect(),
+            paths: values
+                .iter()
+                .filter(|w| effects::looks_like_path(&w.text))
+                .flat_map(|w| self.paths(&w.text, Access::Read))
+                .collect(),
             transparent: true,
             ..Unit::default()
         };
         if !listed.paths.is_empty() {
             self.push(listed);
         }
-        let known = !values.is_empty() && values.len() <= MAX_LOOP_VALUES && values.iter().all(|w| w.literal);
+        let known = !values.is_empty()
+            && values.len() <= MAX_LOOP_VALUES
+            && values.iter().all(|w| w.literal);
         if !known {
             self.state.variables.remove(name);
             return self.maybe(|walker| walker.list(&clause.body.list));
@@ -268,7 +284,11 @@ impl Walker {
 
     /// Resolves a raw word and walks the code inside it.
     fn resolve(&mut self, raw: &str) -> Resolved {
-        let scope = Scope { variables: &self.state.variables, cwd: self.state.cwd.as_ref(), home: self.home.as_ref() };
+        let scope = Scope {
+            variables: &self.state.variables,
+            cwd: self.state.cwd.as_ref(),
+            home: self.home.as_ref(),
+        };
         let resolved = word::resolve(raw, &scope);
         self.code_inside(resolved)
     }
@@ -305,14 +325,30 @@ impl Walker {
         for item in simple.suffix.iter().flat_map(|suffix| &suffix.0) {
             self.item(item, &mut unit, &mut words, &mut context, &mut process_substitutions);
         }
-        unit.fed_by = self.units.iter().skip(before).filter(|unit| !unit.transparent).map(|unit| unit.program.clone()).collect();
+        unit.fed_by = self
+            .units
+            .iter()
+            .skip(before)
+            .filter(|unit| !unit.transparent)
+            .map(|unit| unit.program.clone())
+            .collect();
         if words.is_empty() {
             let only_constants = unit.paths.is_empty() && unit.sockets.is_empty();
             self.remember(&unit.assignments);
             if !(only_constants && unit.assignments.is_empty()) {
-                unit.text = unit.assignments.iter().map(|a| format!("{}={}", a.name, a.value.text)).collect::<Vec<_>>().join(" ");
+                unit.text = unit
+                    .assignments
+                    .iter()
+                    .map(|a| format!("{}={}", a.name, a.value.text))
+                    .collect::<Vec<_>>()
+                    .join(" ");
                 if unit.text.is_empty() {
-                    unit.text = unit.paths.iter().map(|p| format!("> {}", p.lexical)).collect::<Vec<_>>().join(" ");
+                    unit.text = unit
+                        .paths
+                        .iter()
+                        .map(|p| format!("> {}", p.lexical))
+                        .collect::<Vec<_>>()
+                        .join(" ");
                 }
                 self.push(unit);
             }
@@ -365,7 +401,13 @@ impl Walker {
         let value = match &assignment.value {
             ast::AssignmentValue::Scalar(word) => {
                 let mut words = self.resolve(&word.value).words;
-                if words.len() == 1 && !assignment.append { words.remove(0) } else if words.is_empty() { Word::known("") } else { Word::unknown(word.value.clone()) }
+                if words.len() == 1 && !assignment.append {
+                    words.remove(0)
+                } else if words.is_empty() {
+                    Word::known("")
+                } else {
+                    Word::unknown(word.value.clone())
+                }
             }
             ast::AssignmentValue::Array(items) => {
                 for (key, value) in items {
@@ -394,11 +436,17 @@ impl Walker {
 
     fn redirects_alone(&mut self, redirects: Option<&ast::RedirectList>) {
         let Some(redirects) = redirects else { return };
-        let (mut unit, mut context) = (Unit { transparent: true, ..Unit::default() }, Context::default());
+        let (mut unit, mut context) =
+            (Unit { transparent: true, ..Unit::default() }, Context::default());
         for redirect in &redirects.0 {
             self.redirect(redirect, &mut unit, &mut context);
         }
-        unit.text = unit.paths.iter().map(|p| format!("redirection {}", p.lexical)).collect::<Vec<_>>().join(" ");
+        unit.text = unit
+            .paths
+            .iter()
+            .map(|p| format!("redirection {}", p.lexical))
+            .collect::<Vec<_>>()
+            .join(" ");
         self.push(unit);
     }
 
@@ -407,20 +455,30 @@ impl Walker {
         match redirect {
             IoRedirect::File(_, kind, target) => match target {
                 Target::Filename(word) => {
-                    let access = if matches!(kind, Kind::Read) { Access::Read } else { Access::Write };
+                    let access =
+                        if matches!(kind, Kind::Read) { Access::Read } else { Access::Write };
                     self.redirected(&word.value, access, unit);
                 }
                 Target::Fd(_) => {}
-                Target::ProcessSubstitution(_, inner) => self.isolated(|walker| walker.list(&inner.list)),
+                Target::ProcessSubstitution(_, inner) => {
+                    self.isolated(|walker| walker.list(&inner.list))
+                }
                 Target::Duplicate(word) => {
-                    let number = word.value.trim_end_matches('-').chars().all(|c| c.is_ascii_digit());
+                    let number =
+                        word.value.trim_end_matches('-').chars().all(|c| c.is_ascii_digit());
                     if !number {
-                        let access = if matches!(kind, Kind::DuplicateInput) { Access::Read } else { Access::Write };
+                        let access = if matches!(kind, Kind::DuplicateInput) {
+                            Access::Read
+                        } else {
+                            Access::Write
+                        };
                         self.redirected(&word.value, access, unit);
                     }
                 }
             },
-            IoRedirect::OutputAndError(word, _) => self.redirected(&word.value, Access::Write, unit),
+            IoRedirect::OutputAndError(word, _) => {
+                self.redirected(&word.value, Access::Write, unit)
+            }
             IoRedirect::HereString(_, word) => {
                 let resolved = self.resolve(&word.value);
                 context.document = resolved.words.into_iter().next();
@@ -428,7 +486,11 @@ impl Walker {
             IoRedirect::HereDocument(_, document) => {
                 let raw = document.doc.value.as_str();
                 context.document = Some(if document.requires_expansion {
-                    let scope = Scope { variables: &self.state.variables, cwd: self.state.cwd.as_ref(), home: self.home.as_ref() };
+                    let scope = Scope {
+                        variables: &self.state.variables,
+                        cwd: self.state.cwd.as_ref(),
+                        home: self.home.as_ref(),
+                    };
                     let resolved = word::resolve_document(raw, &scope);
                     let resolved = self.code_inside(resolved);
                     resolved.words.into_iter().next().unwrap_or_else(|| Word::known(""))
@@ -441,7 +503,9 @@ impl Walker {
 
     fn redirected(&mut self, raw: &str, access: Access, unit: &mut Unit) {
         for word in self.resolve(raw).words {
-            if let Some(socket) = word.text.strip_prefix("/dev/tcp/").or_else(|| word.text.strip_prefix("/dev/udp/")) {
+            if let Some(socket) =
+                word.text.strip_prefix("/dev/tcp/").or_else(|| word.text.strip_prefix("/dev/udp/"))
+            {
                 unit.sockets.push(socket.replacen('/', ":", 1));
                 continue;
             }
@@ -461,7 +525,9 @@ impl Walker {
         let mut found = Vec::new();
         let mut add = |path: Option<AbsPath>| {
             let fresh = path.filter(|path| !is_harmless_device(&path.to_string()));
-            if let Some(path) = fresh.map(|path| PathUse::lexical(path, access)).filter(|p| !found.contains(p)) {
+            if let Some(path) =
+                fresh.map(|path| PathUse::lexical(path, access)).filter(|p| !found.contains(p))
+            {
                 found.push(path);
             }
         };
@@ -519,16 +585,24 @@ impl Walker {
                 let via = [context.via.clone(), vec![program.clone()]].concat();
                 self.isolated(|walker| walker.nested(&document.text, &via));
                 unit.transparent = true;
-            } else if wrap::is_interpreter(&program) || matches!(program.as_str(), "psql" | "mysql" | "sqlite3" | "mongo" | "mongosh" | "ssh") {
+            } else if wrap::is_interpreter(&program)
+                || matches!(
+                    program.as_str(),
+                    "psql" | "mysql" | "sqlite3" | "mongo" | "mongosh" | "ssh"
+                )
+            {
                 unit.code = Some(document.text.clone());
                 unit.dynamic |= !document.literal;
             }
         }
         unit.words = words;
         let Some(wrapped) = wrapped else {
-            if let (true, Some(script)) = (wrap::is_shell(&program), args.iter().find(|w| !w.text.starts_with('-'))) {
+            if let (true, Some(script)) =
+                (wrap::is_shell(&program), args.iter().find(|w| !w.text.starts_with('-')))
+            {
                 if !script.literal && !script.text.starts_with("<(") {
-                    unit.opaque.get_or_insert_with(|| "the script is only known when it runs".to_owned());
+                    unit.opaque
+                        .get_or_insert_with(|| "the script is only known when it runs".to_owned());
                 }
             }
             return self.push(unit);
@@ -547,7 +621,9 @@ impl Walker {
                     unit.code = Some(code.text);
                 }
                 Inner::Text(text) if !text.literal => {
-                    unit.opaque.get_or_insert_with(|| "it runs a text that is only known when it runs".to_owned());
+                    unit.opaque.get_or_insert_with(|| {
+                        "it runs a text that is only known when it runs".to_owned()
+                    });
                     unit.transparent = false;
                 }
                 other => todo.push(other),
@@ -562,7 +638,12 @@ impl Walker {
             match inner {
                 Inner::Words(words, later) => {
                     let inner_unit = Unit { fed_by: fed_by.clone(), ..Unit::default() };
-                    self.run(words, inner_unit, Context { via: via.clone(), document }, later || more);
+                    self.run(
+                        words,
+                        inner_unit,
+                        Context { via: via.clone(), document },
+                        later || more,
+                    );
                 }
                 Inner::Text(text) => {
                     // Another shell: it has none of the variables that were not exported.
@@ -587,7 +668,8 @@ impl Walker {
     fn subscripts(&mut self, program: &str, args: &[Word], unit: &mut Unit) {
         let named = args.iter().any(|w| w.text == "-v");
         let evaluates = match program {
-            "let" | "declare" | "typeset" | "local" | "export" | "readonly" | "unset" | "read" | "mapfile" => true,
+            "let" | "declare" | "typeset" | "local" | "export" | "readonly" | "unset" | "read"
+            | "mapfile" => true,
             "test" | "[" | "printf" | "wait" => named,
             _ => false,
         };
@@ -600,14 +682,23 @@ impl Walker {
         }
     }
 
-    fn own_paths(&mut self, program: &str, first: &Word, args: &[Word], more: bool, unit: &mut Unit) {
+    fn own_paths(
+        &mut self,
+        program: &str,
+        first: &Word,
+        args: &[Word],
+        more: bool,
+        unit: &mut Unit,
+    ) {
         if unit.remote {
             return;
         }
         if first.text.contains('/') {
             unit.paths.extend(self.paths(&first.text, Access::Read));
         }
-        let inner_later = matches!(program, "xargs" | "parallel") || wrap::is_shell(program) && args.iter().any(|w| w.text.starts_with('-') && w.text.contains('c'));
+        let inner_later = matches!(program, "xargs" | "parallel")
+            || wrap::is_shell(program)
+                && args.iter().any(|w| w.text.starts_with('-') && w.text.contains('c'));
         if inner_later || wrap::unwrap(program, args).is_some_and(|w| w.transparent) {
             return;
         }
@@ -628,10 +719,35 @@ impl Walker {
             unit.paths.extend(paths);
         }
         if program == "git" {
-            if let Some(at) = args.iter().position(|w| matches!(w.text.as_str(), "-C" | "--git-dir" | "--work-tree")) {
-                let changes = args.iter().skip(at + 2).any(|w| matches!(w.text.as_str(), "clean" | "reset" | "checkout" | "commit" | "rm" | "restore" | "stash" | "rebase" | "merge" | "add" | "gc" | "push" | "config"));
+            if let Some(at) = args
+                .iter()
+                .position(|w| matches!(w.text.as_str(), "-C" | "--git-dir" | "--work-tree"))
+            {
+                let changes = args.iter().skip(at + 2).any(|w| {
+                    matches!(
+                        w.text.as_str(),
+                        "clean"
+                            | "reset"
+                            | "checkout"
+                            | "commit"
+                            | "rm"
+                            | "restore"
+                            | "stash"
+                            | "rebase"
+                            | "merge"
+                            | "add"
+                            | "gc"
+                            | "push"
+                            | "config"
+                    )
+                });
                 if let Some(folder) = args.get(at + 1) {
-                    unit.paths.extend(self.paths(&folder.text, if changes { Access::Write } else { Access::Read }));
+                    unit.paths.extend(
+                        self.paths(
+                            &folder.text,
+                            if changes { Access::Write } else { Access::Read },
+                        ),
+                    );
                 }
             }
         }
@@ -649,15 +765,22 @@ impl Walker {
             }
         }
         let written = candidates.iter().any(|path| self.new_files.contains(&path.lexical));
-        let fetched = self.fetched && first.text.contains('/') && !first.text.starts_with('/') || self.fetched && program == "make";
+        let fetched = self.fetched && first.text.contains('/') && !first.text.starts_with('/')
+            || self.fetched && program == "make";
         unit.runs_new_file = written || fetched;
-        if matches!(program, "curl" | "wget" | "aria2c" | "fetch" | "scp") || program == "git" && args.iter().any(|w| w.text == "clone") {
+        if matches!(program, "curl" | "wget" | "aria2c" | "fetch" | "scp")
+            || program == "git" && args.iter().any(|w| w.text == "clone")
+        {
             self.fetched = true;
         }
         self.new_files.extend(unit.writes().map(|path| path.lexical.clone()));
         if matches!(program, "curl" | "wget") {
-            let name = args.iter().filter(|w| w.text.contains("://")).filter_map(|w| w.text.rsplit('/').next());
-            let paths: Vec<_> = name.flat_map(|name| self.paths(name, Access::Read)).map(|p| p.lexical).collect();
+            let name = args
+                .iter()
+                .filter(|w| w.text.contains("://"))
+                .filter_map(|w| w.text.rsplit('/').next());
+            let paths: Vec<_> =
+                name.flat_map(|name| self.paths(name, Access::Read)).map(|p| p.lexical).collect();
             self.new_files.extend(paths);
         }
     }
@@ -666,7 +789,12 @@ impl Walker {
         let target = args.iter().find(|w| !w.text.starts_with('-') || w.text == "-");
         let next = match target {
             None => self.home.clone(),
-            Some(word) if word.literal && !word.glob && word.text != "-" && !word.text.starts_with('+') => {
+            Some(word)
+                if word.literal
+                    && !word.glob
+                    && word.text != "-"
+                    && !word.text.starts_with('+') =>
+            {
                 self.paths(&word.text, Access::Read).into_iter().next().map(|path| path.lexical)
             }
             Some(_) => None,
@@ -702,7 +830,10 @@ fn bare_mentions(text: &str, name: &str) -> usize {
     text.match_indices(name)
         .filter(|(at, _)| {
             let (before, after) = (&text[..*at], &text[at + name.len()..]);
-            !after.starts_with(in_name) && !before.ends_with(in_name) && !before.ends_with('$') && !before.ends_with("${")
+            !after.starts_with(in_name)
+                && !before.ends_with(in_name)
+                && !before.ends_with('$')
+                && !before.ends_with("${")
         })
         .count()
 }
