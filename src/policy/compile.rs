@@ -268,16 +268,14 @@ impl Work<'_> {
             CommandPattern::restricting(written)
         };
         // Shipped patterns are compiled by tests; at start that time is saved.
-        if self.layer.tier != Tier::Builtin {
-            if let Err(e) = pattern.check() {
-                let last = e.lines().last().unwrap_or_default().trim().to_owned();
-                self.problem(
-                    source,
-                    format!(
-                        "rule `{id}`: command pattern `{written}` is no usable expression: {last}"
-                    ),
-                );
-            }
+        if self.layer.tier != Tier::Builtin
+            && let Err(e) = pattern.check()
+        {
+            let last = e.lines().last().unwrap_or_default().trim().to_owned();
+            self.problem(
+                source,
+                format!("rule `{id}`: command pattern `{written}` is no usable expression: {last}"),
+            );
         }
         if pattern.dialect == Dialect::AnchoredHere {
             let message = format!(

@@ -520,11 +520,10 @@ struct Heard<'a> {
 }
 
 fn first_match<'a>(layer: &'a Layer, tool: &ToolName, subject: Subject<'_>) -> Option<&'a Rule> {
-    let found = layer.rules.iter().find(|rule| {
+    layer.rules.iter().find(|rule| {
         // A stranger's allow does nothing at all: not even hide a later rule of the list.
         !(layer.tighten_only && rule.decision == Decision::Allow) && rule.covers(tool, subject)
-    });
-    found
+    })
 }
 
 /// An allow rule lifts a pattern that it names, unless the pattern's tier is higher.

@@ -101,10 +101,10 @@ fn tool_match(name: &str) -> Result<ToolMatch, String> {
     if name.is_empty() || name.contains(['*', ' ', '?']) {
         return Err("a tool is a whole name or `*`".to_owned());
     }
-    if let Some(rest) = name.strip_prefix("mcp__") {
-        if let Some(server) = rest.strip_suffix("__").or((!rest.contains("__")).then_some(rest)) {
-            return Ok(ToolMatch::Server(format!("mcp__{server}__")));
-        }
+    if let Some(rest) = name.strip_prefix("mcp__")
+        && let Some(server) = rest.strip_suffix("__").or((!rest.contains("__")).then_some(rest))
+    {
+        return Ok(ToolMatch::Server(format!("mcp__{server}__")));
     }
     let builtin = BUILT_IN.iter().find(|known| known.eq_ignore_ascii_case(name));
     Ok(ToolMatch::Name(

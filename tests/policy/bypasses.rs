@@ -189,7 +189,7 @@ const WRAPPERS: [&str; 14] = [
     "nohup @",
     "time @",
     "command @",
-    "(@)",
+    "( @ )",
     "{ @; }",
     "if true; then @; fi",
     "echo $( @ )",
@@ -199,7 +199,7 @@ const WRAPPERS: [&str; 14] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_stack_of_wrappers_makes_a_command_weaker(command in 0usize..5, wraps in proptest::collection::vec(0usize..14, 1..4)) {

@@ -24,8 +24,9 @@ const NO_PATHS: &[&str] = &[
     "info", "help", "set", "unset", "shift", "return", "exit", "let", "local", "read", "wait",
     "jobs", "uname", "whoami", "id", "hostname", "pwd", "alias", "hash", "ps", "trap", "declare",
     "typeset", "readonly", "cd", "pushd", "popd", "ssh", "docker", "podman", "kubectl", "nslookup",
-    "dig", "host", "ping", "yes", "tr", "apropos", "whatis", "test", "[", "[[", "dd", "logger",
-    "say", "eval", "umask", "ulimit", "shopt", "numfmt", "factor", "helm",
+    "dig", "host", "ping", "yes", "tr", "apropos", "whatis", "test", "[", "[[", "dd", "bazel",
+    "bazelisk", "buck2", "logger", "say", "eval", "umask", "ulimit", "shopt", "numfmt", "factor",
+    "helm",
 ];
 const FIRST_IS_TEXT: &[&str] = &[
     "grep", "egrep", "fgrep", "zgrep", "rg", "ag", "ack", "sed", "gsed", "awk", "gawk", "mawk",
@@ -393,6 +394,19 @@ fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
                     dynamic: !value.literal,
                 });
             }
+            continue;
+        }
+        // Running a build elsewhere changes what lies there.
+        let elsewhere = matches!(
+            program,
+            "make" | "gmake" | "npm" | "yarn" | "pnpm" | "bun" | "ninja" | "just"
+        ) && matches!(text, "-C" | "--directory" | "--prefix" | "--cwd" | "--dir");
+        if let (true, Some(value)) = (elsewhere, next) {
+            found.push(Operand {
+                text: value.text.clone(),
+                access: Access::Write,
+                dynamic: !value.literal,
+            });
             continue;
         }
         if text.starts_with("-fprint") || text == "-fls" {

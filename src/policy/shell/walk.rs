@@ -30,6 +30,7 @@ pub fn walk(text: &str, place: &ShellPlace<'_>) -> (Vec<Unit>, Option<String>) {
         fetched: false,
         conditional: 0,
         remote: false,
+        late: false,
         depth: 0,
     };
     walker.text(text);
@@ -62,6 +63,8 @@ struct Walker {
     fetched: bool,
     conditional: usize,
     remote: bool,
+    /// Inside a text whose operands come at run time (`xargs sh -c`).
+    late: bool,
     depth: usize,
 }
 
@@ -178,7 +181,14 @@ impl Walker {
 
     fn compound(&mut self, compound: &CompoundCommand) {
         match compound {
-            CompoundCommand::Arithmetic(inner) => self.arithmetic(&inner.expr),
+            CompoundCommand::Arithmetic(inner) => {
+                self.arithmetic(&inner.expr);
+                // The grammar takes `( (x) )`, two subshells, for `((x))`, an expression.
+                if brackets_apart(&self.whole) {
+                    let text = inner.expr.value.clone();
+                    self.isolated(|walker| walker.nested(&text, &[]));
+                }
+            }
             CompoundCommand::ArithmeticForClause(inner) => {
                 for expr in
                     [&inner.initializer, &inner.condition, &inner.updater].into_iter().flatten()
@@ -532,11 +542,11 @@ impl Walker {
             }
         };
         // `~/x` inside quotes is not expanded by the shell, but is judged as if it were.
-        if let (Some(rest), Some(home)) = (text.strip_prefix('~'), &self.home) {
-            if rest.is_empty() || rest.starts_with('/') {
-                add(home.join(rest.trim_start_matches('/')));
-                return found;
-            }
+        if let (Some(rest), Some(home)) = (text.strip_prefix('~'), &self.home)
+            && (rest.is_empty() || rest.starts_with('/'))
+        {
+            add(home.join(rest.trim_start_matches('/')));
+            return found;
         }
         if text.starts_with('/') {
             add(AbsPath::new(text));
@@ -557,6 +567,7 @@ impl Walker {
             return self.give_up(format!("it nests deeper than {MAX_DEPTH} levels"));
         }
         let Some(first) = words.first().cloned() else { return };
+        let more = more || self.late;
         let program = base_name(&first.text);
         let args: Vec<Word> = words.iter().skip(1).cloned().collect();
         unit.via.extend(context.via.iter().cloned());
@@ -599,11 +610,11 @@ impl Walker {
         let Some(wrapped) = wrapped else {
             if let (true, Some(script)) =
                 (wrap::is_shell(&program), args.iter().find(|w| !w.text.starts_with('-')))
+                && !script.literal
+                && !script.text.starts_with("<(")
             {
-                if !script.literal && !script.text.starts_with("<(") {
-                    unit.opaque
-                        .get_or_insert_with(|| "the script is only known when it runs".to_owned());
-                }
+                unit.opaque
+                    .get_or_insert_with(|| "the script is only known when it runs".to_owned());
             }
             return self.push(unit);
         };
@@ -647,6 +658,7 @@ impl Walker {
                 }
                 Inner::Text(text) => {
                     // Another shell: it has none of the variables that were not exported.
+                    let late = std::mem::replace(&mut self.late, more);
                     let variables = std::mem::take(&mut self.state.variables);
                     let eval = matches!(program.as_str(), "eval" | "trap" | "alias");
                     if eval {
@@ -656,6 +668,7 @@ impl Walker {
                         self.isolated(|walker| walker.nested(&text.text, &via));
                     }
                     self.state.variables = variables;
+                    self.late = late;
                 }
                 Inner::Code(_) => {}
             }
@@ -718,37 +731,33 @@ impl Walker {
             let paths = self.paths(&operand.text, operand.access);
             unit.paths.extend(paths);
         }
-        if program == "git" {
-            if let Some(at) = args
+        if program == "git"
+            && let Some(at) = args
                 .iter()
                 .position(|w| matches!(w.text.as_str(), "-C" | "--git-dir" | "--work-tree"))
-            {
-                let changes = args.iter().skip(at + 2).any(|w| {
-                    matches!(
-                        w.text.as_str(),
-                        "clean"
-                            | "reset"
-                            | "checkout"
-                            | "commit"
-                            | "rm"
-                            | "restore"
-                            | "stash"
-                            | "rebase"
-                            | "merge"
-                            | "add"
-                            | "gc"
-                            | "push"
-                            | "config"
-                    )
-                });
-                if let Some(folder) = args.get(at + 1) {
-                    unit.paths.extend(
-                        self.paths(
-                            &folder.text,
-                            if changes { Access::Write } else { Access::Read },
-                        ),
-                    );
-                }
+        {
+            let changes = args.iter().skip(at + 2).any(|w| {
+                matches!(
+                    w.text.as_str(),
+                    "clean"
+                        | "reset"
+                        | "checkout"
+                        | "commit"
+                        | "rm"
+                        | "restore"
+                        | "stash"
+                        | "rebase"
+                        | "merge"
+                        | "add"
+                        | "gc"
+                        | "push"
+                        | "config"
+                )
+            });
+            if let Some(folder) = args.get(at + 1) {
+                unit.paths.extend(
+                    self.paths(&folder.text, if changes { Access::Write } else { Access::Read }),
+                );
             }
         }
     }
@@ -772,6 +781,24 @@ impl Walker {
             || program == "git" && args.iter().any(|w| w.text == "clone")
         {
             self.fetched = true;
+        }
+        // What a compiler makes comes from the project's own sources.
+        let compiles = matches!(
+            program,
+            "gcc"
+                | "cc"
+                | "g++"
+                | "c++"
+                | "clang"
+                | "clang++"
+                | "rustc"
+                | "go"
+                | "javac"
+                | "ld"
+                | "tsc"
+        );
+        if compiles {
+            return;
         }
         self.new_files.extend(unit.writes().map(|path| path.lexical.clone()));
         if matches!(program, "curl" | "wget") {
@@ -799,10 +826,11 @@ impl Walker {
             }
             Some(_) => None,
         };
-        if let Some(next) = &next {
-            if self.state.bases.len() < 8 && !self.state.bases.contains(next) {
-                self.state.bases.push(next.clone());
-            }
+        if let Some(next) = &next
+            && self.state.bases.len() < 8
+            && !self.state.bases.contains(next)
+        {
+            self.state.bases.push(next.clone());
         }
         self.state.cwd = next;
     }
@@ -836,4 +864,10 @@ fn bare_mentions(text: &str, name: &str) -> usize {
                 && !before.ends_with("${")
         })
         .count()
+}
+
+/// Whether two brackets of a line stand next to each other but for white space.
+fn brackets_apart(text: &str) -> bool {
+    let dense: String = text.chars().filter(|c| !c.is_whitespace() && *c != '\\').collect();
+    ["((", "))"].iter().any(|pair| dense.matches(pair).count() != text.matches(pair).count())
 }
