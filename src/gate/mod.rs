@@ -1,7 +1,7 @@
 //! A proposed call becomes a permit, a question or a refusal, recorded first.
 //!
 //! Nothing runs without a [`Permit`], and only [`decide`] makes one, after the record of the
-//! decision is on disk. Read [`propose`] (understand), [`decide`] (judge), [`combine`] (the
+//! decision is on disk. Read [`mod@propose`] (understand), [`decide`] (judge), [`combine`] (the
 //! table), [`permit`] (the proof), [`refusal`] and [`render`] (the other answer).
 
 pub mod combine;

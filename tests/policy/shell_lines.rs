@@ -297,6 +297,13 @@ fn brackets_up_to_the_limit_are_parsed_in_bounded_time() {
 }
 
 #[test]
+fn nested_loops_do_not_multiply_without_end() {
+    let open = "for i in 1 2 3 4 5 6 7 8; do ".repeat(10);
+    let line = format!("{open} [[ -n x ]]; {}", "done; ".repeat(10));
+    assert!(script(&line).opaque.is_some());
+}
+
+#[test]
 fn invisible_characters_are_named() {
     for line in ["ls \u{202E}x", "ls\u{200B}", "ls \u{7}", "l\0s"] {
         assert!(script(line).deceptive.is_some(), "{line:?}");
