@@ -477,7 +477,7 @@ impl<'a> Bench<'a> {
         let danger_decision = worst(&mut self.trace.iter().filter(dangerous).map(|c| c.decision));
         let decision = sealed.strictest(lower);
         // Of equally strict opinions the one of the highest tier is named, rules first.
-        let deciding = self.trace.iter().filter(|c| c.decision == decision).max_by_key(|c| {
+        let deciding = self.trace.iter().rev().filter(|c| c.decision == decision).max_by_key(|c| {
             let tier = c.origin.as_ref().filter(|_| c.basis != Basis::Mode).map(|o| o.tier);
             let explicit = !matches!(c.basis, Basis::Mode | Basis::Opaque);
             (explicit, tier, std::cmp::Reverse(c.unit))
