@@ -19,15 +19,22 @@ fn main() {
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         let case: serde_json::Value = serde_json::from_str(line).unwrap();
         let field = |key: &str| case[key].as_str().unwrap_or_default().to_owned();
-        let judged = reader::bash(&rules, &field("command"));
-        table.entry((field("label"), field("category"))).or_default()[judged.decision as usize] += 1;
+        let judged = reader::bash(rules, &field("command"));
+        table.entry((field("label"), field("category"))).or_default()[judged.decision as usize] +=
+            1;
         let fits = match field("label").as_str() {
             "benign" => judged.decision == ion::model::Decision::Allow,
             "dangerous" => judged.decision == ion::model::Decision::Deny,
             _ => judged.decision == ion::model::Decision::Ask,
         };
         if !fits && wanted.as_ref().is_some_and(|wanted| *wanted == field("label")) {
-            println!("{:5} {:?}\n      {:?} {}", judged.decision, field("command"), judged.rule.map(|r| r.id), judged.reason);
+            println!(
+                "{:5} {:?}\n      {:?} {}",
+                judged.decision,
+                field("command"),
+                judged.rule.map(|r| r.id),
+                judged.reason
+            );
         }
     }
     println!("{:10} {:18} {:>6} {:>6} {:>6}", "label", "category", "allow", "ask", "deny");

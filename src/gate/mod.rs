@@ -1,7 +1,24 @@
-//! A proposed call becomes a permit or a refusal, recorded first.
-pub mod permit;
-pub mod refusal;
-pub use permit::{Permit, Terms};
-pub use refusal::{DecidedBy, Refusal, RuleRef};
+//! A proposed call becomes a permit, a question or a refusal, recorded first.
+//!
+//! Nothing runs without a [`Permit`], and only [`decide`] makes one, after the record of the
+//! decision is on disk. Read [`mod@propose`] (understand), [`decide`] (judge), [`combine`] (the
+//! table), [`permit`] (the proof), [`refusal`] and [`render`] (the other answer).
+
+pub mod combine;
 pub mod confiner;
+pub mod decide;
+pub mod permit;
+pub mod propose;
+pub mod question;
+pub mod recorder;
+pub mod refusal;
+pub mod render;
+
 pub use confiner::Confiner;
+pub use decide::{Gate, GateParts, Verdict};
+pub use permit::{Permit, Terms};
+pub use propose::{Place, Proposed, propose};
+pub use question::Question;
+pub use recorder::Recorder;
+pub use refusal::{DecidedBy, Refusal, RuleRef, Unit};
+pub use render::{refusal_line, refusal_text};

@@ -4,13 +4,13 @@
 //! whole set, and every problem is reported at once.
 
 use super::danger::{self, Danger, Ground};
+use super::facts::{Access, PathUse};
 use super::match_args::{CommandPattern, Dialect};
 use super::match_path::{Anchors, PathPattern};
 use super::parse::{Specifier, tool_field};
 use super::rule::{Rule, Subject};
 use super::sensitive::{self, Sensitive};
 use super::shell::{self, ShellPlace};
-use super::facts::{Access, PathUse};
 use crate::config::origin::Located;
 use crate::config::schema::permissions::{DangerSpec, PermissionLayer, RuleSpec};
 use crate::model::{AbsPath, Decision, Source, Tier};
@@ -79,14 +79,22 @@ pub fn compile(layers: &[PermissionLayer], anchors: Anchors) -> Result<RuleSet, 
     let mut notes = Vec::new();
     let mut compiled = Vec::new();
     for layer in layers {
-        let mut work = Work { layer, anchors: &anchors, problems: &mut problems, notes: &mut notes };
+        let mut work =
+            Work { layer, anchors: &anchors, problems: &mut problems, notes: &mut notes };
         compiled.push(work.layer());
     }
     if !problems.is_empty() {
         return Err(CompileError { problems });
     }
     let digest = digest(layers);
-    Ok(RuleSet { layers: compiled, mode: mode(layers), anchors, sensitive: OnceLock::new(), notes, digest })
+    Ok(RuleSet {
+        layers: compiled,
+        mode: mode(layers),
+        anchors,
+        sensitive: OnceLock::new(),
+        notes,
+        digest,
+    })
 }
 
 impl RuleSet {
@@ -122,8 +130,11 @@ fn mode(layers: &[PermissionLayer]) -> Located<Decision> {
     ordered.sort_by_key(|layer| layer.tier);
     let last = ordered.iter().rev().find_map(|layer| layer.mode.clone());
     // FAIL CLOSED: no profile and no file named a mode.
-    let mut mode = last.unwrap_or_else(|| Located::new(Decision::Deny, Source::new(Tier::Builtin, "no mode configured")));
-    for layer in layers.iter().filter(|layer| layer.tighten_only || layer.tier == Tier::Enterprise) {
+    let mut mode = last.unwrap_or_else(|| {
+        Located::new(Decision::Deny, Source::new(Tier::Builtin, "no mode configured"))
+    });
+    for layer in layers.iter().filter(|layer| layer.tighten_only || layer.tier == Tier::Enterprise)
+    {
         if let Some(floor) = layer.mode.clone().filter(|floor| floor.value > mode.value) {
             mode = floor;
         }
@@ -141,7 +152,12 @@ fn digest(layers: &[PermissionLayer]) -> String {
     add(include_str!("../../policies/sensitive-paths.toml"));
     for layer in layers {
         // Places are left out: the same rules at other lines are the same policy.
-        add(&format!("{:?} {} {:?}", layer.tier, layer.tighten_only, layer.mode.as_ref().map(|m| m.value)));
+        add(&format!(
+            "{:?} {} {:?}",
+            layer.tier,
+            layer.tighten_only,
+            layer.mode.as_ref().map(|m| m.value)
+        ));
         for rule in &layer.rules {
             add(&format!("{:?}", rule.value));
         }
@@ -170,13 +186,21 @@ impl Work<'_> {
 
     fn layer(&mut self) -> Layer {
         let layer = self.layer;
-        let rules = layer.rules.iter().enumerate().filter_map(|(at, rule)| self.rule(at, rule)).collect();
-        let dangers = layer.dangerous_patterns.iter().enumerate().filter_map(|(at, danger)| self.danger(at, danger)).collect();
+        let rules =
+            layer.rules.iter().enumerate().filter_map(|(at, rule)| self.rule(at, rule)).collect();
+        let dangers = layer
+            .dangerous_patterns
+            .iter()
+            .enumerate()
+            .filter_map(|(at, danger)| self.danger(at, danger))
+            .collect();
         let mut read_only = Vec::new();
         for path in &layer.read_only_paths {
             match PathPattern::new(&path.value, self.anchors, true) {
                 Ok(pattern) => read_only.push((pattern, path.source.clone())),
-                Err(e) => self.problem(&path.source, format!("`readOnlyPaths` `{}`: {e}", path.value)),
+                Err(e) => {
+                    self.problem(&path.source, format!("`readOnlyPaths` `{}`: {e}", path.value))
+                }
             }
         }
         Layer { tier: layer.tier, tighten_only: layer.tighten_only, rules, dangers, read_only }
@@ -194,11 +218,17 @@ impl Work<'_> {
         };
         let before = self.problems.len();
         let allow = spec.decision == Decision::Allow;
-        let mut commands = spec.command_patterns.as_ref().map(|list| list.iter().map(|p| self.command(&id, p, allow, source)).collect::<Vec<_>>());
-        let mut paths = spec.path_patterns.as_ref().map(|list| list.iter().filter_map(|p| self.path(&id, p, allow, source)).collect::<Vec<_>>());
+        let mut commands = spec.command_patterns.as_ref().map(|list| {
+            list.iter().map(|p| self.command(&id, p, allow, source)).collect::<Vec<_>>()
+        });
+        let mut paths = spec.path_patterns.as_ref().map(|list| {
+            list.iter().filter_map(|p| self.path(&id, p, allow, source)).collect::<Vec<_>>()
+        });
         let mut hosts = None;
         match inside {
-            Some(Specifier::CommandPrefix(prefix)) => commands.get_or_insert_default().push(CommandPattern::prefix(&prefix)),
+            Some(Specifier::CommandPrefix(prefix)) => {
+                commands.get_or_insert_default().push(CommandPattern::prefix(&prefix))
+            }
             Some(Specifier::Command(text)) => {
                 let pattern = self.command(&id, &text, allow, source);
                 commands.get_or_insert_default().push(pattern);
@@ -232,22 +262,37 @@ impl Work<'_> {
     }
 
     fn command(&mut self, id: &str, written: &str, allow: bool, source: &Source) -> CommandPattern {
-        let pattern = if allow { CommandPattern::permitting(written) } else { CommandPattern::restricting(written) };
+        let pattern = if allow {
+            CommandPattern::permitting(written)
+        } else {
+            CommandPattern::restricting(written)
+        };
         // Shipped patterns are compiled by tests; at start that time is saved.
-        if self.layer.tier != Tier::Builtin {
-            if let Err(e) = pattern.check() {
-                let last = e.lines().last().unwrap_or_default().trim().to_owned();
-                self.problem(source, format!("rule `{id}`: command pattern `{written}` is no usable expression: {last}"));
-            }
+        if self.layer.tier != Tier::Builtin
+            && let Err(e) = pattern.check()
+        {
+            let last = e.lines().last().unwrap_or_default().trim().to_owned();
+            self.problem(
+                source,
+                format!("rule `{id}`: command pattern `{written}` is no usable expression: {last}"),
+            );
         }
         if pattern.dialect == Dialect::AnchoredHere {
-            let message = format!("rule `{id}`: `{written}` is read as a regular expression over the whole command; write `^…$` to say so");
+            let message = format!(
+                "rule `{id}`: `{written}` is read as a regular expression over the whole command; write `^…$` to say so"
+            );
             self.notes.push(RuleProblem { source: source.clone(), message });
         }
         pattern
     }
 
-    fn path(&mut self, id: &str, written: &str, allow: bool, source: &Source) -> Option<PathPattern> {
+    fn path(
+        &mut self,
+        id: &str,
+        written: &str,
+        allow: bool,
+        source: &Source,
+    ) -> Option<PathPattern> {
         match PathPattern::new(written, self.anchors, !allow) {
             Ok(pattern) => Some(pattern),
             Err(e) => {
@@ -261,8 +306,17 @@ impl Work<'_> {
         let (spec, source) = (&located.value, &located.source);
         let id = spec.id.clone().unwrap_or_else(|| format!("{}.danger-{at}", self.layer.tier));
         let category = spec.category.clone().unwrap_or_else(|| "custom".to_owned());
-        let reason = spec.reason.clone().unwrap_or_else(|| format!("the command matches the dangerous pattern `{}`", spec.pattern));
-        match Danger::expression(&spec.pattern, id.clone(), category, spec.severity, reason, source.clone()) {
+        let reason = spec.reason.clone().unwrap_or_else(|| {
+            format!("the command matches the dangerous pattern `{}`", spec.pattern)
+        });
+        match Danger::expression(
+            &spec.pattern,
+            id.clone(),
+            category,
+            spec.severity,
+            reason,
+            source.clone(),
+        ) {
             Ok(danger) => {
                 for (text, wanted) in both(&spec.matches, &spec.rejects) {
                     if danger_hits(&danger, text, self.anchors) != wanted {
@@ -273,7 +327,10 @@ impl Work<'_> {
             }
             Err(e) => {
                 let last = e.lines().last().unwrap_or_default().trim().to_owned();
-                self.problem(source, format!("dangerous pattern `{id}` is no usable expression: {last}"));
+                self.problem(
+                    source,
+                    format!("dangerous pattern `{id}` is no usable expression: {last}"),
+                );
                 None
             }
         }
@@ -282,7 +339,8 @@ impl Work<'_> {
     fn examples(&mut self, rule: &Rule, spec: &RuleSpec, source: &Source) {
         for (text, wanted) in both(&spec.matches, &spec.rejects) {
             // Shipped examples are checked by tests.
-            if self.layer.tier != Tier::Builtin && rule_matches(rule, text, self.anchors) != wanted {
+            if self.layer.tier != Tier::Builtin && rule_matches(rule, text, self.anchors) != wanted
+            {
                 self.problem(source, example_message(&rule.id, text, wanted));
             }
         }
@@ -310,13 +368,20 @@ pub(super) fn rule_matches(rule: &Rule, text: &str, anchors: &Anchors) -> bool {
     };
     let for_path = rule.commands.is_none() && (rule.paths.is_some() || tool.as_str() != "Bash");
     if for_path {
-        let path = sensitive::expand(text, anchors).map(|path| PathUse::lexical(path, Access::Write));
+        let path =
+            sensitive::expand(text, anchors).map(|path| PathUse::lexical(path, Access::Write));
         return path.is_some_and(|path| rule.covers(&tool, Subject::Path(&path)));
     }
     let script = parsed(text, anchors);
-    let mut units = script.units.iter().filter(|unit| !unit.transparent || rule.decision != Decision::Allow).peekable();
+    let mut units = script
+        .units
+        .iter()
+        .filter(|unit| !unit.transparent || rule.decision != Decision::Allow)
+        .peekable();
     if rule.decision == Decision::Allow {
-        script.opaque.is_none() && units.peek().is_some() && units.all(|unit| rule.covers(&tool, Subject::Unit(unit)))
+        script.opaque.is_none()
+            && units.peek().is_some()
+            && units.all(|unit| rule.covers(&tool, Subject::Unit(unit)))
     } else {
         units.any(|unit| rule.covers(&tool, Subject::Unit(unit)))
     }
@@ -352,7 +417,8 @@ pub fn check_shipped() -> Result<usize, Vec<String>> {
     let paths = sensitive::builtin(&anchors);
     for entry in &paths {
         for (text, wanted) in both(&entry.matches, &entry.rejects) {
-            let path = sensitive::expand(text, &anchors).map(|p| PathUse::lexical(p, Access::Write));
+            let path =
+                sensitive::expand(text, &anchors).map(|p| PathUse::lexical(p, Access::Write));
             if path.is_some_and(|p| entry.hits(&p)) != wanted {
                 wrong.push(example_message(&entry.id, text, wanted));
             }

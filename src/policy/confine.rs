@@ -36,14 +36,25 @@ const OPEN_FILES: u64 = 4096;
 ///
 /// Paths outside the workspace that policy allowed are opened for this call alone, by their
 /// canonical form: a link that is bent later leads nowhere.
-pub fn confinement_for(settings: &SandboxSettings, limits: &CallLimits, facts: &CallFacts) -> Confinement {
+pub fn confinement_for(
+    settings: &SandboxSettings,
+    limits: &CallLimits,
+    facts: &CallFacts,
+) -> Confinement {
     let bash = facts.tool.as_str() == "Bash";
-    let only_reads = facts.effects.map_or(matches!(facts.tool.as_str(), "Read" | "Grep" | "Glob"), |effects| !effects.writes && !effects.executes);
+    let only_reads =
+        facts.effects.map_or(matches!(facts.tool.as_str(), "Read" | "Grep" | "Glob"), |effects| {
+            !effects.writes && !effects.executes
+        });
     let (mut read, mut write) = (settings.read.clone(), settings.write.clone());
     if only_reads {
         write.clear();
     }
-    let of_command = facts.command.iter().flat_map(|script| script.units.iter().filter(|unit| !unit.remote)).flat_map(|unit| &unit.paths);
+    let of_command = facts
+        .command
+        .iter()
+        .flat_map(|script| script.units.iter().filter(|unit| !unit.remote))
+        .flat_map(|unit| &unit.paths);
     for path in facts.paths.iter().chain(of_command) {
         if path.canonical.is_within(&facts.workspace) {
             continue;

@@ -1,6 +1,7 @@
 //! Dangerous patterns: shipped ones with conditions over a parsed command, users' as expressions.
 
 use super::facts::{Access, PathUse, Region, region};
+use super::prefilter::{beginnings, begins};
 use super::shell::{Script, Unit};
 use crate::config::schema::permissions::Severity;
 use crate::model::{AbsPath, Source, Tier};
@@ -25,12 +26,26 @@ pub struct DangerHit {
 #[derive(Debug, Default)]
 struct Lazy {
     source: String,
+    starts: Option<Vec<String>>,
     compiled: OnceLock<Option<Regex>>,
 }
 
 impl Lazy {
+    fn new(pattern: &str) -> Self {
+        Lazy {
+            source: format!("(?s){pattern}"),
+            starts: beginnings(pattern),
+            compiled: OnceLock::new(),
+        }
+    }
+
     fn hits(&self, text: &str) -> bool {
-        self.compiled.get_or_init(|| Regex::new(&self.source).ok()).as_ref().is_none_or(|regex| regex.is_match(text))
+        begins(text, self.starts.as_deref())
+            && self
+                .compiled
+                .get_or_init(|| Regex::new(&self.source).ok())
+                .as_ref()
+                .is_none_or(|regex| regex.is_match(text))
     }
 }
 
@@ -69,33 +84,67 @@ pub struct Danger {
     reads: Vec<String>,
     marks: Vec<String>,
     raw: Option<Lazy>,
+    /// One of these must stand in the text before an expression is tried.
+    contains: Vec<String>,
 }
 
 const FETCHERS: &[&str] = &[
-    "curl", "wget", "fetch", "aria2c", "http", "https", "xh", "nc", "ncat", "netcat", "socat", "ftp", "lwp-request", "lynx", "w3m",
-    "scp", "ssh", "dig", "nslookup", "host", "telnet", "gh", "aws", "gsutil",
+    "curl",
+    "wget",
+    "fetch",
+    "aria2c",
+    "http",
+    "https",
+    "xh",
+    "nc",
+    "ncat",
+    "netcat",
+    "socat",
+    "ftp",
+    "lwp-request",
+    "lynx",
+    "w3m",
+    "scp",
+    "ssh",
+    "dig",
+    "nslookup",
+    "host",
+    "telnet",
+    "gh",
+    "aws",
+    "gsutil",
 ];
 const DECODERS: &[&str] = &[
-    "base64", "base32", "basenc", "xxd", "openssl", "uudecode", "gunzip", "zcat", "gzip", "bzcat", "xzcat", "bunzip2", "tr", "rev", "od", "gpg",
-    "perl", "python3", "python", "awk", "printf", "sed",
+    "base64", "base32", "basenc", "xxd", "openssl", "uudecode", "gunzip", "zcat", "gzip", "bzcat",
+    "xzcat", "bunzip2", "tr", "rev", "od", "gpg", "perl", "python3", "python", "awk", "printf",
+    "sed",
 ];
 
 /// The patterns compiled into the binary.
 pub fn builtin() -> &'static [Danger] {
-    static ALL: LazyLock<Vec<Danger>> = LazyLock::new(|| load(include_str!("../../policies/dangerous.toml"), "policies/dangerous.toml"));
+    static ALL: LazyLock<Vec<Danger>> = LazyLock::new(|| {
+        load(include_str!("../../policies/dangerous.toml"), "policies/dangerous.toml")
+    });
     &ALL
 }
 
 /// Line of each `[[pattern]]` header, in order.
 pub(super) fn header_lines(text: &str, header: &str) -> Vec<u32> {
-    text.lines().zip(1u32..).filter(|(line, _)| line.trim() == header).map(|(_, number)| number).collect()
+    text.lines()
+        .zip(1u32..)
+        .filter(|(line, _)| line.trim() == header)
+        .map(|(_, number)| number)
+        .collect()
 }
 
 fn load(text: &str, file: &str) -> Vec<Danger> {
     let document: DocumentMut = text.parse().expect("the shipped patterns are valid TOML (tested)");
     let lines = header_lines(text, "[[pattern]]");
     let tables = document.get("pattern").and_then(Item::as_array_of_tables).into_iter().flatten();
-    tables.zip(lines).map(|(table, line)| from_table(table, Source::new(Tier::Builtin, file).at(line))).collect()
+    tables
+        .zip(lines)
+        .map(|(table, line)| from_table(table, Source::new(Tier::Builtin, file).at(line)))
+        .collect()
 }
 
 pub(super) fn text_of(table: &Table, key: &str) -> Option<String> {
@@ -108,7 +157,7 @@ pub(super) fn list_of(table: &Table, key: &str) -> Vec<String> {
 }
 
 fn from_table(table: &Table, source: Source) -> Danger {
-    let lazy = |key: &str| text_of(table, key).map(|source| Lazy { source: format!("(?s){source}"), compiled: OnceLock::new() });
+    let lazy = |key: &str| text_of(table, key).map(|source| Lazy::new(&source));
     Danger {
         id: text_of(table, "id").unwrap_or_default(),
         category: text_of(table, "category").unwrap_or_default(),
@@ -134,6 +183,7 @@ fn from_table(table: &Table, source: Source) -> Danger {
         reads: list_of(table, "reads"),
         marks: list_of(table, "marks"),
         raw: lazy("raw"),
+        contains: list_of(table, "contains"),
     }
 }
 
@@ -159,26 +209,55 @@ impl Danger {
     ///
     /// # Errors
     /// The expression's own error.
-    pub fn expression(pattern: &str, id: String, category: String, severity: Severity, reason: String, source: Source) -> Result<Self, String> {
+    pub fn expression(
+        pattern: &str,
+        id: String,
+        category: String,
+        severity: Severity,
+        reason: String,
+        source: Source,
+    ) -> Result<Self, String> {
         let expression = format!("(?s){pattern}");
         Regex::new(&expression).map_err(|e| e.to_string())?;
-        let lazy = || Some(Lazy { source: expression.clone(), compiled: OnceLock::new() });
-        Ok(Danger { id, category, severity: Some(severity), reason, source: Some(source), text: lazy(), raw: lazy(), ..Danger::default() })
+        let lazy = || Some(Lazy::new(pattern));
+        Ok(Danger {
+            id,
+            category,
+            severity: Some(severity),
+            reason,
+            source: Some(source),
+            text: lazy(),
+            raw: lazy(),
+            ..Danger::default()
+        })
     }
 
     /// Whether the whole line hits.
     pub fn hits_line(&self, script: &Script) -> bool {
-        self.programs.is_empty() && self.raw.as_ref().is_some_and(|raw| raw.hits(&script.raw))
+        self.programs.is_empty()
+            && self.mentions(&script.raw)
+            && self.raw.as_ref().is_some_and(|raw| raw.hits(&script.raw))
     }
 
     /// Whether one command hits.
     pub fn hits(&self, unit: &Unit, ground: &Ground<'_>) -> bool {
         let has_condition = self.text.is_some() || self.raw.is_none();
-        has_condition && self.program_fits(unit) && self.words_fit(unit) && self.surroundings_fit(unit) && self.paths_fit(unit, ground)
+        // The cheap questions first: expressions are compiled when they are reached.
+        has_condition
+            && self.program_fits(unit)
+            && self.surroundings_fit(unit)
+            && self.paths_fit(unit, ground)
+            && self.mentions(&unit.text)
+            && self.words_fit(unit)
+    }
+
+    fn mentions(&self, text: &str) -> bool {
+        self.contains.is_empty() || self.contains.iter().any(|part| text.contains(part.as_str()))
     }
 
     fn program_fits(&self, unit: &Unit) -> bool {
-        (self.programs.is_empty() || listed(&self.programs, &unit.program)) && !listed(&self.not_programs, &unit.program)
+        (self.programs.is_empty() || listed(&self.programs, &unit.program))
+            && !listed(&self.not_programs, &unit.program)
     }
 
     fn words_fit(&self, unit: &Unit) -> bool {
@@ -188,12 +267,20 @@ impl Danger {
             && self.args.as_ref().is_none_or(|regex| regex.hits(args()))
             && !self.not_args.as_ref().is_some_and(|regex| regex.hits(args()))
             && self.text.as_ref().is_none_or(|regex| regex.hits(&unit.text))
-            && self.code.as_ref().is_none_or(|regex| unit.code.as_deref().is_some_and(|code| regex.hits(code)))
-            && self.assigns.as_ref().is_none_or(|regex| unit.assignments.iter().any(|a| regex.hits(&a.name)))
+            && self
+                .code
+                .as_ref()
+                .is_none_or(|regex| unit.code.as_deref().is_some_and(|code| regex.hits(code)))
+            && self
+                .assigns
+                .as_ref()
+                .is_none_or(|regex| unit.assignments.iter().any(|a| regex.hits(&a.name)))
     }
 
     fn surroundings_fit(&self, unit: &Unit) -> bool {
-        let from = |wanted: &[String], have: &[String]| wanted.is_empty() || have.iter().any(|program| listed(wanted, program));
+        let from = |wanted: &[String], have: &[String]| {
+            wanted.is_empty() || have.iter().any(|program| listed(wanted, program))
+        };
         from(&self.piped_from, &unit.piped_from)
             && from(&self.fed_by, &unit.fed_by)
             && self.marks.iter().all(|mark| match mark.as_str() {
@@ -210,18 +297,19 @@ impl Danger {
 
     fn paths_fit(&self, unit: &Unit, ground: &Ground<'_>) -> bool {
         let fits = |wanted: &[String], test: fn(&PathUse) -> bool| {
-            wanted.is_empty() || unit.paths.iter().filter(|path| test(path)).any(|path| {
-                [&path.lexical, &path.canonical].into_iter().any(|path| {
-                    let name = match region(path, ground.workspace, ground.home) {
-                        Region::Workspace => "workspace",
-                        Region::Temporary => "temporary",
-                        Region::Home => "home",
-                        Region::System => "system",
-                        Region::Other => "other",
-                    };
-                    wanted.iter().any(|wanted| wanted == name)
+            wanted.is_empty()
+                || unit.paths.iter().filter(|path| test(path)).any(|path| {
+                    [&path.lexical, &path.canonical].into_iter().any(|path| {
+                        let name = match region(path, ground.workspace, ground.home) {
+                            Region::Workspace => "workspace",
+                            Region::Temporary => "temporary",
+                            Region::Home => "home",
+                            Region::System => "system",
+                            Region::Other => "other",
+                        };
+                        wanted.iter().any(|wanted| wanted == name)
+                    })
                 })
-            })
         };
         fits(&self.deletes, |path| path.access == Access::Delete)
             && fits(&self.writes, |path| path.access != Access::Read)
@@ -236,7 +324,9 @@ fn listed(names: &[String], program: &str) -> bool {
         "@fetch" => FETCHERS.contains(&program),
         "@decode" => DECODERS.contains(&program),
         name => match name.strip_suffix('*') {
-            Some(stem) => program.strip_prefix(stem).is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '.' || stem.ends_with('.'))),
+            Some(stem) => program.strip_prefix(stem).is_some_and(|rest| {
+                rest.chars().all(|c| c.is_ascii_digit() || c == '.' || stem.ends_with('.'))
+            }),
             None => name == program,
         },
     })
@@ -244,12 +334,14 @@ fn listed(names: &[String], program: &str) -> bool {
 
 /// Whether an option is given in any of its spellings: bundles, `--x=v`, abbreviations.
 fn has_flag(unit: &Unit, alternatives: &str) -> bool {
-    let given = || unit.arguments().iter().map(|word| word.text.as_str()).take_while(|text| *text != "--");
+    let given =
+        || unit.arguments().iter().map(|word| word.text.as_str()).take_while(|text| *text != "--");
     alternatives.split('|').any(|flag| {
         given().any(|text| {
             if let Some(long) = flag.strip_prefix("--") {
                 let name = text.split('=').next().unwrap_or(text);
-                name.strip_prefix("--").is_some_and(|name| name == long || (name.len() >= 3 && long.starts_with(name)))
+                name.strip_prefix("--")
+                    .is_some_and(|name| name == long || (name.len() >= 3 && long.starts_with(name)))
             } else if flag.len() == 2 && flag.starts_with('-') {
                 let letter = flag.as_bytes().get(1).copied().unwrap_or_default();
                 text.len() > 1 && text.starts_with('-') && !text.starts_with("--") && {

@@ -126,20 +126,41 @@ impl<'a> Bench<'a> {
     fn hear(&mut self) {
         let facts = self.facts;
         if let Some(problem) = &facts.malformed {
-            self.say(Decision::Deny, Basis::Malformed, None, "the call", None, problem.clone(), None);
+            self.say(
+                Decision::Deny,
+                Basis::Malformed,
+                None,
+                "the call",
+                None,
+                problem.clone(),
+                None,
+            );
         }
         if let Some(script) = &facts.command {
             if let Some(deception) = &script.deceptive {
-                let origin = builtin_origin("evasion.invisible-character", "policies/dangerous.toml");
+                let origin =
+                    builtin_origin("evasion.invisible-character", "policies/dangerous.toml");
                 self.hit("evasion.invisible-character", "evasion", Severity::Critical);
-                self.say(Decision::Deny, Basis::Danger, Some(origin), "the command line", None, deception.clone(), None);
+                self.say(
+                    Decision::Deny,
+                    Basis::Danger,
+                    Some(origin),
+                    "the command line",
+                    None,
+                    deception.clone(),
+                    None,
+                );
             }
             for (at, unit) in script.units.iter().enumerate() {
                 self.unit(at, unit);
             }
             self.line(script);
             if let Some(reason) = &script.opaque {
-                self.opaque("the command line", None, &format!("the command line could not be understood: {reason}"));
+                self.opaque(
+                    "the command line",
+                    None,
+                    &format!("the command line could not be understood: {reason}"),
+                );
             } else if script.units.is_empty() && script.raw.trim().is_empty() {
                 self.default("an empty command", None);
             }
@@ -163,19 +184,30 @@ impl<'a> Bench<'a> {
         }
         if let Some(reason) = &unit.opaque {
             self.opaque(&unit.text, Some(at), reason);
-        } else if !heard.decided && !unit.transparent && !unit.text.is_empty() && !only_constants(unit) {
+        } else if !heard.decided
+            && !unit.transparent
+            && !unit.text.is_empty()
+            && !only_constants(unit)
+        {
             self.default(&unit.text, Some(at));
         }
     }
 
     /// Asks every tier's list; inside one list the first match speaks.
-    fn rules_on(&mut self, tool: &ToolName, subject: Subject<'_>, name: &str, unit: Option<usize>) -> Heard<'a> {
+    fn rules_on(
+        &mut self,
+        tool: &ToolName,
+        subject: Subject<'_>,
+        name: &str,
+        unit: Option<usize>,
+    ) -> Heard<'a> {
         let mut heard = Heard { decided: false, lifts: Vec::new() };
         let rules = self.rules;
         for layer in &rules.layers {
             let Some(rule) = first_match(layer, tool, subject) else { continue };
             self.say_rule(rule, name, unit);
-            if layer.tier != Tier::Enterprise {
+            // A stranger's `ask` must not stand in for a mode that denies.
+            if layer.tier != Tier::Enterprise && !layer.tighten_only {
                 heard.decided = true;
             }
             if rule.decision == Decision::Allow {
@@ -192,14 +224,24 @@ impl<'a> Bench<'a> {
             Decision::Deny => format!("matched rule for {}", self.facts.tool),
         });
         let origin = Origin { id: rule.id.clone(), tier: rule.tier, source: rule.source.clone() };
-        self.say(rule.decision, Basis::Rule, Some(origin), subject, unit, reason, rule.hint.clone());
+        self.say(
+            rule.decision,
+            Basis::Rule,
+            Some(origin),
+            subject,
+            unit,
+            reason,
+            rule.hint.clone(),
+        );
     }
 
     fn dangers_on(&mut self, at: usize, unit: &Unit, lifts: &[&Rule]) {
         let ground = self.ground();
         let rules = self.rules;
         let all = danger::builtin().iter().map(|d| (d, Tier::Builtin));
-        let all = all.chain(rules.layers.iter().flat_map(|layer| layer.dangers.iter().map(|d| (d, layer.tier))));
+        let all = all.chain(
+            rules.layers.iter().flat_map(|layer| layer.dangers.iter().map(|d| (d, layer.tier))),
+        );
         for (danger, tier) in all {
             if danger.hits(unit, &ground) {
                 self.say_danger(danger, tier, &unit.text, Some(at), lifts);
@@ -210,7 +252,9 @@ impl<'a> Bench<'a> {
     fn line(&mut self, script: &super::shell::Script) {
         let rules = self.rules;
         let all = danger::builtin().iter().map(|d| (d, Tier::Builtin));
-        for (danger, tier) in all.chain(rules.layers.iter().flat_map(|layer| layer.dangers.iter().map(|d| (d, layer.tier)))) {
+        for (danger, tier) in all.chain(
+            rules.layers.iter().flat_map(|layer| layer.dangers.iter().map(|d| (d, layer.tier))),
+        ) {
             let heard_already = self.hits.iter().any(|hit| hit.pattern == danger.id);
             if danger.hits_line(script) && !heard_already {
                 self.say_danger(danger, tier, "the command line", None, &[]);
@@ -218,7 +262,14 @@ impl<'a> Bench<'a> {
         }
     }
 
-    fn say_danger(&mut self, danger: &Danger, tier: Tier, subject: &str, unit: Option<usize>, lifts: &[&Rule]) {
+    fn say_danger(
+        &mut self,
+        danger: &Danger,
+        tier: Tier,
+        subject: &str,
+        unit: Option<usize>,
+        lifts: &[&Rule],
+    ) {
         let severity = danger.severity.unwrap_or(Severity::Critical);
         self.hit(&danger.id, &danger.category, severity);
         let decision = match severity {
@@ -231,7 +282,15 @@ impl<'a> Bench<'a> {
         }
         let source = danger.source.clone().unwrap_or_else(|| Source::new(tier, "built in"));
         let origin = Origin { id: danger.id.clone(), tier, source };
-        self.say(decision, Basis::Danger, Some(origin), subject, unit, danger.reason.clone(), danger.hint.clone());
+        self.say(
+            decision,
+            Basis::Danger,
+            Some(origin),
+            subject,
+            unit,
+            danger.reason.clone(),
+            danger.hint.clone(),
+        );
     }
 
     fn hit(&mut self, id: &str, category: &str, severity: Severity) {
@@ -244,11 +303,13 @@ impl<'a> Bench<'a> {
     /// A path that a command touches: judged as the file tools would be.
     fn path_of_command(&mut self, at: usize, path: &PathUse, lifts: &[&Rule]) {
         let name = format!("{} {}", verb(path.access), path.lexical);
-        let tools: &[&str] = if path.access == Access::Read { &["Read"] } else { &["Write", "Edit"] };
+        let tools: &[&str] =
+            if path.access == Access::Read { &["Read"] } else { &["Write", "Edit"] };
         let mut decided = false;
         let mut lifts = lifts.to_vec();
         for tool in tools {
-            let heard = self.rules_on(&ToolName::resolve(tool), Subject::Path(path), &name, Some(at));
+            let heard =
+                self.rules_on(&ToolName::resolve(tool), Subject::Path(path), &name, Some(at));
             decided |= heard.decided;
             lifts.extend(heard.lifts);
         }
@@ -285,8 +346,20 @@ impl<'a> Bench<'a> {
         if path.access != Access::Read {
             for (pattern, source) in rules.layers.iter().flat_map(|layer| &layer.read_only) {
                 if pattern.restricts(path) {
-                    let origin = Origin { id: "read-only-path".to_owned(), tier: source.tier, source: source.clone() };
-                    self.say(Decision::Deny, Basis::ReadOnlyPath, Some(origin), name, unit, format!("path is read-only: {}", path.lexical), None);
+                    let origin = Origin {
+                        id: "read-only-path".to_owned(),
+                        tier: source.tier,
+                        source: source.clone(),
+                    };
+                    self.say(
+                        Decision::Deny,
+                        Basis::ReadOnlyPath,
+                        Some(origin),
+                        name,
+                        unit,
+                        format!("path is read-only: {}", path.lexical),
+                        None,
+                    );
                 }
             }
         }
@@ -300,7 +373,8 @@ impl<'a> Bench<'a> {
             if lifted(&entry.id, Tier::Builtin, lifts) {
                 continue;
             }
-            let origin = Origin { id: entry.id.clone(), tier: Tier::Builtin, source: entry.source.clone() };
+            let origin =
+                Origin { id: entry.id.clone(), tier: Tier::Builtin, source: entry.source.clone() };
             let reason = format!("access to sensitive path: {} ({})", path.lexical, entry.reason);
             self.say(decision, Basis::SensitivePath, Some(origin), name, unit, reason, None);
         }
@@ -308,18 +382,37 @@ impl<'a> Bench<'a> {
 
     fn leaves_workspace(&self, path: &PathUse) -> bool {
         let home = self.facts.home.as_ref();
-        [&path.lexical, &path.canonical].into_iter().any(|path| region(path, &self.facts.workspace, home) != Region::Workspace)
+        [&path.lexical, &path.canonical]
+            .into_iter()
+            .any(|path| region(path, &self.facts.workspace, home) != Region::Workspace)
     }
 
     /// What was not understood never gets better than `ask`, except where the mode allows
     /// everything and no rule could be dodged by it.
     fn opaque(&mut self, subject: &str, unit: Option<usize>, reason: &str) {
         let tool = &self.facts.tool;
-        let could_dodge = |layer: &Layer| layer.rules.iter().any(|rule| rule.decision != Decision::Allow && rule.tool.covers(tool));
+        let could_dodge = |layer: &Layer| {
+            layer
+                .rules
+                .iter()
+                .any(|rule| rule.decision != Decision::Allow && rule.tool.covers(tool))
+        };
         let dodges = self.rules.layers.iter().any(could_dodge);
         let mode = self.rules.mode.value;
-        let decision = if mode == Decision::Allow && !dodges { Decision::Allow } else { mode.strictest(Decision::Ask) };
-        self.say(decision, Basis::Opaque, None, subject, unit, reason.to_owned(), Some("write the command out in plain words".to_owned()));
+        let decision = if mode == Decision::Allow && !dodges {
+            Decision::Allow
+        } else {
+            mode.strictest(Decision::Ask)
+        };
+        self.say(
+            decision,
+            Basis::Opaque,
+            None,
+            subject,
+            unit,
+            reason.to_owned(),
+            Some("write the command out in plain words".to_owned()),
+        );
     }
 
     fn default(&mut self, subject: &str, unit: Option<usize>) {
@@ -330,13 +423,39 @@ impl<'a> Bench<'a> {
             Decision::Ask => "requires user approval",
             Decision::Deny => "denied by default policy",
         };
-        let origin = Origin { id: "mode".to_owned(), tier: mode.source.tier, source: mode.source.clone() };
-        self.say(mode.value, Basis::Mode, Some(origin), subject, unit, format!("{reason}: no rule is about `{subject}`"), None);
+        let origin =
+            Origin { id: "mode".to_owned(), tier: mode.source.tier, source: mode.source.clone() };
+        self.say(
+            mode.value,
+            Basis::Mode,
+            Some(origin),
+            subject,
+            unit,
+            format!("{reason}: no rule is about `{subject}`"),
+            None,
+        );
     }
 
     #[expect(clippy::too_many_arguments, reason = "one row of the trace")]
-    fn say(&mut self, decision: Decision, basis: Basis, origin: Option<Origin>, subject: &str, unit: Option<usize>, reason: String, hint: Option<String>) {
-        self.trace.push(Considered { decision, basis, origin, subject: subject.to_owned(), unit, reason, hint });
+    fn say(
+        &mut self,
+        decision: Decision,
+        basis: Basis,
+        origin: Option<Origin>,
+        subject: &str,
+        unit: Option<usize>,
+        reason: String,
+        hint: Option<String>,
+    ) {
+        self.trace.push(Considered {
+            decision,
+            basis,
+            origin,
+            subject: subject.to_owned(),
+            unit,
+            reason,
+            hint,
+        });
     }
 
     fn ground(&self) -> Ground<'a> {
@@ -344,25 +463,35 @@ impl<'a> Bench<'a> {
     }
 
     fn close(self) -> Judgement {
-        let sealed_one = |c: &&Considered| c.basis == Basis::Rule && c.origin.as_ref().is_some_and(|o| o.tier == Tier::Enterprise);
-        let worst = |list: &mut dyn Iterator<Item = Decision>| list.fold(Decision::Allow, Decision::strictest);
+        let sealed_one = |c: &&Considered| {
+            c.basis == Basis::Rule && c.origin.as_ref().is_some_and(|o| o.tier == Tier::Enterprise)
+        };
+        let worst = |list: &mut dyn Iterator<Item = Decision>| {
+            list.fold(Decision::Allow, Decision::strictest)
+        };
         let sealed = worst(&mut self.trace.iter().filter(sealed_one).map(|c| c.decision));
         let lower = worst(&mut self.trace.iter().filter(|c| !sealed_one(c)).map(|c| c.decision));
-        let dangerous = |c: &&Considered| matches!(c.basis, Basis::Danger | Basis::SensitivePath | Basis::ReadOnlyPath);
+        let dangerous = |c: &&Considered| {
+            matches!(c.basis, Basis::Danger | Basis::SensitivePath | Basis::ReadOnlyPath)
+        };
         let danger_decision = worst(&mut self.trace.iter().filter(dangerous).map(|c| c.decision));
         let decision = sealed.strictest(lower);
         // Of equally strict opinions the one of the highest tier is named, rules first.
-        let deciding = self.trace.iter().filter(|c| c.decision == decision).max_by_key(|c| {
+        let deciding = self.trace.iter().rev().filter(|c| c.decision == decision).max_by_key(|c| {
             let tier = c.origin.as_ref().filter(|_| c.basis != Basis::Mode).map(|o| o.tier);
             let explicit = !matches!(c.basis, Basis::Mode | Basis::Opaque);
             (explicit, tier, std::cmp::Reverse(c.unit))
         });
         let commands = self.facts.command.iter().flat_map(|script| script.units.iter().enumerate());
         let commands = commands
-            .filter(|(_, unit)| !unit.transparent || unit.program.is_empty() && !unit.text.is_empty())
+            .filter(|(_, unit)| {
+                !unit.transparent || unit.program.is_empty() && !unit.text.is_empty()
+            })
             .map(|(at, unit)| JudgedCommand {
                 text: unit.text.clone(),
-                decision: worst(&mut self.trace.iter().filter(|c| c.unit == Some(at)).map(|c| c.decision)),
+                decision: worst(
+                    &mut self.trace.iter().filter(|c| c.unit == Some(at)).map(|c| c.decision),
+                ),
                 via: unit.via.clone(),
             })
             .collect();
@@ -391,11 +520,10 @@ struct Heard<'a> {
 }
 
 fn first_match<'a>(layer: &'a Layer, tool: &ToolName, subject: Subject<'_>) -> Option<&'a Rule> {
-    let found = layer.rules.iter().find(|rule| {
+    layer.rules.iter().find(|rule| {
         // A stranger's allow does nothing at all: not even hide a later rule of the list.
         !(layer.tighten_only && rule.decision == Decision::Allow) && rule.covers(tool, subject)
-    });
-    found
+    })
 }
 
 /// An allow rule lifts a pattern that it names, unless the pattern's tier is higher.

@@ -4,6 +4,7 @@
 //! deny or ask hits in either reading. An allow takes exactly one: an anchored expression
 //! (`^…`) or a plain glob; anything between is read as an expression over the whole command.
 
+use super::prefilter::{beginnings, begins};
 use regex::Regex;
 use std::sync::OnceLock;
 
@@ -27,6 +28,7 @@ pub struct CommandPattern {
     /// The reading, for an allow.
     pub dialect: Dialect,
     sources: Vec<String>,
+    starts: Option<Vec<String>>,
     compiled: OnceLock<Result<Vec<Regex>, String>>,
 }
 
@@ -67,7 +69,13 @@ impl CommandPattern {
         } else if Regex::new(written).is_ok() {
             sources.push(format!("(?s){written}"));
         }
-        CommandPattern { written: written.to_owned(), dialect: Dialect::Regex, sources, compiled: OnceLock::new() }
+        CommandPattern {
+            written: written.to_owned(),
+            dialect: Dialect::Regex,
+            sources,
+            starts: None,
+            compiled: OnceLock::new(),
+        }
     }
 
     /// A pattern of an allow rule.
@@ -79,7 +87,14 @@ impl CommandPattern {
         } else {
             (Dialect::Glob, glob_source(written))
         };
-        CommandPattern { written: written.to_owned(), dialect, sources: vec![source], compiled: OnceLock::new() }
+        let starts = if dialect == Dialect::Regex { beginnings(written) } else { None };
+        CommandPattern {
+            written: written.to_owned(),
+            dialect,
+            sources: vec![source],
+            starts,
+            compiled: OnceLock::new(),
+        }
     }
 
     /// The compact form `prefix:*`: the prefix alone, or followed by a blank and anything.
@@ -89,13 +104,17 @@ impl CommandPattern {
             written: format!("{prefix}:*"),
             dialect: Dialect::Glob,
             sources: vec![source],
+            starts: None,
             compiled: OnceLock::new(),
         }
     }
 
     fn compiled(&self) -> &Result<Vec<Regex>, String> {
         self.compiled.get_or_init(|| {
-            self.sources.iter().map(|source| Regex::new(source).map_err(|e| e.to_string())).collect()
+            self.sources
+                .iter()
+                .map(|source| Regex::new(source).map_err(|e| e.to_string()))
+                .collect()
         })
     }
 
@@ -109,6 +128,9 @@ impl CommandPattern {
 
     /// Whether a command matches; `broken` is the answer of a pattern that does not compile.
     pub fn matches(&self, text: &str, broken: bool) -> bool {
+        if !begins(text, self.starts.as_deref()) {
+            return false;
+        }
         match self.compiled() {
             Ok(all) => all.iter().any(|regex| regex.is_match(text)),
             Err(_) => broken,

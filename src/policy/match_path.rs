@@ -23,8 +23,38 @@ pub struct Anchors {
 pub struct PathPattern {
     /// As written.
     pub written: String,
-    globs: Vec<globset::Glob>,
-    matchers: OnceLock<Vec<GlobMatcher>>,
+    globs: Vec<LazyGlob>,
+}
+
+/// A glob whose expression is compiled only when its literal ends fit.
+#[derive(Debug)]
+struct LazyGlob {
+    begins: String,
+    ends: String,
+    glob: globset::Glob,
+    matcher: OnceLock<GlobMatcher>,
+}
+
+impl LazyGlob {
+    fn new(glob: globset::Glob) -> Self {
+        const SPECIAL: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
+        let text = glob.glob();
+        let begins = text.split(SPECIAL).next().unwrap_or_default();
+        // `/a/**` also matches below a folder whose slash belongs to the wildcard.
+        let begins = begins.trim_end_matches('/').to_owned();
+        let plain = !text.contains(SPECIAL);
+        let ends = if plain { text } else { text.rsplit(SPECIAL).next().unwrap_or_default() };
+        let ends = ends.trim_start_matches('/').to_owned();
+        LazyGlob { begins, ends, glob, matcher: OnceLock::new() }
+    }
+
+    fn matches(&self, path: &AbsPath) -> bool {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = path.as_path().as_os_str().as_bytes();
+        bytes.starts_with(self.begins.as_bytes())
+            && bytes.ends_with(self.ends.as_bytes())
+            && self.matcher.get_or_init(|| self.glob.compile_matcher()).is_match(path.as_path())
+    }
 }
 
 /// Escapes a folder's own characters for use inside a glob.
@@ -54,24 +84,39 @@ impl PathPattern {
             texts.push(format!("/{written}"));
         } else {
             let bare = written.strip_prefix("./").unwrap_or(written);
-            texts.push(if bare.is_empty() || bare == "." { workspace.clone() } else { format!("{workspace}/{bare}") });
+            texts.push(if bare.is_empty() || bare == "." {
+                workspace.clone()
+            } else {
+                format!("{workspace}/{bare}")
+            });
             if restricting && !written.contains('/') {
                 texts.push(format!("/**/{written}"));
             }
         }
-        let bases: Vec<String> = texts.iter().filter_map(|text| text.strip_suffix("/**")).map(|base| if base.is_empty() { "/" } else { base }.to_owned()).collect();
+        let bases: Vec<String> = texts
+            .iter()
+            .filter_map(|text| text.strip_suffix("/**"))
+            .map(|base| if base.is_empty() { "/" } else { base }.to_owned())
+            .collect();
         texts.extend(bases);
         let build = |text: &String| {
-            GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build().map_err(|e| e.kind().to_string())
+            GlobBuilder::new(text)
+                .literal_separator(true)
+                .backslash_escape(true)
+                .build()
+                .map_err(|e| e.kind().to_string())
         };
-        let globs = texts.iter().map(build).collect::<Result<Vec<_>, _>>()?;
-        Ok(PathPattern { written: written.to_owned(), globs, matchers: OnceLock::new() })
+        let globs = texts
+            .iter()
+            .map(build)
+            .map(|glob| glob.map(LazyGlob::new))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(PathPattern { written: written.to_owned(), globs })
     }
 
     /// Whether one path matches.
     pub fn matches(&self, path: &AbsPath) -> bool {
-        let matchers = self.matchers.get_or_init(|| self.globs.iter().map(globset::Glob::compile_matcher).collect());
-        matchers.iter().any(|matcher| matcher.is_match(path.as_path()))
+        self.globs.iter().any(|glob| glob.matches(path))
     }
 
     /// Either form hits.

@@ -14,6 +14,7 @@ pub mod facts;
 pub mod match_args;
 pub mod match_path;
 pub mod parse;
+mod prefilter;
 pub mod rule;
 pub mod sensitive;
 pub mod shell;

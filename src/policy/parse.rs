@@ -4,8 +4,22 @@ use crate::model::ToolName;
 
 /// Tools that Ion ships, whose names are accepted in any case.
 const BUILT_IN: &[&str] = &[
-    "Bash", "Read", "Write", "Edit", "Grep", "Glob", "NotebookEdit", "WebFetch", "WebSearch", "Agent", "Task", "Skill",
-    "TodoWrite", "LSP", "ListMcpResources", "ReadMcpResource",
+    "Bash",
+    "Read",
+    "Write",
+    "Edit",
+    "Grep",
+    "Glob",
+    "NotebookEdit",
+    "WebFetch",
+    "WebSearch",
+    "Agent",
+    "Task",
+    "Skill",
+    "TodoWrite",
+    "LSP",
+    "ListMcpResources",
+    "ReadMcpResource",
 ];
 
 /// Which tools a rule is about.
@@ -72,7 +86,9 @@ pub fn tool_field(written: &str) -> Result<(ToolMatch, Option<Specifier>), Strin
         (_, text) if text.starts_with("domain:") => {
             Specifier::Domain(text["domain:".len()..].trim().to_ascii_lowercase())
         }
-        ("Read" | "Write" | "Edit" | "Grep" | "Glob" | "NotebookEdit", path) => Specifier::Path(path.to_owned()),
+        ("Read" | "Write" | "Edit" | "Grep" | "Glob" | "NotebookEdit", path) => {
+            Specifier::Path(path.to_owned())
+        }
         (other, _) => return Err(format!("`{other}` takes nothing in brackets")),
     };
     Ok((tool, Some(specifier)))
@@ -85,11 +101,13 @@ fn tool_match(name: &str) -> Result<ToolMatch, String> {
     if name.is_empty() || name.contains(['*', ' ', '?']) {
         return Err("a tool is a whole name or `*`".to_owned());
     }
-    if let Some(rest) = name.strip_prefix("mcp__") {
-        if let Some(server) = rest.strip_suffix("__").or((!rest.contains("__")).then_some(rest)) {
-            return Ok(ToolMatch::Server(format!("mcp__{server}__")));
-        }
+    if let Some(rest) = name.strip_prefix("mcp__")
+        && let Some(server) = rest.strip_suffix("__").or((!rest.contains("__")).then_some(rest))
+    {
+        return Ok(ToolMatch::Server(format!("mcp__{server}__")));
     }
     let builtin = BUILT_IN.iter().find(|known| known.eq_ignore_ascii_case(name));
-    Ok(ToolMatch::Name(builtin.map_or_else(|| ToolName::resolve(name), |known| ToolName::resolve(known))))
+    Ok(ToolMatch::Name(
+        builtin.map_or_else(|| ToolName::resolve(name), |known| ToolName::resolve(known)),
+    ))
 }

@@ -8,7 +8,15 @@ use super::shell::Unit;
 use crate::model::{Decision, Source, Tier, ToolName};
 
 /// Folders whose programs are what their name says.
-const TRUSTED_FOLDERS: &[&str] = &["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/opt/homebrew/bin"];
+const TRUSTED_FOLDERS: &[&str] = &[
+    "/bin",
+    "/sbin",
+    "/usr/bin",
+    "/usr/sbin",
+    "/usr/local/bin",
+    "/usr/local/sbin",
+    "/opt/homebrew/bin",
+];
 
 /// A compiled rule.
 #[derive(Debug)]
@@ -59,7 +67,9 @@ impl Rule {
                     && self.paths.as_ref().is_none_or(|patterns| self.any_path(patterns, path))
             }
             Subject::Whole(hosts) => {
-                self.commands.is_none() && self.paths.is_none() && self.hosts.as_ref().is_none_or(|wanted| self.covers_hosts(wanted, hosts))
+                self.commands.is_none()
+                    && self.paths.is_none()
+                    && self.hosts.as_ref().is_none_or(|wanted| self.covers_hosts(wanted, hosts))
             }
         }
     }
@@ -80,13 +90,19 @@ impl Rule {
         let commands = self.commands.as_ref().is_none_or(|patterns| {
             let text = if allow { permitted_text(unit) } else { unit.text.clone() };
             patterns.iter().any(|pattern| {
-                pattern.matches(&text, !allow) || (!allow && written_text(unit).is_some_and(|text| pattern.matches(&text, true)))
+                pattern.matches(&text, !allow)
+                    || (!allow
+                        && written_text(unit).is_some_and(|text| pattern.matches(&text, true)))
             })
         });
         commands
             && self.paths.as_ref().is_none_or(|patterns| {
                 let hit = |path: &PathUse| self.any_path(patterns, path);
-                if allow { !unit.paths.is_empty() && unit.paths.iter().all(hit) } else { unit.paths.iter().any(hit) }
+                if allow {
+                    !unit.paths.is_empty() && unit.paths.iter().all(hit)
+                } else {
+                    unit.paths.iter().any(hit)
+                }
             })
     }
 
@@ -95,10 +111,19 @@ impl Rule {
             wanted.iter().any(|wanted| match wanted.strip_prefix("*.") {
                 Some(domain) => host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')),
                 // The domain itself and what lies below it, as the compact form means it.
-                None => host == wanted || host.strip_suffix(wanted.as_str()).is_some_and(|rest| rest.ends_with('.')),
+                None => {
+                    host == wanted
+                        || host
+                            .strip_suffix(wanted.as_str())
+                            .is_some_and(|rest| rest.ends_with('.'))
+                }
             })
         };
-        if self.decision == Decision::Allow { !hosts.is_empty() && hosts.iter().all(hit) } else { hosts.iter().any(hit) }
+        if self.decision == Decision::Allow {
+            !hosts.is_empty() && hosts.iter().all(hit)
+        } else {
+            hosts.iter().any(hit)
+        }
     }
 }
 
@@ -111,7 +136,9 @@ fn written_text(unit: &Unit) -> Option<String> {
 
 /// What an allow rule sees: `/tmp/git` is not `git`, `/usr/bin/git` is.
 fn permitted_text(unit: &Unit) -> String {
-    let trusted = |text: &str| text.rsplit_once('/').is_none_or(|(folder, _)| TRUSTED_FOLDERS.contains(&folder));
+    let trusted = |text: &str| {
+        text.rsplit_once('/').is_none_or(|(folder, _)| TRUSTED_FOLDERS.contains(&folder))
+    };
     match unit.words.first() {
         Some(first) if trusted(&first.text) => unit.text.clone(),
         _ => written_text(unit).unwrap_or_else(|| unit.text.clone()),

@@ -35,7 +35,10 @@ impl Sensitive {
         if self.writes_only && path.access == Access::Read {
             return false;
         }
-        let one = |path: &AbsPath| self.patterns.iter().any(|p| p.matches(path)) && !self.except.iter().any(|p| p.matches(path));
+        let one = |path: &AbsPath| {
+            self.patterns.iter().any(|p| p.matches(path))
+                && !self.except.iter().any(|p| p.matches(path))
+        };
         one(&path.lexical) || one(&path.canonical) || self.could_expand(&path.lexical)
     }
 
@@ -47,7 +50,9 @@ impl Sensitive {
         if !text[first..].contains('/') && !text.contains("/.") {
             return false;
         }
-        let Ok(glob) = globset::GlobBuilder::new(&text).literal_separator(true).build() else { return true };
+        let Ok(glob) = globset::GlobBuilder::new(&text).literal_separator(true).build() else {
+            return true;
+        };
         let matcher = glob.compile_matcher();
         self.examples.iter().any(|example| matcher.is_match(example.as_path()))
     }
@@ -64,7 +69,9 @@ pub fn builtin(anchors: &Anchors) -> Vec<Sensitive> {
     let lines = header_lines(text, "[[path]]");
     let tables = document.get("path").and_then(Item::as_array_of_tables).into_iter().flatten();
     let compile = |list: Vec<String>| -> Vec<PathPattern> {
-        list.iter().map(|p| PathPattern::new(p, anchors, true).expect("shipped globs are valid (tested)")).collect()
+        list.iter()
+            .map(|p| PathPattern::new(p, anchors, true).expect("shipped globs are valid (tested)"))
+            .collect()
     };
     tables
         .zip(lines)

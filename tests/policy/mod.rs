@@ -1,6 +1,9 @@
 //! Tests of `policy` from outside the crate.
+mod bypasses;
+mod check_command;
 mod combine_layers;
 mod docs;
+mod properties;
 mod reader;
 mod shell_lines;
 mod shipped;

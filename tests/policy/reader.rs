@@ -7,6 +7,7 @@ use ion::config::schema::permissions::{DangerSpec, PermissionLayer, RuleSpec, Se
 use ion::model::{AbsPath, CallId, Decision, Source, Tier, ToolCall, ToolName};
 use ion::policy::shell::{self, ShellPlace};
 use ion::policy::{Access, Anchors, CallFacts, Judgement, PathUse, RuleSet};
+use std::sync::LazyLock;
 use toml_edit::{DocumentMut, Item, Table};
 
 pub const STANDARD: &str = include_str!("../../profiles/standard.toml");
@@ -34,8 +35,12 @@ pub fn layer(toml: &str, tier: Tier, file: &str) -> PermissionLayer {
     let document: DocumentMut = toml.parse().expect("valid TOML");
     let empty = Table::new();
     let block = document.get("permissions").and_then(Item::as_table).unwrap_or(&empty);
-    let lines: Vec<u32> =
-        toml.lines().zip(1..).filter(|(l, _)| l.trim() == "[[permissions.rules]]").map(|(_, n)| n).collect();
+    let lines: Vec<u32> = toml
+        .lines()
+        .zip(1..)
+        .filter(|(l, _)| l.trim() == "[[permissions.rules]]")
+        .map(|(_, n)| n)
+        .collect();
     let tables = block.get("rules").and_then(Item::as_array_of_tables).into_iter().flatten();
     let rules = tables.zip(lines).map(|(table, line)| {
         let spec = RuleSpec {
@@ -55,7 +60,15 @@ pub fn layer(toml: &str, tier: Tier, file: &str) -> PermissionLayer {
     let rules = rules.collect();
     let here = || Source::new(tier, file).at(1);
     let dangers = list(block, "dangerousPatterns").unwrap_or_default().into_iter().map(|pattern| {
-        let spec = DangerSpec { id: None, pattern, category: None, severity: Severity::Critical, reason: None, matches: vec![], rejects: vec![] };
+        let spec = DangerSpec {
+            id: None,
+            pattern,
+            category: None,
+            severity: Severity::Critical,
+            reason: None,
+            matches: vec![],
+            rejects: vec![],
+        };
         Located::new(spec, here())
     });
     PermissionLayer {
@@ -64,7 +77,11 @@ pub fn layer(toml: &str, tier: Tier, file: &str) -> PermissionLayer {
         mode: text(block, "mode").map(|mode| Located::new(decision(&mode), here())),
         rules,
         dangerous_patterns: dangers.collect(),
-        read_only_paths: list(block, "readOnlyPaths").unwrap_or_default().into_iter().map(|p| Located::new(p, here())).collect(),
+        read_only_paths: list(block, "readOnlyPaths")
+            .unwrap_or_default()
+            .into_iter()
+            .map(|p| Located::new(p, here()))
+            .collect(),
     }
 }
 
@@ -85,8 +102,10 @@ pub fn compiled(layers: &[PermissionLayer]) -> RuleSet {
 }
 
 /// The standard profile alone.
-pub fn standard() -> RuleSet {
-    compiled(&[layer(STANDARD, Tier::Builtin, "profiles/standard.toml")])
+pub fn standard() -> &'static RuleSet {
+    static RULES: LazyLock<RuleSet> =
+        LazyLock::new(|| compiled(&[layer(STANDARD, Tier::Builtin, "profiles/standard.toml")]));
+    &RULES
 }
 
 fn facts(tool: &str) -> CallFacts {
@@ -115,7 +134,8 @@ pub fn bash(rules: &RuleSet, command: &str) -> Judgement {
 }
 
 pub fn path_facts(tool: &str, path: &str) -> CallFacts {
-    let access = if matches!(tool, "Read" | "Grep" | "Glob") { Access::Read } else { Access::Write };
+    let access =
+        if matches!(tool, "Read" | "Grep" | "Glob") { Access::Read } else { Access::Write };
     let path = match path.strip_prefix("~/") {
         Some(rest) => home().join(rest),
         None => workspace().join(path),

@@ -32,16 +32,25 @@ fn every_profile_compiles_and_holds_its_own_examples() {
 #[test]
 fn ci_never_asks_where_standard_allows_or_asks() {
     let standard = reader::standard();
-    let ci = reader::compiled(&[reader::layer(include_str!("../../profiles/ci.toml"), Tier::Builtin, "ci")]);
+    let ci = reader::compiled(&[reader::layer(
+        include_str!("../../profiles/ci.toml"),
+        Tier::Builtin,
+        "ci",
+    )]);
     for command in ["ls", "git push", "npm install", "cargo test", "curl https://x.example"] {
-        let (a, b) = (reader::bash(&standard, command).decision, reader::bash(&ci, command).decision);
+        let (a, b) =
+            (reader::bash(standard, command).decision, reader::bash(&ci, command).decision);
         assert!(b >= a && (a == Decision::Allow) == (b == Decision::Allow), "{command}: {a} {b}");
     }
 }
 
 #[test]
 fn the_read_only_profile_changes_nothing() {
-    let rules = reader::compiled(&[reader::layer(include_str!("../../profiles/read-only.toml"), Tier::Builtin, "ro")]);
+    let rules = reader::compiled(&[reader::layer(
+        include_str!("../../profiles/read-only.toml"),
+        Tier::Builtin,
+        "ro",
+    )]);
     for command in ["echo x > a", "rm a", "touch a", "cp a b"] {
         assert_eq!(reader::bash(&rules, command).decision, Decision::Deny, "{command}");
     }

@@ -19,40 +19,143 @@ pub struct Operand {
 }
 
 const NO_PATHS: &[&str] = &[
-    "echo", "printf", "true", "false", ":", "export", "which", "type", "command", "whereis", "kill", "pkill",
-    "killall", "sleep", "date", "seq", "expr", "basename", "dirname", "man", "info", "help", "set", "unset", "shift",
-    "return", "exit", "let", "local", "read", "wait", "jobs", "uname", "whoami", "id", "hostname", "pwd",
-    "alias", "hash", "ps", "trap", "declare", "typeset", "readonly", "cd", "pushd", "popd", "ssh", "docker",
-    "podman", "kubectl", "nslookup", "dig", "host", "ping", "yes", "tr", "apropos", "whatis", "test", "[", "[[",
-    "logger", "say", "eval", "umask", "ulimit", "shopt", "numfmt", "factor", "helm",
+    "echo", "printf", "true", "false", ":", "export", "which", "type", "command", "whereis",
+    "kill", "pkill", "killall", "sleep", "date", "seq", "expr", "basename", "dirname", "man",
+    "info", "help", "set", "unset", "shift", "return", "exit", "let", "local", "read", "wait",
+    "jobs", "uname", "whoami", "id", "hostname", "pwd", "alias", "hash", "ps", "trap", "declare",
+    "typeset", "readonly", "cd", "pushd", "popd", "ssh", "docker", "podman", "kubectl", "nslookup",
+    "dig", "host", "ping", "yes", "tr", "apropos", "whatis", "test", "[", "[[", "dd", "bazel",
+    "bazelisk", "buck2", "logger", "say", "eval", "umask", "ulimit", "shopt", "numfmt", "factor",
+    "helm",
 ];
 const FIRST_IS_TEXT: &[&str] = &[
-    "grep", "egrep", "fgrep", "zgrep", "rg", "ag", "ack", "sed", "gsed", "awk", "gawk", "mawk", "nawk", "jq", "yq", "xq",
-    "chmod", "chown", "chgrp", "ast-grep", "tokei_", "comby", "sd",
+    "grep", "egrep", "fgrep", "zgrep", "rg", "ag", "ack", "sed", "gsed", "awk", "gawk", "mawk",
+    "nawk", "jq", "yq", "xq", "chmod", "chown", "chgrp", "ast-grep", "tokei_", "comby", "sd",
 ];
 const READERS: &[&str] = &[
-    "cat", "head", "tail", "less", "more", "most", "wc", "sort", "uniq", "cut", "nl", "tac", "od", "xxd", "hexdump",
-    "strings", "file", "stat", "ls", "ll", "la", "dir", "vdir", "tree", "exa", "eza", "du", "find", "fd", "diff", "cmp", "comm", "join", "paste",
-    "md5sum", "sha1sum", "sha256sum", "sha512sum", "shasum", "b2sum", "cksum", "base64", "base32", "bat", "zcat", "zless",
-    "bzcat", "xzcat", "fold", "fmt", "column", "rev", "expand", "readlink", "realpath", "source", ".", "pr",
-    "gzip", "gunzip", "zip", "unzip", "strip", "view", "cloc", "tokei", "scp", "rsync", "split", "csplit", "openssl",
+    "cat",
+    "head",
+    "tail",
+    "less",
+    "more",
+    "most",
+    "wc",
+    "sort",
+    "uniq",
+    "cut",
+    "nl",
+    "tac",
+    "od",
+    "xxd",
+    "hexdump",
+    "strings",
+    "file",
+    "stat",
+    "ls",
+    "ll",
+    "la",
+    "dir",
+    "vdir",
+    "tree",
+    "exa",
+    "eza",
+    "du",
+    "find",
+    "fd",
+    "diff",
+    "cmp",
+    "comm",
+    "join",
+    "paste",
+    "md5sum",
+    "sha1sum",
+    "sha256sum",
+    "sha512sum",
+    "shasum",
+    "b2sum",
+    "cksum",
+    "base64",
+    "base32",
+    "bat",
+    "zcat",
+    "zless",
+    "bzcat",
+    "xzcat",
+    "fold",
+    "fmt",
+    "column",
+    "rev",
+    "expand",
+    "readlink",
+    "realpath",
+    "source",
+    ".",
+    "pr",
+    "gzip",
+    "gunzip",
+    "zip",
+    "unzip",
+    "strip",
+    "view",
+    "cloc",
+    "tokei",
+    "scp",
+    "rsync",
+    "split",
+    "csplit",
+    "openssl",
 ];
 const WRITERS: &[&str] = &[
-    "mkdir", "touch", "truncate", "tee", "chmod", "chown", "chgrp", "mkfifo", "mknod", "chattr", "setfacl", "patch",
-    "fallocate", "mkfs", "sponge", "vim", "vi", "nvim", "nano", "emacs", "ed", "ex", "swapon", "losetup",
+    "mkdir",
+    "touch",
+    "truncate",
+    "tee",
+    "chmod",
+    "chown",
+    "chgrp",
+    "mkfifo",
+    "mknod",
+    "chattr",
+    "setfacl",
+    "patch",
+    "fallocate",
+    "mkfs",
+    "sponge",
+    "vim",
+    "vi",
+    "nvim",
+    "nano",
+    "emacs",
+    "ed",
+    "ex",
+    "swapon",
+    "losetup",
 ];
-const DELETERS: &[&str] = &["rm", "rmdir", "unlink", "shred", "srm", "wipe", "trash", "trash-put", "rimraf", "del-cli"];
+const DELETERS: &[&str] =
+    &["rm", "rmdir", "unlink", "shred", "srm", "wipe", "trash", "trash-put", "rimraf", "del-cli"];
 const LAST_IS_WRITTEN: &[&str] = &["cp", "install", "ln", "scp", "rsync", "link"];
-const CWD_READERS: &[&str] = &["ls", "ll", "la", "dir", "tree", "exa", "eza", "du", "find", "fd", "rg", "ag"];
+const CWD_READERS: &[&str] =
+    &["ls", "ll", "la", "dir", "tree", "exa", "eza", "du", "find", "fd", "rg", "ag"];
 const OUTPUT_OPTION: &[&str] = &[
-    "curl", "wget", "sort", "gcc", "cc", "clang", "g++", "c++", "clang++", "go", "rustc", "tsc", "esbuild", "pandoc",
-    "openssl", "gpg", "ld", "age", "dot", "ffmpeg", "xxd", "jq", "tar", "nasm", "javac", "cargo", "sops",
+    "curl", "wget", "sort", "gcc", "cc", "clang", "g++", "c++", "clang++", "go", "rustc", "tsc",
+    "esbuild", "pandoc", "openssl", "gpg", "ld", "age", "dot", "ffmpeg", "xxd", "jq", "tar",
+    "nasm", "javac", "cargo", "sops",
 ];
 
 /// Devices that hold nothing and lose nothing.
 pub fn is_harmless_device(path: &str) -> bool {
-    matches!(path, "/dev/null" | "/dev/stdout" | "/dev/stderr" | "/dev/stdin" | "/dev/tty" | "/dev/zero" | "/dev/urandom" | "/dev/random" | "/dev/full")
-        || path.starts_with("/dev/fd/")
+    matches!(
+        path,
+        "/dev/null"
+            | "/dev/stdout"
+            | "/dev/stderr"
+            | "/dev/stdin"
+            | "/dev/tty"
+            | "/dev/zero"
+            | "/dev/urandom"
+            | "/dev/random"
+            | "/dev/full"
+    ) || path.starts_with("/dev/fd/")
 }
 
 /// Whether a word looks like a path even where none is expected.
@@ -70,15 +173,31 @@ pub fn operands(program: &str, args: &[Word], more: bool) -> Vec<Operand> {
         return found;
     }
     let mut positional = positionals(program, args);
-    if FIRST_IS_TEXT.contains(&program) && !has_script_option(program, args) && !positional.is_empty() {
+    if FIRST_IS_TEXT.contains(&program)
+        && !has_script_option(program, args)
+        && !positional.is_empty()
+    {
         positional.remove(0);
     }
-    let known = READERS.contains(&program) || WRITERS.contains(&program) || DELETERS.contains(&program)
-        || LAST_IS_WRITTEN.contains(&program) || FIRST_IS_TEXT.contains(&program) || program == "mv";
+    let known = READERS.contains(&program)
+        || WRITERS.contains(&program)
+        || DELETERS.contains(&program)
+        || LAST_IS_WRITTEN.contains(&program)
+        || FIRST_IS_TEXT.contains(&program)
+        || program == "mv";
     let in_place = matches!(program, "sed" | "gsed" | "perl" | "sd" | "yq")
-        && args.iter().any(|w| w.text.starts_with("-i") || w.text.starts_with("--in-place") || w.text == "-pi" || w.text == "-pie" || program == "sd");
+        && args.iter().any(|w| {
+            w.text.starts_with("-i")
+                || w.text.starts_with("--in-place")
+                || w.text == "-pi"
+                || w.text == "-pie"
+                || program == "sd"
+        });
     let search_root = if program == "find" {
-        let end = positional.iter().position(|w| w.text.starts_with(['-', '(', '!'])).unwrap_or(positional.len());
+        let end = positional
+            .iter()
+            .position(|w| w.text.starts_with(['-', '(', '!']))
+            .unwrap_or(positional.len());
         positional.truncate(end);
         find_access(args)
     } else {
@@ -88,7 +207,8 @@ pub fn operands(program: &str, args: &[Word], more: bool) -> Vec<Operand> {
         positional.push(Word::known("."));
     }
     let last = positional.len().saturating_sub(1);
-    let target_option = args.iter().any(|w| w.text == "-t" || w.text.starts_with("--target-directory"));
+    let target_option =
+        args.iter().any(|w| w.text == "-t" || w.text.starts_with("--target-directory"));
     for (at, word) in positional.iter().enumerate() {
         let access = if DELETERS.contains(&program) {
             Access::Delete
@@ -106,7 +226,17 @@ pub fn operands(program: &str, args: &[Word], more: bool) -> Vec<Operand> {
         push(word, access, known, &mut found);
     }
     if more && !matches!(program, "echo" | "printf") {
-        let access = if DELETERS.contains(&program) { Access::Delete } else if WRITERS.contains(&program) || in_place || program == "mv" || LAST_IS_WRITTEN.contains(&program) { Access::Write } else { Access::Read };
+        let access = if DELETERS.contains(&program) {
+            Access::Delete
+        } else if WRITERS.contains(&program)
+            || in_place
+            || program == "mv"
+            || LAST_IS_WRITTEN.contains(&program)
+        {
+            Access::Write
+        } else {
+            Access::Read
+        };
         found.push(Operand { text: String::new(), access, dynamic: true });
     }
     found
@@ -114,7 +244,9 @@ pub fn operands(program: &str, args: &[Word], more: bool) -> Vec<Operand> {
 
 fn push(word: &Word, access: Access, known: bool, found: &mut Vec<Operand>) {
     let text = word.text.strip_prefix('@').unwrap_or(&word.text);
-    let remote = text.split_once(':').is_some_and(|(host, _)| !host.is_empty() && !host.contains('/') && host != "~");
+    let remote = text
+        .split_once(':')
+        .is_some_and(|(host, _)| !host.is_empty() && !host.contains('/') && host != "~");
     if text.is_empty() || text == "-" || text.contains("://") || remote {
         return;
     }
@@ -126,7 +258,8 @@ fn push(word: &Word, access: Access, known: bool, found: &mut Vec<Operand>) {
 fn find_access(args: &[Word]) -> Access {
     let has = |names: &[&str]| args.iter().any(|w| names.contains(&w.text.as_str()));
     let runs_deleter = args.windows(2).any(|pair| {
-        pair[0].text.starts_with("-exec") && DELETERS.contains(&super::walk::base_name(&pair[1].text).as_str())
+        pair[0].text.starts_with("-exec")
+            && DELETERS.contains(&super::walk::base_name(&pair[1].text).as_str())
     });
     if has(&["-delete"]) || runs_deleter { Access::Delete } else { Access::Read }
 }
@@ -150,7 +283,20 @@ fn skips_value(program: &str, option: &str) -> bool {
         "tree" => matches!(option, "-L" | "-I" | "-P"),
         "du" => matches!(option, "-d"),
         "grep" | "egrep" | "fgrep" | "rg" | "ag" => {
-            matches!(option, "-e" | "-A" | "-B" | "-C" | "-m" | "-g" | "--glob" | "-t" | "-T" | "--type" | "--include" | "--exclude")
+            matches!(
+                option,
+                "-e" | "-A"
+                    | "-B"
+                    | "-C"
+                    | "-m"
+                    | "-g"
+                    | "--glob"
+                    | "-t"
+                    | "-T"
+                    | "--type"
+                    | "--include"
+                    | "--exclude"
+            )
         }
         "sed" | "awk" | "gawk" => matches!(option, "-e" | "-F" | "-v"),
         "jq" => matches!(option, "--arg" | "--argjson" | "--indent"),
@@ -158,7 +304,9 @@ fn skips_value(program: &str, option: &str) -> bool {
         "touch" => matches!(option, "-d" | "-t"),
         "mkdir" => matches!(option, "-m"),
         "truncate" => matches!(option, "-s"),
-        "curl" => matches!(option, "-H" | "-X" | "-A" | "-u" | "-e" | "--header" | "--request" | "-w"),
+        "curl" => {
+            matches!(option, "-H" | "-X" | "-A" | "-u" | "-e" | "--header" | "--request" | "-w")
+        }
         "git" => matches!(option, "-m" | "--message" | "--format" | "--author" | "-c" | "-C"),
         "tar" => matches!(option, "--exclude" | "-I"),
         "fold" | "fmt" => option == "-w",
@@ -196,7 +344,8 @@ fn positionals(program: &str, args: &[Word]) -> Vec<Word> {
 /// Paths inside options: `--file=/x`, `of=/dev/sda`, `-o out`, `-C dir`.
 fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
     let mut at = 0;
-    let git_output = program == "git" && args.iter().any(|w| matches!(w.text.as_str(), "archive" | "format-patch"));
+    let git_output = program == "git"
+        && args.iter().any(|w| matches!(w.text.as_str(), "archive" | "format-patch"));
     while let Some(word) = args.get(at) {
         at += 1;
         let next = args.get(at);
@@ -213,25 +362,60 @@ fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
             continue;
         }
         if OUTPUT_OPTION.contains(&program) || program == "unzip" || git_output {
-            let takes = matches!(text, "-o" | "--output" | "--outfile" | "--out" | "--output-document" | "--outDir" | "--target-dir")
-                || (program == "wget" && matches!(text, "-O" | "-P" | "--directory-prefix"))
+            let takes = matches!(
+                text,
+                "-o" | "--output"
+                    | "--outfile"
+                    | "--out"
+                    | "--output-document"
+                    | "--outDir"
+                    | "--target-dir"
+            ) || (program == "wget"
+                && matches!(text, "-O" | "-P" | "--directory-prefix"))
                 || (program == "unzip" && text == "-d")
                 || (program == "tar" && matches!(text, "-C" | "--directory"));
             if let (true, Some(value)) = (takes, next) {
-                found.push(Operand { text: value.text.clone(), access: Access::Write, dynamic: !value.literal });
+                found.push(Operand {
+                    text: value.text.clone(),
+                    access: Access::Write,
+                    dynamic: !value.literal,
+                });
                 at += 1;
                 continue;
             }
         }
-        if matches!(text, "-t" | "--target-directory") && LAST_IS_WRITTEN.contains(&program) || (text == "-t" && program == "mv") {
+        if matches!(text, "-t" | "--target-directory") && LAST_IS_WRITTEN.contains(&program)
+            || (text == "-t" && program == "mv")
+        {
             if let Some(value) = next {
-                found.push(Operand { text: value.text.clone(), access: Access::Write, dynamic: !value.literal });
+                found.push(Operand {
+                    text: value.text.clone(),
+                    access: Access::Write,
+                    dynamic: !value.literal,
+                });
             }
+            continue;
+        }
+        // Running a build elsewhere changes what lies there.
+        let elsewhere = matches!(
+            program,
+            "make" | "gmake" | "npm" | "yarn" | "pnpm" | "bun" | "ninja" | "just"
+        ) && matches!(text, "-C" | "--directory" | "--prefix" | "--cwd" | "--dir");
+        if let (true, Some(value)) = (elsewhere, next) {
+            found.push(Operand {
+                text: value.text.clone(),
+                access: Access::Write,
+                dynamic: !value.literal,
+            });
             continue;
         }
         if text.starts_with("-fprint") || text == "-fls" {
             if let Some(value) = next {
-                found.push(Operand { text: value.text.clone(), access: Access::Write, dynamic: !value.literal });
+                found.push(Operand {
+                    text: value.text.clone(),
+                    access: Access::Write,
+                    dynamic: !value.literal,
+                });
             }
             continue;
         }
@@ -242,7 +426,11 @@ fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
                 let out = name.contains("out") || name.contains("target-dir");
                 add(value, if out { Access::Write } else { Access::Read });
             }
-        } else if text.len() > 3 && text.starts_with('-') && !text.starts_with("--") && matches!(text.as_bytes().get(2), Some(b'/' | b'~')) {
+        } else if text.len() > 3
+            && text.starts_with('-')
+            && !text.starts_with("--")
+            && matches!(text.as_bytes().get(2), Some(b'/' | b'~'))
+        {
             add(&text[2..], if text.starts_with("-o") { Access::Write } else { Access::Read });
         }
     }

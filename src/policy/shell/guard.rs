@@ -5,7 +5,8 @@
 use super::MAX_BYTES;
 
 /// Deepest nesting of brackets that reaches the grammar.
-const MAX_NESTING: usize = 24;
+/// The grammar tries again at each open bracket, so its time doubles with each.
+const MAX_NESTING: usize = 12;
 /// Most compound keywords that reach the grammar (each may nest).
 const MAX_KEYWORDS: usize = 64;
 
@@ -30,8 +31,20 @@ pub fn too_much(text: &str) -> Option<String> {
     if deepest > MAX_NESTING || ticks > 2 * MAX_NESTING {
         return Some(format!("it nests deeper than {MAX_NESTING} brackets"));
     }
-    let keyword =
-        |word: &&str| matches!(*word, "if" | "while" | "until" | "for" | "case" | "!" | "time" | "coproc" | "select" | "function");
+    let keyword = |word: &&str| {
+        matches!(
+            *word,
+            "if" | "while"
+                | "until"
+                | "for"
+                | "case"
+                | "!"
+                | "time"
+                | "coproc"
+                | "select"
+                | "function"
+        )
+    };
     let keywords = text.split(|c: char| c.is_whitespace() || c == ';').filter(keyword).count();
     (keywords > MAX_KEYWORDS).then(|| format!("it has more than {MAX_KEYWORDS} compound commands"))
 }

@@ -1,14 +1,17 @@
 //! Walks the syntax tree and lists every simple command with what surrounds it.
 
-use super::effects::{self, is_harmless_device};
+use super::effects;
 use super::word::{self, Resolved, Scope, Variable, options};
-use super::wrap::{self, Inner};
 use super::{Assignment, MAX_DEPTH, MAX_UNITS, ShellPlace, Unit, Word, guard};
 use crate::model::AbsPath;
-use crate::policy::facts::{Access, PathUse};
+use crate::policy::facts::Access;
 use brush_parser::ast::{self, Command, CommandPrefixOrSuffixItem as Item, CompoundCommand};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod run;
+
+/// Most commands that are visited, repeated ones counted.
+const MAX_STEPS: usize = 4096;
 /// Most values of one `for` list whose body is walked one by one.
 const MAX_LOOP_VALUES: usize = 8;
 
@@ -30,7 +33,9 @@ pub fn walk(text: &str, place: &ShellPlace<'_>) -> (Vec<Unit>, Option<String>) {
         fetched: false,
         conditional: 0,
         remote: false,
+        late: false,
         depth: 0,
+        steps: 0,
     };
     walker.text(text);
     (walker.units, walker.opaque)
@@ -62,7 +67,10 @@ struct Walker {
     fetched: bool,
     conditional: usize,
     remote: bool,
+    /// Inside a text whose operands come at run time (`xargs sh -c`).
+    late: bool,
     depth: usize,
+    steps: usize,
 }
 
 /// What is known about the standard input of a command.
@@ -140,8 +148,14 @@ impl Walker {
             } else {
                 self.command(command);
             }
-            let upstream: Vec<String> =
-                self.units.iter().take(stage).skip(start).filter(|unit| !unit.transparent).map(|unit| unit.program.clone()).collect();
+            let upstream: Vec<String> = self
+                .units
+                .iter()
+                .take(stage)
+                .skip(start)
+                .filter(|unit| !unit.transparent)
+                .map(|unit| unit.program.clone())
+                .collect();
             for unit in self.units.iter_mut().skip(stage) {
                 unit.piped_from.extend(upstream.iter().cloned());
             }
@@ -149,6 +163,11 @@ impl Walker {
     }
 
     fn command(&mut self, command: &Command) {
+        // Loops are walked once per value, so nested ones multiply: an end is needed.
+        self.steps += 1;
+        if self.steps > MAX_STEPS {
+            return self.give_up(format!("it takes more than {MAX_STEPS} steps to read"));
+        }
         match command {
             Command::Simple(simple) => self.simple(simple),
             Command::Compound(compound, redirects) => {
@@ -172,9 +191,18 @@ impl Walker {
 
     fn compound(&mut self, compound: &CompoundCommand) {
         match compound {
-            CompoundCommand::Arithmetic(inner) => self.arithmetic(&inner.expr),
+            CompoundCommand::Arithmetic(inner) => {
+                self.arithmetic(&inner.expr);
+                // The grammar takes `( (x) )`, two subshells, for `((x))`, an expression.
+                if brackets_apart(&self.whole) {
+                    let text = inner.expr.value.clone();
+                    self.isolated(|walker| walker.nested(&text, &[]));
+                }
+            }
             CompoundCommand::ArithmeticForClause(inner) => {
-                for expr in [&inner.initializer, &inner.condition, &inner.updater].into_iter().flatten() {
+                for expr in
+                    [&inner.initializer, &inner.condition, &inner.updater].into_iter().flatten()
+                {
                     self.arithmetic(expr);
                 }
                 self.maybe(|walker| walker.list(&inner.body.list));
@@ -211,7 +239,9 @@ impl Walker {
                     walker.list(&inner.1.list);
                 });
             }
-            CompoundCommand::Coprocess(inner) => self.isolated(|walker| walker.command(&inner.body)),
+            CompoundCommand::Coprocess(inner) => {
+                self.isolated(|walker| walker.command(&inner.body))
+            }
         }
     }
 
@@ -223,19 +253,28 @@ impl Walker {
         let name = &clause.variable_name;
         // The values are named by the line even if the body never uses them.
         let listed = Unit {
-            paths: values.iter().filter(|w| effects::looks_like_path(&w.text)).flat_map(|w| self.paths(&w.text, Access::Read)).collect(),
+            paths: values
+                .iter()
+                .filter(|w| effects::looks_like_path(&w.text))
+                .flat_map(|w| self.paths(&w.text, Access::Read))
+                .collect(),
             transparent: true,
             ..Unit::default()
         };
         if !listed.paths.is_empty() {
             self.push(listed);
         }
-        let known = !values.is_empty() && values.len() <= MAX_LOOP_VALUES && values.iter().all(|w| w.literal);
+        let known = !values.is_empty()
+            && values.len() <= MAX_LOOP_VALUES
+            && values.iter().all(|w| w.literal);
         if !known {
             self.state.variables.remove(name);
             return self.maybe(|walker| walker.list(&clause.body.list));
         }
         for value in values {
+            if self.steps > MAX_STEPS {
+                break;
+            }
             // A glob may expand to a name that starts with a dash, unless a folder leads it.
             let certain = !value.glob || value.text.contains('/') || value.text.starts_with("*.");
             self.state.variables.insert(name.clone(), Variable { value, certain });
@@ -268,7 +307,11 @@ impl Walker {
 
     /// Resolves a raw word and walks the code inside it.
     fn resolve(&mut self, raw: &str) -> Resolved {
-        let scope = Scope { variables: &self.state.variables, cwd: self.state.cwd.as_ref(), home: self.home.as_ref() };
+        let scope = Scope {
+            variables: &self.state.variables,
+            cwd: self.state.cwd.as_ref(),
+            home: self.home.as_ref(),
+        };
         let resolved = word::resolve(raw, &scope);
         self.code_inside(resolved)
     }
@@ -305,14 +348,30 @@ impl Walker {
         for item in simple.suffix.iter().flat_map(|suffix| &suffix.0) {
             self.item(item, &mut unit, &mut words, &mut context, &mut process_substitutions);
         }
-        unit.fed_by = self.units.iter().skip(before).filter(|unit| !unit.transparent).map(|unit| unit.program.clone()).collect();
+        unit.fed_by = self
+            .units
+            .iter()
+            .skip(before)
+            .filter(|unit| !unit.transparent)
+            .map(|unit| unit.program.clone())
+            .collect();
         if words.is_empty() {
             let only_constants = unit.paths.is_empty() && unit.sockets.is_empty();
             self.remember(&unit.assignments);
             if !(only_constants && unit.assignments.is_empty()) {
-                unit.text = unit.assignments.iter().map(|a| format!("{}={}", a.name, a.value.text)).collect::<Vec<_>>().join(" ");
+                unit.text = unit
+                    .assignments
+                    .iter()
+                    .map(|a| format!("{}={}", a.name, a.value.text))
+                    .collect::<Vec<_>>()
+                    .join(" ");
                 if unit.text.is_empty() {
-                    unit.text = unit.paths.iter().map(|p| format!("> {}", p.lexical)).collect::<Vec<_>>().join(" ");
+                    unit.text = unit
+                        .paths
+                        .iter()
+                        .map(|p| format!("> {}", p.lexical))
+                        .collect::<Vec<_>>()
+                        .join(" ");
                 }
                 self.push(unit);
             }
@@ -365,7 +424,13 @@ impl Walker {
         let value = match &assignment.value {
             ast::AssignmentValue::Scalar(word) => {
                 let mut words = self.resolve(&word.value).words;
-                if words.len() == 1 && !assignment.append { words.remove(0) } else if words.is_empty() { Word::known("") } else { Word::unknown(word.value.clone()) }
+                if words.len() == 1 && !assignment.append {
+                    words.remove(0)
+                } else if words.is_empty() {
+                    Word::known("")
+                } else {
+                    Word::unknown(word.value.clone())
+                }
             }
             ast::AssignmentValue::Array(items) => {
                 for (key, value) in items {
@@ -394,11 +459,17 @@ impl Walker {
 
     fn redirects_alone(&mut self, redirects: Option<&ast::RedirectList>) {
         let Some(redirects) = redirects else { return };
-        let (mut unit, mut context) = (Unit { transparent: true, ..Unit::default() }, Context::default());
+        let (mut unit, mut context) =
+            (Unit { transparent: true, ..Unit::default() }, Context::default());
         for redirect in &redirects.0 {
             self.redirect(redirect, &mut unit, &mut context);
         }
-        unit.text = unit.paths.iter().map(|p| format!("redirection {}", p.lexical)).collect::<Vec<_>>().join(" ");
+        unit.text = unit
+            .paths
+            .iter()
+            .map(|p| format!("redirection {}", p.lexical))
+            .collect::<Vec<_>>()
+            .join(" ");
         self.push(unit);
     }
 
@@ -407,20 +478,30 @@ impl Walker {
         match redirect {
             IoRedirect::File(_, kind, target) => match target {
                 Target::Filename(word) => {
-                    let access = if matches!(kind, Kind::Read) { Access::Read } else { Access::Write };
+                    let access =
+                        if matches!(kind, Kind::Read) { Access::Read } else { Access::Write };
                     self.redirected(&word.value, access, unit);
                 }
                 Target::Fd(_) => {}
-                Target::ProcessSubstitution(_, inner) => self.isolated(|walker| walker.list(&inner.list)),
+                Target::ProcessSubstitution(_, inner) => {
+                    self.isolated(|walker| walker.list(&inner.list))
+                }
                 Target::Duplicate(word) => {
-                    let number = word.value.trim_end_matches('-').chars().all(|c| c.is_ascii_digit());
+                    let number =
+                        word.value.trim_end_matches('-').chars().all(|c| c.is_ascii_digit());
                     if !number {
-                        let access = if matches!(kind, Kind::DuplicateInput) { Access::Read } else { Access::Write };
+                        let access = if matches!(kind, Kind::DuplicateInput) {
+                            Access::Read
+                        } else {
+                            Access::Write
+                        };
                         self.redirected(&word.value, access, unit);
                     }
                 }
             },
-            IoRedirect::OutputAndError(word, _) => self.redirected(&word.value, Access::Write, unit),
+            IoRedirect::OutputAndError(word, _) => {
+                self.redirected(&word.value, Access::Write, unit)
+            }
             IoRedirect::HereString(_, word) => {
                 let resolved = self.resolve(&word.value);
                 context.document = resolved.words.into_iter().next();
@@ -428,7 +509,11 @@ impl Walker {
             IoRedirect::HereDocument(_, document) => {
                 let raw = document.doc.value.as_str();
                 context.document = Some(if document.requires_expansion {
-                    let scope = Scope { variables: &self.state.variables, cwd: self.state.cwd.as_ref(), home: self.home.as_ref() };
+                    let scope = Scope {
+                        variables: &self.state.variables,
+                        cwd: self.state.cwd.as_ref(),
+                        home: self.home.as_ref(),
+                    };
                     let resolved = word::resolve_document(raw, &scope);
                     let resolved = self.code_inside(resolved);
                     resolved.words.into_iter().next().unwrap_or_else(|| Word::known(""))
@@ -441,7 +526,9 @@ impl Walker {
 
     fn redirected(&mut self, raw: &str, access: Access, unit: &mut Unit) {
         for word in self.resolve(raw).words {
-            if let Some(socket) = word.text.strip_prefix("/dev/tcp/").or_else(|| word.text.strip_prefix("/dev/udp/")) {
+            if let Some(socket) =
+                word.text.strip_prefix("/dev/tcp/").or_else(|| word.text.strip_prefix("/dev/udp/"))
+            {
                 unit.sockets.push(socket.replacen('/', ":", 1));
                 continue;
             }
@@ -454,229 +541,6 @@ impl Walker {
             }
             unit.paths.extend(paths);
         }
-    }
-
-    /// `text` as paths: relative to every folder that could be current.
-    fn paths(&self, text: &str, access: Access) -> Vec<PathUse> {
-        let mut found = Vec::new();
-        let mut add = |path: Option<AbsPath>| {
-            let fresh = path.filter(|path| !is_harmless_device(&path.to_string()));
-            if let Some(path) = fresh.map(|path| PathUse::lexical(path, access)).filter(|p| !found.contains(p)) {
-                found.push(path);
-            }
-        };
-        // `~/x` inside quotes is not expanded by the shell, but is judged as if it were.
-        if let (Some(rest), Some(home)) = (text.strip_prefix('~'), &self.home) {
-            if rest.is_empty() || rest.starts_with('/') {
-                add(home.join(rest.trim_start_matches('/')));
-                return found;
-            }
-        }
-        if text.starts_with('/') {
-            add(AbsPath::new(text));
-            return found;
-        }
-        add(self.state.cwd.as_ref().and_then(|cwd| cwd.join(text)));
-        if access != Access::Read {
-            for base in &self.state.bases {
-                add(base.join(text));
-            }
-        }
-        found
-    }
-
-    /// A command with its final words: unwraps it, finds its paths, lists it.
-    fn run(&mut self, words: Vec<Word>, mut unit: Unit, context: Context, more: bool) {
-        if self.depth >= MAX_DEPTH {
-            return self.give_up(format!("it nests deeper than {MAX_DEPTH} levels"));
-        }
-        let Some(first) = words.first().cloned() else { return };
-        let program = base_name(&first.text);
-        let args: Vec<Word> = words.iter().skip(1).cloned().collect();
-        unit.via.extend(context.via.iter().cloned());
-        unit.remote |= self.remote;
-        if !first.literal || first.glob {
-            unit.opaque = Some("the program is only known when it runs".to_owned());
-        }
-        unit.text = text_of(&program, &args);
-        unit.program.clone_from(&program);
-        unit.self_call = self.inside.contains(&program);
-        self.subscripts(&program, &args, &mut unit);
-        if self.functions.contains(&program) {
-            unit.transparent = true;
-        }
-        self.own_paths(&program, &first, &args, more, &mut unit);
-        self.new_file_use(&program, &first, &args, &mut unit);
-        if matches!(program.as_str(), "cd" | "pushd" | "popd") {
-            self.change_folder(&args);
-        }
-        if matches!(program.as_str(), "export" | "declare" | "typeset" | "local" | "readonly") {
-            self.remember(&unit.assignments);
-        }
-        let wrapped = wrap::unwrap(&program, &args);
-        if let (None, Some(document)) = (&wrapped, &context.document) {
-            if wrap::is_shell(&program) && document.literal {
-                let via = [context.via.clone(), vec![program.clone()]].concat();
-                self.isolated(|walker| walker.nested(&document.text, &via));
-                unit.transparent = true;
-            } else if wrap::is_interpreter(&program) || matches!(program.as_str(), "psql" | "mysql" | "sqlite3" | "mongo" | "mongosh" | "ssh") {
-                unit.code = Some(document.text.clone());
-                unit.dynamic |= !document.literal;
-            }
-        }
-        unit.words = words;
-        let Some(wrapped) = wrapped else {
-            if let (true, Some(script)) = (wrap::is_shell(&program), args.iter().find(|w| !w.text.starts_with('-'))) {
-                if !script.literal && !script.text.starts_with("<(") {
-                    unit.opaque.get_or_insert_with(|| "the script is only known when it runs".to_owned());
-                }
-            }
-            return self.push(unit);
-        };
-        unit.transparent |= wrapped.transparent && !more;
-        for (name, value) in &wrapped.assignments {
-            unit.assignments.push(Assignment { name: name.clone(), value: value.clone() });
-        }
-        let via = [unit.via.clone(), vec![program.clone()]].concat();
-        let fed_by = unit.fed_by.clone();
-        let mut todo = Vec::new();
-        for inner in wrapped.inner {
-            match inner {
-                Inner::Code(code) => {
-                    unit.dynamic |= !code.literal;
-                    unit.code = Some(code.text);
-                }
-                Inner::Text(text) if !text.literal => {
-                    unit.opaque.get_or_insert_with(|| "it runs a text that is only known when it runs".to_owned());
-                    unit.transparent = false;
-                }
-                other => todo.push(other),
-            }
-        }
-        self.push(unit);
-        let remote = self.remote;
-        self.remote |= wrapped.remote;
-        self.depth += 1;
-        for inner in todo {
-            let document = context.document.clone();
-            match inner {
-                Inner::Words(words, later) => {
-                    let inner_unit = Unit { fed_by: fed_by.clone(), ..Unit::default() };
-                    self.run(words, inner_unit, Context { via: via.clone(), document }, later || more);
-                }
-                Inner::Text(text) => {
-                    // Another shell: it has none of the variables that were not exported.
-                    let variables = std::mem::take(&mut self.state.variables);
-                    let eval = matches!(program.as_str(), "eval" | "trap" | "alias");
-                    if eval {
-                        self.state.variables = variables.clone();
-                        self.maybe(|walker| walker.nested(&text.text, &via));
-                    } else {
-                        self.isolated(|walker| walker.nested(&text.text, &via));
-                    }
-                    self.state.variables = variables;
-                }
-                Inner::Code(_) => {}
-            }
-        }
-        self.depth -= 1;
-        self.remote = remote;
-    }
-
-    /// Builtins that evaluate a subscript run the substitutions inside it, even quoted ones.
-    fn subscripts(&mut self, program: &str, args: &[Word], unit: &mut Unit) {
-        let named = args.iter().any(|w| w.text == "-v");
-        let evaluates = match program {
-            "let" | "declare" | "typeset" | "local" | "export" | "readonly" | "unset" | "read" | "mapfile" => true,
-            "test" | "[" | "printf" | "wait" => named,
-            _ => false,
-        };
-        for word in args.iter().filter(|w| evaluates && w.literal) {
-            let hidden = word.text.contains("$(") || word.text.contains('`');
-            if hidden && (program == "let" || word.text.contains('[')) {
-                unit.opaque = Some("a subscript in it runs a command".to_owned());
-                self.resolve(&word.text);
-            }
-        }
-    }
-
-    fn own_paths(&mut self, program: &str, first: &Word, args: &[Word], more: bool, unit: &mut Unit) {
-        if unit.remote {
-            return;
-        }
-        if first.text.contains('/') {
-            unit.paths.extend(self.paths(&first.text, Access::Read));
-        }
-        let inner_later = matches!(program, "xargs" | "parallel") || wrap::is_shell(program) && args.iter().any(|w| w.text.starts_with('-') && w.text.contains('c'));
-        if inner_later || wrap::unwrap(program, args).is_some_and(|w| w.transparent) {
-            return;
-        }
-        for operand in effects::operands(program, args, more) {
-            if operand.dynamic {
-                if operand.access != Access::Read {
-                    unit.dynamic = true;
-                }
-                if operand.text.is_empty() {
-                    continue;
-                }
-            }
-            let relative = !operand.text.starts_with(['/', '~']);
-            if relative && self.state.cwd.is_none() && operand.access != Access::Read {
-                unit.dynamic = true;
-            }
-            let paths = self.paths(&operand.text, operand.access);
-            unit.paths.extend(paths);
-        }
-        if program == "git" {
-            if let Some(at) = args.iter().position(|w| matches!(w.text.as_str(), "-C" | "--git-dir" | "--work-tree")) {
-                let changes = args.iter().skip(at + 2).any(|w| matches!(w.text.as_str(), "clean" | "reset" | "checkout" | "commit" | "rm" | "restore" | "stash" | "rebase" | "merge" | "add" | "gc" | "push" | "config"));
-                if let Some(folder) = args.get(at + 1) {
-                    unit.paths.extend(self.paths(&folder.text, if changes { Access::Write } else { Access::Read }));
-                }
-            }
-        }
-    }
-
-    /// Marks a command that runs what the same line fetched or wrote.
-    fn new_file_use(&mut self, program: &str, first: &Word, args: &[Word], unit: &mut Unit) {
-        let mut candidates = Vec::new();
-        if first.text.contains('/') {
-            candidates.extend(self.paths(&first.text, Access::Read));
-        }
-        if wrap::is_interpreter(program) || matches!(program, "source" | "." | "make") {
-            for word in args.iter().filter(|w| !w.text.starts_with('-')) {
-                candidates.extend(self.paths(&word.text, Access::Read));
-            }
-        }
-        let written = candidates.iter().any(|path| self.new_files.contains(&path.lexical));
-        let fetched = self.fetched && first.text.contains('/') && !first.text.starts_with('/') || self.fetched && program == "make";
-        unit.runs_new_file = written || fetched;
-        if matches!(program, "curl" | "wget" | "aria2c" | "fetch" | "scp") || program == "git" && args.iter().any(|w| w.text == "clone") {
-            self.fetched = true;
-        }
-        self.new_files.extend(unit.writes().map(|path| path.lexical.clone()));
-        if matches!(program, "curl" | "wget") {
-            let name = args.iter().filter(|w| w.text.contains("://")).filter_map(|w| w.text.rsplit('/').next());
-            let paths: Vec<_> = name.flat_map(|name| self.paths(name, Access::Read)).map(|p| p.lexical).collect();
-            self.new_files.extend(paths);
-        }
-    }
-
-    fn change_folder(&mut self, args: &[Word]) {
-        let target = args.iter().find(|w| !w.text.starts_with('-') || w.text == "-");
-        let next = match target {
-            None => self.home.clone(),
-            Some(word) if word.literal && !word.glob && word.text != "-" && !word.text.starts_with('+') => {
-                self.paths(&word.text, Access::Read).into_iter().next().map(|path| path.lexical)
-            }
-            Some(_) => None,
-        };
-        if let Some(next) = &next {
-            if self.state.bases.len() < 8 && !self.state.bases.contains(next) {
-                self.state.bases.push(next.clone());
-            }
-        }
-        self.state.cwd = next;
     }
 
     fn push(&mut self, unit: Unit) {
@@ -702,7 +566,16 @@ fn bare_mentions(text: &str, name: &str) -> usize {
     text.match_indices(name)
         .filter(|(at, _)| {
             let (before, after) = (&text[..*at], &text[at + name.len()..]);
-            !after.starts_with(in_name) && !before.ends_with(in_name) && !before.ends_with('$') && !before.ends_with("${")
+            !after.starts_with(in_name)
+                && !before.ends_with(in_name)
+                && !before.ends_with('$')
+                && !before.ends_with("${")
         })
         .count()
+}
+
+/// Whether two brackets of a line stand next to each other but for white space.
+fn brackets_apart(text: &str) -> bool {
+    let dense: String = text.chars().filter(|c| !c.is_whitespace() && *c != '\\').collect();
+    ["((", "))"].iter().any(|pair| dense.matches(pair).count() != text.matches(pair).count())
 }

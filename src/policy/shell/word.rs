@@ -5,8 +5,7 @@
 use crate::model::AbsPath;
 use brush_parser::ParserOptions;
 use brush_parser::word::{
-    self, Parameter, ParameterExpr, ParameterTransformOp, TildeExpr, WordPiece,
-    WordPieceWithSource,
+    self, Parameter, ParameterExpr, ParameterTransformOp, TildeExpr, WordPiece, WordPieceWithSource,
 };
 use std::collections::BTreeMap;
 
@@ -157,7 +156,8 @@ fn add(
     match &piece.piece {
         WordPiece::Text(text) => {
             // A lone `[` is a program's name.
-            if !quoted && (text.contains(['*', '?']) || (text.contains('[') && text.contains(']'))) {
+            if !quoted && (text.contains(['*', '?']) || (text.contains('[') && text.contains(']')))
+            {
                 to.glob = true;
             }
             // A tilde that the grammar left alone still means home to `cp --to=~/x`.
@@ -183,7 +183,9 @@ fn add(
             _ => to.unknown(source),
         },
         WordPiece::ParameterExpansion(expr) => parameter(source, expr, scope, found, to, quoted),
-        WordPiece::CommandSubstitution(text) => substitution(text.clone(), source, scope, found, to),
+        WordPiece::CommandSubstitution(text) => {
+            substitution(text.clone(), source, scope, found, to)
+        }
         WordPiece::BackquotedCommandSubstitution(text) => {
             let plain = text.replace("\\`", "`").replace("\\$", "$").replace("\\\\", "\\");
             substitution(plain, source, scope, found, to);

@@ -39,15 +39,27 @@ struct Shape {
     remote: bool,
 }
 
-const fn plain(names: &'static [&'static str], valued: &'static [&'static str], skip: usize) -> Shape {
+const fn plain(
+    names: &'static [&'static str],
+    valued: &'static [&'static str],
+    skip: usize,
+) -> Shape {
     Shape { names, valued, skip, transparent: true, remote: false }
 }
 
-const fn heavy(names: &'static [&'static str], valued: &'static [&'static str], skip: usize) -> Shape {
+const fn heavy(
+    names: &'static [&'static str],
+    valued: &'static [&'static str],
+    skip: usize,
+) -> Shape {
     Shape { names, valued, skip, transparent: false, remote: false }
 }
 
-const fn remote(names: &'static [&'static str], valued: &'static [&'static str], skip: usize) -> Shape {
+const fn remote(
+    names: &'static [&'static str],
+    valued: &'static [&'static str],
+    skip: usize,
+) -> Shape {
     Shape { names, valued, skip, transparent: false, remote: true }
 }
 
@@ -64,13 +76,28 @@ const SHAPES: &[Shape] = &[
     plain(&["exec"], &["-a"], 0),
     plain(&["prlimit", "choom", "cpulimit"], &["-n", "-l", "-p"], 0),
     plain(&["xvfb-run"], &["-s", "-n", "-e", "-f", "-p", "-w"], 0),
-    heavy(&["sudo"], &["-u", "-g", "-h", "-p", "-C", "-r", "-t", "-T", "-U", "-D", "-R", "--user", "--group", "--host", "--prompt", "--chdir", "--chroot"], 0),
+    heavy(
+        &["sudo"],
+        &[
+            "-u", "-g", "-h", "-p", "-C", "-r", "-t", "-T", "-U", "-D", "-R", "--user", "--group",
+            "--host", "--prompt", "--chdir", "--chroot",
+        ],
+        0,
+    ),
     heavy(&["doas"], &["-u", "-C"], 0),
     heavy(&["pkexec"], &["--user"], 0),
-    heavy(&["run0", "systemd-run"], &["-u", "-g", "-p", "-E", "-M", "--unit", "--property", "--uid", "--gid", "--user"], 0),
+    heavy(
+        &["run0", "systemd-run"],
+        &["-u", "-g", "-p", "-E", "-M", "--unit", "--property", "--uid", "--gid", "--user"],
+        0,
+    ),
     heavy(&["unshare"], &["-S", "-G", "-R", "-w"], 0),
     heavy(&["strace", "ltrace"], &["-e", "-o", "-p", "-s", "-u", "-E", "-P", "-S"], 0),
-    heavy(&["firejail", "torsocks", "proxychains", "proxychains4", "fakeroot", "dbus-run-session"], &["-f"], 0),
+    heavy(
+        &["firejail", "torsocks", "proxychains", "proxychains4", "fakeroot", "dbus-run-session"],
+        &["-f"],
+        0,
+    ),
     remote(&["nsenter"], &["-t", "-S", "-G", "--target"], 0),
     remote(&["chroot"], &[], 1),
 ];
@@ -111,9 +138,15 @@ pub fn unwrap(program: &str, args: &[Word]) -> Option<Wrapped> {
         "env" | "cross-env" | "dotenv" => return Some(environment(args)),
         "eval" => {
             let text = join(args);
-            return Some(Wrapped { inner: vec![Inner::Text(text)], transparent: true, ..Default::default() });
+            return Some(Wrapped {
+                inner: vec![Inner::Text(text)],
+                transparent: true,
+                ..Default::default()
+            });
         }
-        "command" if args.first().is_some_and(|w| matches!(w.text.as_str(), "-v" | "-V" | "-pv")) => {
+        "command"
+            if args.first().is_some_and(|w| matches!(w.text.as_str(), "-v" | "-V" | "-pv")) =>
+        {
             return None;
         }
         "trap" | "alias" => return Some(stored(program, args)),
@@ -121,29 +154,58 @@ pub fn unwrap(program: &str, args: &[Word]) -> Option<Wrapped> {
         "xargs" => return Some(xargs(args)),
         "parallel" => {
             let at = command_at(args, &["-j", "--jobs", "-a", "-I", "-S", "--sshlogin"], 0)?;
-            let inner = args.get(at..)?.iter().take_while(|w| !w.text.starts_with(":::")).cloned().collect();
+            let inner = args
+                .get(at..)?
+                .iter()
+                .take_while(|w| !w.text.starts_with(":::"))
+                .cloned()
+                .collect();
             return Some(Wrapped { inner: vec![Inner::Words(inner, true)], ..Default::default() });
         }
         "busybox" | "toybox" | "coreutils" => {
-            return Some(Wrapped { inner: vec![Inner::Words(args.to_vec(), false)], transparent: !args.is_empty(), ..Default::default() });
+            return Some(Wrapped {
+                inner: vec![Inner::Words(args.to_vec(), false)],
+                transparent: !args.is_empty(),
+                ..Default::default()
+            });
         }
         "watch" => {
             let at = command_at(args, &["-n", "--interval"], 0)?;
-            return Some(Wrapped { inner: vec![Inner::Text(join(args.get(at..)?))], transparent: true, ..Default::default() });
+            return Some(Wrapped {
+                inner: vec![Inner::Text(join(args.get(at..)?))],
+                transparent: true,
+                ..Default::default()
+            });
         }
         "script" | "flock" | "su" => {
             let text = value_of(args, &["-c", "--command"]).map(Inner::Text);
             let after = if program == "flock" { command_at(args, &["-w", "-E"], 1) } else { None };
-            let words = after.and_then(|at| args.get(at..)).filter(|w| !w.is_empty() && text.is_none());
-            let inner = text.into_iter().chain(words.map(|w| Inner::Words(w.to_vec(), false))).collect();
+            let words =
+                after.and_then(|at| args.get(at..)).filter(|w| !w.is_empty() && text.is_none());
+            let inner =
+                text.into_iter().chain(words.map(|w| Inner::Words(w.to_vec(), false))).collect();
             return Some(Wrapped { inner, ..Default::default() });
         }
         "ssh" | "dropbear" | "dbclient" => {
-            let at = command_at(args, &["-p", "-i", "-l", "-o", "-F", "-J", "-L", "-R", "-D", "-b", "-c", "-E", "-e", "-m", "-S", "-W", "-w", "-Q", "-I", "-B", "-O"], 1)?;
-            let inner = args.get(at..).filter(|rest| !rest.is_empty()).map(|rest| Inner::Text(join(rest)));
-            return Some(Wrapped { inner: inner.into_iter().collect(), remote: true, ..Default::default() });
+            let at = command_at(
+                args,
+                &[
+                    "-p", "-i", "-l", "-o", "-F", "-J", "-L", "-R", "-D", "-b", "-c", "-E", "-e",
+                    "-m", "-S", "-W", "-w", "-Q", "-I", "-B", "-O",
+                ],
+                1,
+            )?;
+            let inner =
+                args.get(at..).filter(|rest| !rest.is_empty()).map(|rest| Inner::Text(join(rest)));
+            return Some(Wrapped {
+                inner: inner.into_iter().collect(),
+                remote: true,
+                ..Default::default()
+            });
         }
-        "docker" | "podman" | "nerdctl" | "kubectl" | "oc" | "docker-compose" => return container(args),
+        "docker" | "podman" | "nerdctl" | "kubectl" | "oc" | "docker-compose" => {
+            return container(args);
+        }
         _ => {}
     }
     let options = code_options(program);
@@ -160,7 +222,12 @@ pub fn unwrap(program: &str, args: &[Word]) -> Option<Wrapped> {
     }
     let empty = rest.is_empty();
     let inner = if empty { vec![] } else { vec![Inner::Words(rest.to_vec(), false)] };
-    Some(Wrapped { inner, transparent: shape.transparent && !empty, remote: shape.remote, assignments })
+    Some(Wrapped {
+        inner,
+        transparent: shape.transparent && !empty,
+        remote: shape.remote,
+        assignments,
+    })
 }
 
 /// `NAME=value` as a plain word.
@@ -197,10 +264,11 @@ fn value_of(args: &[Word], options: &[&str]) -> Option<Word> {
         if options.contains(&word.text.as_str()) {
             return Some(args.get(at + 1).cloned().unwrap_or_else(|| Word::unknown("")));
         }
-        let attached = options.iter().filter(|o| o.len() == 2 || o.starts_with("--")).find_map(|o| {
-            let rest = word.text.strip_prefix(o)?;
-            if o.starts_with("--") { rest.strip_prefix('=') } else { Some(rest) }
-        });
+        let attached =
+            options.iter().filter(|o| o.len() == 2 || o.starts_with("--")).find_map(|o| {
+                let rest = word.text.strip_prefix(o)?;
+                if o.starts_with("--") { rest.strip_prefix('=') } else { Some(rest) }
+            });
         if let Some(rest) = attached.filter(|rest| !rest.is_empty()) {
             return Some(Word { text: rest.to_owned(), ..word.clone() });
         }
@@ -221,15 +289,27 @@ fn shell(args: &[Word]) -> Option<Wrapped> {
         }
         let bundle = text.len() > 1 && text.starts_with('-') && !text.starts_with("--");
         if bundle && text.contains('c') {
-            let code = args.get(at + 1..).and_then(|rest| rest.iter().find(|w| !w.text.starts_with('-')));
+            let code =
+                args.get(at + 1..).and_then(|rest| rest.iter().find(|w| !w.text.starts_with('-')));
             let code = code.cloned().unwrap_or_else(|| Word::unknown(""));
-            return Some(Wrapped { inner: vec![Inner::Text(code)], transparent: true, ..Default::default() });
+            return Some(Wrapped {
+                inner: vec![Inner::Text(code)],
+                transparent: true,
+                ..Default::default()
+            });
         }
         if text == "--command" || text.starts_with("--command=") {
             let code = value_of(args, &["--command"])?;
-            return Some(Wrapped { inner: vec![Inner::Text(code)], transparent: true, ..Default::default() });
+            return Some(Wrapped {
+                inner: vec![Inner::Text(code)],
+                transparent: true,
+                ..Default::default()
+            });
         }
-        if !text.starts_with('-') && !text.starts_with('+') && args.get(at.wrapping_sub(1)).is_none_or(|w| w.text != "-o") {
+        if !text.starts_with('-')
+            && !text.starts_with('+')
+            && args.get(at.wrapping_sub(1)).is_none_or(|w| w.text != "-o")
+        {
             return None;
         }
     }
@@ -243,8 +323,13 @@ fn environment(args: &[Word]) -> Wrapped {
         let text = word.text.as_str();
         if matches!(text, "-u" | "--unset" | "-C" | "--chdir" | "-f" | "-a") {
             at += 2;
-        } else if text == "-S" || text == "--split-string" || text.starts_with("--split-string=") || (text.starts_with("-S") && text.len() > 2) {
-            let value = value_of(args, &["-S", "--split-string"]).unwrap_or_else(|| Word::unknown(""));
+        } else if text == "-S"
+            || text == "--split-string"
+            || text.starts_with("--split-string=")
+            || (text.starts_with("-S") && text.len() > 2)
+        {
+            let value =
+                value_of(args, &["-S", "--split-string"]).unwrap_or_else(|| Word::unknown(""));
             let rest = args.get(at + 2..).unwrap_or_default();
             let mut parts = vec![value];
             parts.extend(rest.iter().cloned());
@@ -269,11 +354,20 @@ fn environment(args: &[Word]) -> Wrapped {
 
 fn stored(program: &str, args: &[Word]) -> Wrapped {
     let texts: Vec<Word> = if program == "trap" {
-        args.iter().find(|w| !w.text.starts_with('-') || w.text == "-").cloned().into_iter().filter(|w| w.text != "-").collect()
+        args.iter()
+            .find(|w| !w.text.starts_with('-') || w.text == "-")
+            .cloned()
+            .into_iter()
+            .filter(|w| w.text != "-")
+            .collect()
     } else {
         args.iter().filter_map(|w| assignment(w).map(|(_, value)| value)).collect()
     };
-    Wrapped { inner: texts.into_iter().map(Inner::Text).collect(), transparent: false, ..Wrapped::default() }
+    Wrapped {
+        inner: texts.into_iter().map(Inner::Text).collect(),
+        transparent: false,
+        ..Wrapped::default()
+    }
 }
 
 fn find(args: &[Word]) -> Option<Wrapped> {
@@ -281,9 +375,13 @@ fn find(args: &[Word]) -> Option<Wrapped> {
     let mut at = 0;
     while let Some(word) = args.get(at) {
         at += 1;
-        if matches!(word.text.as_str(), "-exec" | "-execdir" | "-ok" | "-okdir" | "-x" | "-X" | "--exec" | "--exec-batch") {
+        if matches!(
+            word.text.as_str(),
+            "-exec" | "-execdir" | "-ok" | "-okdir" | "-x" | "-X" | "--exec" | "--exec-batch"
+        ) {
             let rest = args.get(at..).unwrap_or_default();
-            let end = rest.iter().position(|w| w.text == ";" || w.text == "+").unwrap_or(rest.len());
+            let end =
+                rest.iter().position(|w| w.text == ";" || w.text == "+").unwrap_or(rest.len());
             let words: Vec<Word> = rest.get(..end).unwrap_or_default().to_vec();
             // What it finds lies below its start points; those are judged as its operands.
             inner.push(Inner::Words(words, true));
@@ -294,10 +392,28 @@ fn find(args: &[Word]) -> Option<Wrapped> {
 }
 
 fn xargs(args: &[Word]) -> Wrapped {
-    let valued = ["-I", "-n", "-P", "-L", "-d", "-E", "-s", "-a", "--arg-file", "--max-args", "--max-procs", "--delimiter", "--replace"];
+    let valued = [
+        "-I",
+        "-n",
+        "-P",
+        "-L",
+        "-d",
+        "-E",
+        "-s",
+        "-a",
+        "--arg-file",
+        "--max-args",
+        "--max-procs",
+        "--delimiter",
+        "--replace",
+    ];
     let at = command_at(args, &valued, 0).unwrap_or(args.len());
     match args.get(at..).filter(|rest| !rest.is_empty()) {
-        Some(rest) => Wrapped { inner: vec![Inner::Words(rest.to_vec(), true)], transparent: true, ..Wrapped::default() },
+        Some(rest) => Wrapped {
+            inner: vec![Inner::Words(rest.to_vec(), true)],
+            transparent: true,
+            ..Wrapped::default()
+        },
         None => Wrapped::default(),
     }
 }
@@ -306,11 +422,45 @@ fn container(args: &[Word]) -> Option<Wrapped> {
     let at = args.iter().position(|w| matches!(w.text.as_str(), "exec" | "run"))?;
     let rest = args.get(at + 1..)?;
     let after_dashes = rest.iter().position(|w| w.text == "--").map(|at| at + 1);
-    let valued = ["-v", "-e", "-u", "-w", "-p", "-n", "-c", "--name", "--volume", "--env", "--user", "--workdir", "--network", "--net", "--mount", "--entrypoint", "--namespace", "--container", "--image", "--pid", "--publish", "-l", "--label", "--env-file", "-m", "--memory", "--cpus", "--platform", "-h", "--hostname"];
+    let valued = [
+        "-v",
+        "-e",
+        "-u",
+        "-w",
+        "-p",
+        "-n",
+        "-c",
+        "--name",
+        "--volume",
+        "--env",
+        "--user",
+        "--workdir",
+        "--network",
+        "--net",
+        "--mount",
+        "--entrypoint",
+        "--namespace",
+        "--container",
+        "--image",
+        "--pid",
+        "--publish",
+        "-l",
+        "--label",
+        "--env-file",
+        "-m",
+        "--memory",
+        "--cpus",
+        "--platform",
+        "-h",
+        "--hostname",
+    ];
     let start = match after_dashes {
         Some(start) => start,
         None => command_at(rest, &valued, 1)?,
     };
-    let inner = rest.get(start..).filter(|words| !words.is_empty()).map(|words| Inner::Words(words.to_vec(), false));
+    let inner = rest
+        .get(start..)
+        .filter(|words| !words.is_empty())
+        .map(|words| Inner::Words(words.to_vec(), false));
     Some(Wrapped { inner: inner.into_iter().collect(), remote: true, ..Wrapped::default() })
 }

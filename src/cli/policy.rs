@@ -1,0 +1,433 @@
+//! `ion policy check` and `ion policy explain`: what policy says about a call. Runs nothing.
+//!
+//! The whole answer is data on stdout. A batch is answered line by line, in input order; a
+//! line that cannot be read is denied, never skipped and never the end of the batch.
+
+use super::exit::{CommandError, Exit};
+use super::output::Output;
+use crate::gate::{Place, propose};
+use crate::model::{AbsPath, CallId, Decision, Effects, ToolCall, ToolName};
+use crate::policy::{Basis, Considered, Judgement, RuleSet, evaluate};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::io::{BufRead, Read};
+use std::time::Instant;
+
+/// Longest line of a batch, in bytes.
+const MAX_LINE: u64 = 4 * 1024 * 1024;
+
+/// `ion policy …`
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum PolicyCommand {
+    /// Judge one call, or a batch of calls, and print the decision; nothing is run.
+    Check(CheckArgs),
+    /// Judge one call and print everything that was considered.
+    Explain(CheckArgs),
+}
+
+/// One call, or a batch.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct CheckArgs {
+    /// The tool (`Bash` when only a command is given).
+    #[arg(long, value_name = "NAME")]
+    pub tool: Option<String>,
+    /// The command of a `Bash` call.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub command: Option<String>,
+    /// The path that the call names.
+    #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
+    pub path: Option<String>,
+    /// The whole input of the call as a JSON object.
+    #[arg(long, value_name = "JSON")]
+    pub input: Option<String>,
+    /// Read calls from stdin, one JSON object a line: `{"id", "tool", "input", "cwd"?}`.
+    #[arg(long, conflicts_with_all = ["tool", "command", "path", "input"])]
+    pub batch: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Exit with 3 unless the decision is allow.
+    #[arg(long)]
+    pub exit_code: bool,
+    /// The profile to judge under.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// The folder whose policy applies.
+    #[arg(long, value_name = "PATH")]
+    pub dir: Option<String>,
+}
+
+/// Where the calls would run.
+#[derive(Debug, Clone)]
+pub struct CheckContext {
+    /// The workspace, links resolved.
+    pub workspace: AbsPath,
+    /// The folder that a call without `cwd` runs in.
+    pub cwd: AbsPath,
+    /// The user's home.
+    pub home: Option<AbsPath>,
+    /// What each registered tool can do.
+    pub effects: BTreeMap<ToolName, Effects>,
+    /// Name of the profile in force, for people.
+    pub profile: String,
+}
+
+/// One decision, as the contract prints it.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Value>,
+    decision: Decision,
+    reason: &'a str,
+    rule: Option<Value>,
+    danger: Vec<Value>,
+    commands: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+    decided_by: Basis,
+    elapsed_us: f64,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`CommandError`] on wrong usage and when stdout is gone.
+pub fn run(
+    command: &PolicyCommand,
+    rules: &RuleSet,
+    context: &CheckContext,
+    input: &mut dyn BufRead,
+    out: &mut Output,
+) -> Result<Exit, CommandError> {
+    let (args, explain) = match command {
+        PolicyCommand::Check(args) => (args, false),
+        PolicyCommand::Explain(args) => (args, true),
+    };
+    if args.batch {
+        return batch(args, rules, context, input, out);
+    }
+    let call = call_of(args)?;
+    let (judgement, elapsed) = judge(&call, &context.cwd, rules, context);
+    if args.json {
+        let text = if explain {
+            let mut document = line(None, &judgement, elapsed);
+            if let Some(object) = document.as_object_mut() {
+                object.insert("trace".to_owned(), json!(judgement.trace));
+                object.insert("profile".to_owned(), json!(context.profile));
+                object.insert("policy_digest".to_owned(), json!(rules.digest()));
+            }
+            document.to_string()
+        } else {
+            line(None, &judgement, elapsed).to_string()
+        };
+        out.line(&text)?;
+    } else if explain {
+        out.data(&explained(&call, &judgement, elapsed, rules, context))?;
+    } else {
+        out.data(&table(&judgement, context))?;
+    }
+    Ok(exit_of(args, judgement.decision))
+}
+
+fn exit_of(args: &CheckArgs, decision: Decision) -> Exit {
+    if args.exit_code && decision != Decision::Allow { Exit::Denied } else { Exit::Done }
+}
+
+fn usage(message: impl Into<String>) -> CommandError {
+    CommandError::new(Exit::Usage, "usage", message)
+        .detail("next: ion policy check --tool Bash --command 'git push --force'")
+}
+
+/// The call that the flags describe.
+fn call_of(args: &CheckArgs) -> Result<ToolCall, CommandError> {
+    let mut input = match args.input.as_deref().map(serde_json::from_str) {
+        None => Map::new(),
+        Some(Ok(Value::Object(input))) => input,
+        Some(Ok(_)) => return Err(usage("`--input` is not a JSON object")),
+        Some(Err(e)) => return Err(usage(format!("`--input` is not JSON: {e}"))),
+    };
+    let tool = match (&args.tool, &args.command) {
+        (Some(tool), _) => tool.clone(),
+        (None, Some(_)) => "Bash".to_owned(),
+        (None, None) => {
+            return Err(usage(
+                "no call is given: use `--tool` with `--command`, `--path` or `--input`, or `--batch`",
+            ));
+        }
+    };
+    let name = ToolName::resolve(&tool);
+    if let Some(command) = &args.command {
+        input.insert("command".to_owned(), Value::String(command.clone()));
+    }
+    if let Some(path) = &args.path {
+        let key =
+            if matches!(name.as_str(), "Read" | "Write" | "Edit") { "file_path" } else { "path" };
+        input.insert(key.to_owned(), Value::String(path.clone()));
+    }
+    // Which texts are exchanged does not change where: flags need not spell them out.
+    if args.input.is_none() {
+        let blanks: &[&str] = match name.as_str() {
+            "Edit" => &["old_string", "new_string"],
+            "Grep" | "Glob" => &["pattern"],
+            _ => &[],
+        };
+        for key in blanks {
+            input.entry((*key).to_owned()).or_insert_with(|| Value::String(String::new()));
+        }
+    }
+    Ok(ToolCall { id: CallId::new("check"), name, input })
+}
+
+fn judge(
+    call: &ToolCall,
+    cwd: &AbsPath,
+    rules: &RuleSet,
+    context: &CheckContext,
+) -> (Judgement, f64) {
+    let start = Instant::now();
+    let effects = context.effects.get(&call.name).copied();
+    let place = Place { cwd, workspace: &context.workspace, home: context.home.as_ref() };
+    let proposed = propose(call.clone(), effects, &place);
+    let judgement = evaluate(rules, &proposed.facts);
+    (judgement, (start.elapsed().as_secs_f64() * 1e7).round() / 10.0)
+}
+
+/// The tier as the contract spells it: flags and variables belong to the user.
+fn tier_name(tier: crate::model::Tier) -> &'static str {
+    use crate::model::Tier;
+    match tier {
+        Tier::Environment | Tier::Flag => Tier::User.as_str(),
+        other => other.as_str(),
+    }
+}
+
+fn line(id: Option<Value>, judgement: &Judgement, elapsed_us: f64) -> Value {
+    let rule = judgement.rule.as_ref();
+    json!(Line {
+        id,
+        decision: judgement.decision,
+        reason: &judgement.reason,
+        rule: rule.map(|rule| json!({"id": rule.id, "tier": tier_name(rule.tier), "source": rule.source.to_string()})),
+        danger: judgement.danger.iter().map(|hit| json!(hit)).collect(),
+        commands: judgement.commands.iter().map(|c| json!({"text": c.text, "decision": c.decision, "via": c.via})).collect(),
+        hint: judgement.hint.as_deref(),
+        decided_by: judgement.decided_by,
+        elapsed_us,
+    })
+}
+
+/// One decision a line, in input order, written before the next line is read.
+fn batch(
+    args: &CheckArgs,
+    rules: &RuleSet,
+    context: &CheckContext,
+    input: &mut dyn BufRead,
+    out: &mut Output,
+) -> Result<Exit, CommandError> {
+    let mut strictest = Decision::Allow;
+    let mut number = 0u64;
+    while let Some(read) = next_line(input)? {
+        number += 1;
+        if read.as_ref().is_ok_and(|bytes| bytes.iter().all(u8::is_ascii_whitespace)) {
+            continue;
+        }
+        let answer = match read.and_then(|bytes| parse_line(&bytes, context)) {
+            Ok((id, call, cwd)) => {
+                let (judgement, elapsed) = judge(&call, &cwd, rules, context);
+                strictest = strictest.strictest(judgement.decision);
+                line(Some(id), &judgement, elapsed)
+            }
+            Err(Bad { id, reason }) => {
+                strictest = Decision::Deny;
+                json!({
+                    "id": id, "decision": "deny", "reason": format!("line {number}: {reason}"), "rule": null,
+                    "danger": [], "commands": [], "decided_by": "malformed", "elapsed_us": 0.0,
+                })
+            }
+        };
+        out.line(&answer.to_string())?;
+    }
+    Ok(exit_of(args, strictest))
+}
+
+struct Bad {
+    id: Value,
+    reason: String,
+}
+
+fn bad(id: Value, reason: impl Into<String>) -> Bad {
+    Bad { id, reason: reason.into() }
+}
+
+/// The next line without its end, at most [`MAX_LINE`] bytes of it in memory.
+fn next_line(input: &mut dyn BufRead) -> Result<Option<Result<Vec<u8>, Bad>>, CommandError> {
+    let failed = |e: std::io::Error| {
+        CommandError::new(Exit::Failed, "input", format!("cannot read the batch: {e}"))
+    };
+    let mut bytes = Vec::new();
+    let mut limited = (&mut *input).take(MAX_LINE);
+    if limited.read_until(b'\n', &mut bytes).map_err(failed)? == 0 {
+        return Ok(None);
+    }
+    if bytes.last() == Some(&b'\n') || (bytes.len() as u64) < MAX_LINE {
+        return Ok(Some(Ok(bytes)));
+    }
+    // Drop the rest of it without keeping it.
+    loop {
+        let chunk = input.fill_buf().map_err(failed)?;
+        let end = chunk.iter().position(|byte| *byte == b'\n');
+        let used = end.map_or(chunk.len(), |at| at + 1);
+        input.consume(used);
+        if end.is_some() || used == 0 {
+            return Ok(Some(Err(bad(Value::Null, format!("it is longer than {MAX_LINE} bytes")))));
+        }
+    }
+}
+
+fn parse_line(bytes: &[u8], context: &CheckContext) -> Result<(Value, ToolCall, AbsPath), Bad> {
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|e| bad(Value::Null, format!("it is not JSON: {e}")))?;
+    let Value::Object(mut object) = value else {
+        return Err(bad(Value::Null, "it is not a JSON object"));
+    };
+    let id = object.remove("id").unwrap_or(Value::Null);
+    let tool = match object.remove("tool").or_else(|| object.remove("toolName")) {
+        Some(Value::String(tool)) if !tool.trim().is_empty() => tool,
+        _ => return Err(bad(id, "`tool` must be the name of a tool")),
+    };
+    let input = match object.remove("input") {
+        Some(Value::Object(input)) => input,
+        None => return Err(bad(id, "`input` is missing")),
+        Some(_) => return Err(bad(id, "`input` must be an object")),
+    };
+    let cwd = match object.remove("cwd") {
+        None | Some(Value::Null) => Some(context.cwd.clone()),
+        Some(Value::String(cwd)) => context.cwd.join(cwd),
+        Some(_) => None,
+    };
+    let Some(cwd) = cwd else { return Err(bad(id, "`cwd` must be a path")) };
+    let call_id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+    Ok((id, ToolCall { id: CallId::new(call_id), name: ToolName::resolve(&tool), input }, cwd))
+}
+
+fn heading(judgement: &Judgement, context: &CheckContext) -> String {
+    let rule = match &judgement.rule {
+        Some(rule) => format!("{}   {}  {}", rule.id, tier_name(rule.tier), rule.source),
+        None => "no rule decided".to_owned(),
+    };
+    format!(
+        "{:<6} {rule}   profile {}",
+        judgement.decision.as_str().to_uppercase(),
+        context.profile
+    )
+}
+
+/// The short answer for a person.
+fn table(judgement: &Judgement, context: &CheckContext) -> String {
+    let mut text = heading(judgement, context);
+    text.push_str(&format!("\n  because   {}\n", shown(&judgement.reason)));
+    for (at, command) in judgement.commands.iter().enumerate() {
+        let label = if at == 0 { "commands" } else { "" };
+        text.push_str(&format!("  {label:<9} {:<5} {}\n", command.decision, shown(&command.text)));
+    }
+    for hit in &judgement.danger {
+        text.push_str(
+            &format!("  danger    {} ({}, {:?})\n", hit.pattern, hit.category, hit.severity)
+                .to_lowercase(),
+        );
+    }
+    if let Some(hint) = &judgement.hint {
+        text.push_str(&format!("  instead   {}\n", shown(hint)));
+    }
+    text
+}
+
+/// The full trace for a person.
+fn explained(
+    call: &ToolCall,
+    judgement: &Judgement,
+    elapsed: f64,
+    rules: &RuleSet,
+    context: &CheckContext,
+) -> String {
+    let mut text = heading(judgement, context);
+    text.push_str(&format!(" · {:.2} ms · nothing was run\n", elapsed / 1000.0));
+    text.push_str(&format!(
+        "call       {} {}\n",
+        call.name,
+        shown(&Value::Object(call.input.clone()).to_string())
+    ));
+    text.push_str(&format!("because    {}\n", shown(&judgement.reason)));
+    for (at, command) in judgement.commands.iter().enumerate() {
+        let label = if at == 0 { "commands" } else { "" };
+        let via = if command.via.is_empty() {
+            String::new()
+        } else {
+            format!("   unwrapped from: {}", command.via.join(", "))
+        };
+        text.push_str(&format!(
+            "{label:<10} {} {:<40} {:<5}{}\n",
+            at + 1,
+            shown(&command.text),
+            command.decision,
+            shown(&via)
+        ));
+    }
+    for layer in rules.layers().iter().rev() {
+        let strict = if layer.tighten_only { " (not trusted: can only tighten)" } else { "" };
+        text.push_str(&format!(
+            "tier       {:<10} {} rules, {} patterns, {} read-only paths{strict}\n",
+            layer.tier,
+            layer.rules.len(),
+            layer.dangers.len(),
+            layer.read_only.len()
+        ));
+    }
+    let mode = rules.mode();
+    text.push_str(&format!("mode       {} ({})\n", mode.value, mode.source));
+    for step in &judgement.trace {
+        text.push_str(&step_line(step, judgement));
+    }
+    for hit in &judgement.danger {
+        text.push_str(
+            &format!("pattern    {} ({}, {:?})\n", hit.pattern, hit.category, hit.severity)
+                .to_lowercase(),
+        );
+    }
+    if let Some(hint) = &judgement.hint {
+        text.push_str(&format!("instead    {}\n", shown(hint)));
+    }
+    text.push_str("then       hooks: not run here · classifier: not asked\n");
+    let owner = judgement.rule.as_ref().map(|rule| tier_name(rule.tier));
+    match (judgement.decision, owner) {
+        (Decision::Allow, _) => {}
+        (_, Some("enterprise")) => text.push_str("changes it only the enterprise\n"),
+        (_, Some(_)) => text.push_str("changes it the owner of the file named above\n"),
+        (_, None) => {
+            text.push_str("changes it an allow rule for exactly this, in ~/.ion/config.toml\n")
+        }
+    }
+    text
+}
+
+fn step_line(step: &Considered, judgement: &Judgement) -> String {
+    let basis = json!(step.basis).as_str().unwrap_or_default().to_owned();
+    let origin = step
+        .origin
+        .as_ref()
+        .map_or_else(String::new, |o| format!("{} {} {}", o.id, tier_name(o.tier), o.source));
+    let mark = if step.decision < judgement.decision { "   <- outranked" } else { "" };
+    format!(
+        "considered {:<5} {basis:<15} {origin}  `{}`{mark}\n",
+        step.decision,
+        shown(&step.subject)
+    )
+}
+
+/// Control characters made visible: a command must not rewrite the terminal that shows it.
+fn shown(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect()
+}

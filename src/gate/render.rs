@@ -1,0 +1,79 @@
+//! A refusal as text: one function for the model, the terminal and headless runs.
+
+use super::refusal::{DecidedBy, Refusal};
+use std::fmt::Write;
+
+/// The whole text. The first line makes sense alone: it is what a model reads.
+pub fn refusal_text(refusal: &Refusal) -> String {
+    let mut text = format!("Permission denied: {}", refusal_line(refusal));
+    let mut line = |label: &str, value: &str| {
+        let _ = write!(text, "\n  {label:<9} {}", visible(value));
+    };
+    if let Some(command) =
+        refusal.tool_input.get().get("command").and_then(serde_json::Value::as_str)
+    {
+        line("command", command);
+        if let Some(unit) = refusal.unit.as_ref().filter(|unit| unit.text.as_str() != command) {
+            line("part", &format!("{} `{}`", unit.index + 1, unit.text));
+        }
+    }
+    line("because", refusal.reason.as_str());
+    if let Some(rule) = &refusal.rule {
+        let owner = if rule.tier == "enterprise" { "; nothing below can change it" } else { "" };
+        line("set by", &format!("{} policy ({}){owner}", rule.tier, rule.source));
+    }
+    if let Some(resolved) = &refusal.ask_resolved {
+        line("asked", resolved.as_str());
+    }
+    if let Some(hint) = &refusal.hint {
+        line("instead", hint.as_str());
+    }
+    match refusal.audit_seq {
+        Some(seq) => line("next", &format!("ion policy explain --record {seq}")),
+        None => line("next", "make room for the audit log, then try again: ion audit verify"),
+    }
+    text
+}
+
+/// What was refused and by what, in one line.
+pub fn refusal_line(refusal: &Refusal) -> String {
+    let subject = refusal
+        .unit
+        .as_ref()
+        .and_then(|unit| unit.text.as_str().split_whitespace().next().map(str::to_owned));
+    let subject = visible(&subject.unwrap_or_else(|| refusal.tool_name.to_string()));
+    let named = |kind: &str| match &refusal.rule {
+        Some(rule) => format!("{kind} `{}`", rule.id),
+        None => kind.to_owned(),
+    };
+    match refusal.decided_by {
+        DecidedBy::Rule => format!("`{subject}` is refused by {}", named("rule")),
+        DecidedBy::Danger => format!("`{subject}` is refused by {}", named("pattern")),
+        DecidedBy::Mode => format!("`{subject}` is refused because no rule allows it"),
+        DecidedBy::HeadlessAsk => {
+            format!("`{subject}` needs approval and nobody can answer ({})", named("mode"))
+        }
+        DecidedBy::Person => format!("`{subject}` was refused by a person"),
+        DecidedBy::Malformed => {
+            format!("this call of `{}` could not be understood", refusal.tool_name)
+        }
+        DecidedBy::Tool => format!("the tool `{}` is withdrawn by policy", refusal.tool_name),
+        DecidedBy::Sandbox => {
+            format!("`{subject}` did not run because this machine cannot confine it as required")
+        }
+        DecidedBy::Audit => {
+            format!("`{subject}` did not run because the decision could not be recorded")
+        }
+    }
+}
+
+/// Control and direction characters made visible: a refusal must not rewrite the terminal.
+fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let hidden = c.is_control()
+            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}');
+        if hidden { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}

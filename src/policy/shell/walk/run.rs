@@ -1,0 +1,317 @@
+//! A simple command with its final words: unwrapped, its paths found, listed.
+//!
+//! The other half of `walk`, which finds the commands. Nothing here runs anything.
+
+use super::super::effects::{self, is_harmless_device};
+use super::super::wrap::{self, Inner};
+use super::super::{Assignment, MAX_DEPTH, Unit, Word};
+use super::{Context, Walker, base_name, text_of};
+use crate::model::AbsPath;
+use crate::policy::facts::{Access, PathUse};
+
+impl Walker {
+    /// `text` as paths: relative to every folder that could be current.
+    pub(super) fn paths(&self, text: &str, access: Access) -> Vec<PathUse> {
+        let mut found = Vec::new();
+        let mut add = |path: Option<AbsPath>| {
+            let fresh = path.filter(|path| !is_harmless_device(&path.to_string()));
+            if let Some(path) =
+                fresh.map(|path| PathUse::lexical(path, access)).filter(|p| !found.contains(p))
+            {
+                found.push(path);
+            }
+        };
+        // `~/x` inside quotes is not expanded by the shell, but is judged as if it were.
+        if let (Some(rest), Some(home)) = (text.strip_prefix('~'), &self.home)
+            && (rest.is_empty() || rest.starts_with('/'))
+        {
+            add(home.join(rest.trim_start_matches('/')));
+            return found;
+        }
+        if text.starts_with('/') {
+            add(AbsPath::new(text));
+            return found;
+        }
+        add(self.state.cwd.as_ref().and_then(|cwd| cwd.join(text)));
+        if access != Access::Read {
+            for base in &self.state.bases {
+                add(base.join(text));
+            }
+        }
+        found
+    }
+
+    /// A command with its final words: unwraps it, finds its paths, lists it.
+    pub(super) fn run(&mut self, words: Vec<Word>, mut unit: Unit, context: Context, more: bool) {
+        if self.depth >= MAX_DEPTH {
+            return self.give_up(format!("it nests deeper than {MAX_DEPTH} levels"));
+        }
+        let Some(first) = words.first().cloned() else { return };
+        let more = more || self.late;
+        let program = base_name(&first.text);
+        let args: Vec<Word> = words.iter().skip(1).cloned().collect();
+        unit.via.extend(context.via.iter().cloned());
+        unit.remote |= self.remote;
+        if !first.literal || first.glob {
+            unit.opaque = Some("the program is only known when it runs".to_owned());
+        }
+        unit.text = text_of(&program, &args);
+        unit.program.clone_from(&program);
+        unit.self_call = self.inside.contains(&program);
+        self.subscripts(&program, &args, &mut unit);
+        if self.functions.contains(&program) {
+            unit.transparent = true;
+        }
+        self.own_paths(&program, &first, &args, more, &mut unit);
+        self.new_file_use(&program, &first, &args, &mut unit);
+        if matches!(program.as_str(), "cd" | "pushd" | "popd") {
+            self.change_folder(&args);
+        }
+        if matches!(program.as_str(), "export" | "declare" | "typeset" | "local" | "readonly") {
+            self.remember(&unit.assignments);
+        }
+        let wrapped = wrap::unwrap(&program, &args);
+        if let (None, Some(document)) = (&wrapped, &context.document) {
+            if wrap::is_shell(&program) && document.literal {
+                let via = [context.via.clone(), vec![program.clone()]].concat();
+                self.isolated(|walker| walker.nested(&document.text, &via));
+                unit.transparent = true;
+            } else if wrap::is_interpreter(&program)
+                || matches!(
+                    program.as_str(),
+                    "psql" | "mysql" | "sqlite3" | "mongo" | "mongosh" | "ssh"
+                )
+            {
+                unit.code = Some(document.text.clone());
+                unit.dynamic |= !document.literal;
+            }
+        }
+        unit.words = words;
+        let Some(wrapped) = wrapped else {
+            if let (true, Some(script)) =
+                (wrap::is_shell(&program), args.iter().find(|w| !w.text.starts_with('-')))
+                && !script.literal
+                && !script.text.starts_with("<(")
+            {
+                unit.opaque
+                    .get_or_insert_with(|| "the script is only known when it runs".to_owned());
+            }
+            return self.push(unit);
+        };
+        unit.transparent |= wrapped.transparent && !more;
+        for (name, value) in &wrapped.assignments {
+            unit.assignments.push(Assignment { name: name.clone(), value: value.clone() });
+        }
+        let via = [unit.via.clone(), vec![program.clone()]].concat();
+        let fed_by = unit.fed_by.clone();
+        let mut todo = Vec::new();
+        for inner in wrapped.inner {
+            match inner {
+                Inner::Code(code) => {
+                    unit.dynamic |= !code.literal;
+                    unit.code = Some(code.text);
+                }
+                Inner::Text(text) if !text.literal => {
+                    unit.opaque.get_or_insert_with(|| {
+                        "it runs a text that is only known when it runs".to_owned()
+                    });
+                    unit.transparent = false;
+                }
+                other => todo.push(other),
+            }
+        }
+        self.push(unit);
+        let remote = self.remote;
+        self.remote |= wrapped.remote;
+        self.depth += 1;
+        for inner in todo {
+            let document = context.document.clone();
+            match inner {
+                Inner::Words(words, later) => {
+                    let inner_unit = Unit { fed_by: fed_by.clone(), ..Unit::default() };
+                    self.run(
+                        words,
+                        inner_unit,
+                        Context { via: via.clone(), document },
+                        later || more,
+                    );
+                }
+                Inner::Text(text) => {
+                    // Another shell: it has none of the variables that were not exported.
+                    let late = std::mem::replace(&mut self.late, more);
+                    let variables = std::mem::take(&mut self.state.variables);
+                    let eval = matches!(program.as_str(), "eval" | "trap" | "alias");
+                    if eval {
+                        self.state.variables = variables.clone();
+                        self.maybe(|walker| walker.nested(&text.text, &via));
+                    } else {
+                        self.isolated(|walker| walker.nested(&text.text, &via));
+                    }
+                    self.state.variables = variables;
+                    self.late = late;
+                }
+                Inner::Code(_) => {}
+            }
+        }
+        self.depth -= 1;
+        self.remote = remote;
+    }
+
+    /// Builtins that evaluate a subscript run the substitutions inside it, even quoted ones.
+    fn subscripts(&mut self, program: &str, args: &[Word], unit: &mut Unit) {
+        let named = args.iter().any(|w| w.text == "-v");
+        let evaluates = match program {
+            "let" | "declare" | "typeset" | "local" | "export" | "readonly" | "unset" | "read"
+            | "mapfile" => true,
+            "test" | "[" | "printf" | "wait" => named,
+            _ => false,
+        };
+        for word in args.iter().filter(|w| evaluates && w.literal) {
+            let hidden = word.text.contains("$(") || word.text.contains('`');
+            if hidden && (program == "let" || word.text.contains('[')) {
+                unit.opaque = Some("a subscript in it runs a command".to_owned());
+                self.resolve(&word.text);
+            }
+        }
+    }
+
+    fn own_paths(
+        &mut self,
+        program: &str,
+        first: &Word,
+        args: &[Word],
+        more: bool,
+        unit: &mut Unit,
+    ) {
+        if unit.remote {
+            return;
+        }
+        if first.text.contains('/') {
+            unit.paths.extend(self.paths(&first.text, Access::Read));
+        }
+        let inner_later = matches!(program, "xargs" | "parallel")
+            || wrap::is_shell(program)
+                && args.iter().any(|w| w.text.starts_with('-') && w.text.contains('c'));
+        if inner_later || wrap::unwrap(program, args).is_some_and(|w| w.transparent) {
+            return;
+        }
+        for operand in effects::operands(program, args, more) {
+            if operand.dynamic {
+                if operand.access != Access::Read {
+                    unit.dynamic = true;
+                }
+                if operand.text.is_empty() {
+                    continue;
+                }
+            }
+            let relative = !operand.text.starts_with(['/', '~']);
+            if relative && self.state.cwd.is_none() && operand.access != Access::Read {
+                unit.dynamic = true;
+            }
+            let paths = self.paths(&operand.text, operand.access);
+            unit.paths.extend(paths);
+        }
+        if program == "git"
+            && let Some(at) = args
+                .iter()
+                .position(|w| matches!(w.text.as_str(), "-C" | "--git-dir" | "--work-tree"))
+        {
+            let changes = args.iter().skip(at + 2).any(|w| {
+                matches!(
+                    w.text.as_str(),
+                    "clean"
+                        | "reset"
+                        | "checkout"
+                        | "commit"
+                        | "rm"
+                        | "restore"
+                        | "stash"
+                        | "rebase"
+                        | "merge"
+                        | "add"
+                        | "gc"
+                        | "push"
+                        | "config"
+                )
+            });
+            if let Some(folder) = args.get(at + 1) {
+                unit.paths.extend(
+                    self.paths(&folder.text, if changes { Access::Write } else { Access::Read }),
+                );
+            }
+        }
+    }
+
+    /// Marks a command that runs what the same line fetched or wrote.
+    fn new_file_use(&mut self, program: &str, first: &Word, args: &[Word], unit: &mut Unit) {
+        let mut candidates = Vec::new();
+        if first.text.contains('/') {
+            candidates.extend(self.paths(&first.text, Access::Read));
+        }
+        if wrap::is_interpreter(program) || matches!(program, "source" | "." | "make") {
+            for word in args.iter().filter(|w| !w.text.starts_with('-')) {
+                candidates.extend(self.paths(&word.text, Access::Read));
+            }
+        }
+        let written = candidates.iter().any(|path| self.new_files.contains(&path.lexical));
+        let fetched = self.fetched && first.text.contains('/') && !first.text.starts_with('/')
+            || self.fetched && program == "make";
+        unit.runs_new_file = written || fetched;
+        if matches!(program, "curl" | "wget" | "aria2c" | "fetch" | "scp")
+            || program == "git" && args.iter().any(|w| w.text == "clone")
+        {
+            self.fetched = true;
+        }
+        // What a compiler makes comes from the project's own sources.
+        let compiles = matches!(
+            program,
+            "gcc"
+                | "cc"
+                | "g++"
+                | "c++"
+                | "clang"
+                | "clang++"
+                | "rustc"
+                | "go"
+                | "javac"
+                | "ld"
+                | "tsc"
+        );
+        if compiles {
+            return;
+        }
+        self.new_files.extend(unit.writes().map(|path| path.lexical.clone()));
+        if matches!(program, "curl" | "wget") {
+            let name = args
+                .iter()
+                .filter(|w| w.text.contains("://"))
+                .filter_map(|w| w.text.rsplit('/').next());
+            let paths: Vec<_> =
+                name.flat_map(|name| self.paths(name, Access::Read)).map(|p| p.lexical).collect();
+            self.new_files.extend(paths);
+        }
+    }
+
+    fn change_folder(&mut self, args: &[Word]) {
+        let target = args.iter().find(|w| !w.text.starts_with('-') || w.text == "-");
+        let next = match target {
+            None => self.home.clone(),
+            Some(word)
+                if word.literal
+                    && !word.glob
+                    && word.text != "-"
+                    && !word.text.starts_with('+') =>
+            {
+                self.paths(&word.text, Access::Read).into_iter().next().map(|path| path.lexical)
+            }
+            Some(_) => None,
+        };
+        if let Some(next) = &next
+            && self.state.bases.len() < 8
+            && !self.state.bases.contains(next)
+        {
+            self.state.bases.push(next.clone());
+        }
+        self.state.cwd = next;
+    }
+}
