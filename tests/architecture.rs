@@ -24,15 +24,36 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "agent",
         &[
-            "model", "redact", "conversation", "audit", "policy", "gate", "sandbox", "tool",
-            "event", "provider", "session",
+            "model",
+            "redact",
+            "conversation",
+            "audit",
+            "policy",
+            "gate",
+            "sandbox",
+            "tool",
+            "event",
+            "provider",
+            "session",
         ],
     ),
     (
         "runtime",
         &[
-            "model", "redact", "conversation", "config", "audit", "policy", "gate", "sandbox",
-            "net", "tool", "event", "provider", "session", "agent",
+            "model",
+            "redact",
+            "conversation",
+            "config",
+            "audit",
+            "policy",
+            "gate",
+            "sandbox",
+            "net",
+            "tool",
+            "event",
+            "provider",
+            "session",
+            "agent",
         ],
     ),
     (
@@ -108,7 +129,11 @@ fn rooms_import_only_what_they_may() {
             for named in named_rooms(line) {
                 let known = allowed.contains_key(named.as_str());
                 if known && named != room && !may.contains(&named.as_str()) {
-                    wrong.push(format!("{}:{}: {room} imports {named}", relative(&file), number + 1));
+                    wrong.push(format!(
+                        "{}:{}: {room} imports {named}",
+                        relative(&file),
+                        number + 1
+                    ));
                 }
             }
         }
@@ -164,7 +189,9 @@ fn unsafe_code_lives_in_one_file() {
             let text = fs::read_to_string(file).expect("text");
             text.lines().any(|line| {
                 let code = line.split("//").next().unwrap_or_default();
-                code.contains("unsafe {") || code.contains("unsafe fn") || code.contains("unsafe_code")
+                code.contains("unsafe {")
+                    || code.contains("unsafe fn")
+                    || code.contains("unsafe_code")
             })
         })
         .map(|file| relative(&file))
@@ -175,7 +202,11 @@ fn unsafe_code_lives_in_one_file() {
 #[test]
 fn tokens_cannot_be_copied_defaulted_or_read_from_a_file() {
     let tokens = [
-        ("src/gate/permit.rs", "pub struct Permit", &["Clone", "Default", "Deserialize", "Serialize"][..]),
+        (
+            "src/gate/permit.rs",
+            "pub struct Permit",
+            &["Clone", "Default", "Deserialize", "Serialize"][..],
+        ),
         ("src/redact/redacted.rs", "pub struct Redacted", &["Default", "Deserialize"][..]),
         ("src/redact/raw.rs", "pub struct Raw", &["Serialize", "Display", "Debug"][..]),
         ("src/redact/secret.rs", "pub struct Secret", &["Serialize", "Debug", "Display"][..]),
@@ -215,7 +246,9 @@ fn no_test_file_is_forgotten() {
         };
         let listed = fs::read_to_string(&list).expect("a list of modules");
         assert!(
-            listed.lines().any(|line| line.trim().trim_start_matches("pub ") == format!("mod {name};")),
+            listed
+                .lines()
+                .any(|line| line.trim().trim_start_matches("pub ") == format!("mod {name};")),
             "{} is not listed in {}",
             relative(&file),
             relative(&list)

@@ -34,7 +34,16 @@ fn compile(case: &Path) -> (bool, String) {
     let out = tempfile::tempdir().expect("a temporary folder");
     let rustc = option_env!("RUSTC").unwrap_or("rustc");
     let output = Command::new(rustc)
-        .args(["--edition", "2024", "--crate-type", "bin", "--emit", "metadata", "--color", "never"])
+        .args([
+            "--edition",
+            "2024",
+            "--crate-type",
+            "bin",
+            "--emit",
+            "metadata",
+            "--color",
+            "never",
+        ])
         .args(["-A", "warnings"])
         .arg("--out-dir")
         .arg(out.path())

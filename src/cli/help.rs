@@ -6,8 +6,11 @@ use crate::config::credential::KEY_VARIABLES;
 use crate::config::environ::VARIABLES;
 use clap::CommandFactory;
 
+/// Makes a page when it is asked for.
+type Page = fn() -> String;
+
 /// The topics, with the page of each. Pages that list things are made from the things.
-const TOPICS: &[(&str, fn() -> String)] = &[
+const TOPICS: &[(&str, Page)] = &[
     ("models", models),
     ("exit-codes", exit_codes),
     ("env", variables),
@@ -38,9 +41,13 @@ pub fn run(topic: Option<&str>, out: &mut Output) -> Result<Exit, CommandError> 
         return Ok(Exit::Done);
     }
     let names: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
-    Err(CommandError::new(Exit::Usage, "usage", format!("no command, topic or rule is called `{topic}`"))
-        .detail(format!("topics: {}", names.join(", ")))
-        .detail("rules:  the ids that `ion policy explain` and denials print"))
+    Err(CommandError::new(
+        Exit::Usage,
+        "usage",
+        format!("no command, topic or rule is called `{topic}`"),
+    )
+    .detail(format!("topics: {}", names.join(", ")))
+    .detail("rules:  the ids that `ion policy explain` and denials print"))
 }
 
 fn models() -> String {
@@ -65,7 +72,8 @@ fn exit_codes() -> String {
 }
 
 fn variables() -> String {
-    let mut page = String::from("Variables that Ion reads. None of them loosens a sealed policy.\n\n");
+    let mut page =
+        String::from("Variables that Ion reads. None of them loosens a sealed policy.\n\n");
     for variable in VARIABLES {
         page.push_str(&format!("  {:<28} {}\n", variable.name, variable.about));
     }
@@ -89,7 +97,9 @@ fn files() -> String {
 }
 
 fn profiles() -> String {
-    let mut page = String::from("Profiles are files (profiles/ in the sources), chosen by --profile or the key `profile`:\n\n");
+    let mut page = String::from(
+        "Profiles are files (profiles/ in the sources), chosen by --profile or the key `profile`:\n\n",
+    );
     for (name, first) in crate::config::schema::profile::summaries() {
         page.push_str(&format!("  {name:<11} {first}\n"));
     }

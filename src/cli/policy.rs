@@ -26,6 +26,15 @@ pub enum PolicyCommand {
     Explain(CheckArgs),
 }
 
+impl PolicyCommand {
+    /// What was typed.
+    pub fn args(&self) -> &CheckArgs {
+        match self {
+            PolicyCommand::Check(args) | PolicyCommand::Explain(args) => args,
+        }
+    }
+}
+
 /// One call, or a batch.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct CheckArgs {

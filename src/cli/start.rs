@@ -42,8 +42,7 @@ pub fn audit(
     environment: &Environment,
     out: &mut Output,
 ) -> Result<Exit, CommandError> {
-    let loaded =
-        start::load(environment, Flags::default(), None).map_err(CommandError::from)?;
+    let loaded = start::load(environment, Flags::default(), None).map_err(CommandError::from)?;
     let file = loaded.effective.audit.file.ok_or(StartError::NoHome)?;
     super::audit::run(command, &file, out)
 }

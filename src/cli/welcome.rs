@@ -20,13 +20,18 @@ pub fn run(environment: &Environment, out: &mut Output) -> Result<Exit, CommandE
         env!("CARGO_PKG_VERSION")
     );
     let machine = runtime::machine(environment);
-    page.push_str(&format!("With a model:  ion prompt --model NAME \"...\"   ({})\n", machine.model));
+    page.push_str(&format!(
+        "With a model:  ion prompt --model NAME \"...\"   ({})\n",
+        machine.model
+    ));
     page.push_str(&format!("This machine:  {}\n\nCommands:\n", machine.summary));
     for command in Cli::command().get_subcommands() {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         page.push_str(&format!("  {:<12} {about}\n", command.get_name()));
     }
-    page.push_str("\nHelp topics:  ion help models | exit-codes | env | files | profiles | admins\n");
+    page.push_str(
+        "\nHelp topics:  ion help models | exit-codes | env | files | profiles | admins\n",
+    );
     out.data(&page)?;
     Ok(Exit::Done)
 }

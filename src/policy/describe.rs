@@ -22,7 +22,8 @@ pub fn describe(id: &str) -> Option<String> {
         })
     });
     pattern.or_else(|| {
-        let anchors = Anchors { workspace: AbsPath::new("/work")?, home: AbsPath::new("/home/you") };
+        let anchors =
+            Anchors { workspace: AbsPath::new("/work")?, home: AbsPath::new("/home/you") };
         let paths = sensitive::builtin(&anchors);
         let entry = paths.iter().find(|entry| entry.id == id)?;
         Some(page(Page {

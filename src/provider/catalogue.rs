@@ -105,7 +105,8 @@ pub(super) fn by_prefix(model: &str, configured: impl Fn(&str) -> bool) -> Optio
 
 /// The built-in models as a table for people.
 pub fn listing() -> String {
-    let mut text = format!("  {:<28} {:<10} {:>10}  $ per 1k in/out\n", "MODEL", "PROVIDER", "WINDOW");
+    let mut text =
+        format!("  {:<28} {:<10} {:>10}  $ per 1k in/out\n", "MODEL", "PROVIDER", "WINDOW");
     for entry in ENTRIES {
         let price = match entry.prices {
             Some(prices) => format!("{}/{}", prices.input, prices.output),

@@ -36,8 +36,10 @@ pub fn machine(environment: &Environment) -> Machine {
     let policy = if sealed { "enterprise policy in force" } else { "no enterprise policy" };
     let profile = &effective.profile;
     let confinement = confinement(&Sandbox::detect(), effective);
-    let summary =
-        format!("profile {} ({}) - sandbox {confinement} - {policy}", profile.value, profile.source.tier);
+    let summary = format!(
+        "profile {} ({}) - sandbox {confinement} - {policy}",
+        profile.value, profile.source.tier
+    );
     Machine { model, summary }
 }
 

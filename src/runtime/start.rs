@@ -10,8 +10,8 @@ use crate::event::{Event, Sink};
 use crate::gate::{Gate, GateParts};
 use crate::model::{AbsPath, SessionId};
 use crate::policy::{self, Anchors, CallLimits, RuleSet};
-use crate::provider::{self, BuildError, BuildSettings, Provider, Route, RouteError};
 use crate::provider::scripted::{Script, Scripted};
+use crate::provider::{self, BuildError, BuildSettings, Provider, Route, RouteError};
 use crate::redact::{Redactor, Secret};
 use crate::sandbox::Sandbox;
 use crate::session::{self, Transcript, transcript};
@@ -317,10 +317,8 @@ fn resume(
     folder: &std::path::Path,
     redactor: &Redactor,
 ) -> Result<session::Loaded, StartError> {
-    let unknown = || session::SessionError::Unknown {
-        id: wanted.to_owned(),
-        folder: folder.to_path_buf(),
-    };
+    let unknown =
+        || session::SessionError::Unknown { id: wanted.to_owned(), folder: folder.to_path_buf() };
     let id = match wanted {
         "latest" => session::latest(folder),
         id => SessionId::parse(id),
@@ -340,28 +338,23 @@ fn choose_model(
         return Ok((Box::new(Scripted::new(script)), route));
     }
     let model = effective.model.as_ref().ok_or_else(|| StartError::NoModel {
-        looked_for: "--model, defaultModel in .ion/engine.json, ~/.ion/engine.json, /etc/ion".into(),
+        looked_for: "--model, defaultModel in .ion/engine.json, ~/.ion/engine.json, /etc/ion"
+            .into(),
     })?;
     let route = provider::resolve(&model.value, effective)
         .map_err(|error: RouteError| unusable(error.code(), &error))?;
     let settings = BuildSettings::of(effective, environment);
     let provider = provider::build(&route, &settings).map_err(|error| match error {
-        BuildError::NoCredential { provider, looked_for } => StartError::NoCredential {
-            model: route.model.clone(),
-            provider,
-            looked_for,
-        },
+        BuildError::NoCredential { provider, looked_for } => {
+            StartError::NoCredential { model: route.model.clone(), provider, looked_for }
+        }
         other => unusable(other.code(), &other),
     })?;
     Ok((provider, route))
 }
 
 fn unusable(code: &'static str, error: &dyn std::error::Error) -> StartError {
-    StartError::Model {
-        code,
-        message: error.to_string(),
-        next: vec!["ion help models".to_owned()],
-    }
+    StartError::Model { code, message: error.to_string(), next: vec!["ion help models".to_owned()] }
 }
 
 fn call_limits(effective: &Effective) -> CallLimits {
@@ -423,7 +416,8 @@ fn known_secrets(effective: &Effective, environment: &Environment) -> Vec<(Strin
 
 fn sounds_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    let words = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "AUTH"];
+    let words =
+        ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "AUTH"];
     let harmless = ["SSH_AUTH_SOCK", "GPG_KEY", "XAUTHORITY"];
     !harmless.contains(&name.as_str())
         && name.split('_').any(|part| words.iter().any(|word| part.ends_with(word)))

@@ -117,8 +117,10 @@ fn an_audit_log_on_a_full_disk_refuses_the_call() {
 fn few_descriptors_are_a_clear_failure() {
     for limit in [3, 5, 8, 12] {
         let home = home();
-        let output =
-            spoilt(&home, &format!("ulimit -n {limit}; \"$ION\" prompt --model scripted:s.toml go"));
+        let output = spoilt(
+            &home,
+            &format!("ulimit -n {limit}; \"$ION\" prompt --model scripted:s.toml go"),
+        );
         assert!(matches!(output.status.code(), Some(0..=2)), "{limit}: {:?}", output.status);
         assert!(!stderr(&output).contains("panic"), "{limit}: {}", stderr(&output));
         let recorded = home.run(&["audit", "verify"]);
@@ -153,7 +155,8 @@ fn last_event(output: &Output) -> serde_json::Value {
 
 #[test]
 fn a_server_that_refuses_for_good_is_exit_1_with_its_status() {
-    let body = json!({"type": "error", "error": {"type": "authentication_error", "message": "bad key"}});
+    let body =
+        json!({"type": "error", "error": {"type": "authentication_error", "message": "bad key"}});
     let output = against(vec![Reply::json(401, &body)]);
     assert_eq!(output.status.code(), Some(1));
     let event = last_event(&output);
@@ -175,9 +178,7 @@ fn a_server_error_is_tried_again() {
 #[test]
 fn a_call_that_was_cut_off_never_runs() {
     let body = anthropic_tool_call("Bash", &json!({"command": "touch ran.txt"}));
-    let server = Loopback::start(vec![
-        Reply::sse(body.clone()).cut_at(body.len() / 2).times(20),
-    ]);
+    let server = Loopback::start(vec![Reply::sse(body.clone()).cut_at(body.len() / 2).times(20)]);
     let home = home_with("anthropic", "claude-sonnet-4-6", &server);
     let output = home.run(&["prompt", "--output", "json", "--timeout", "8s", "hi"]);
     assert!(matches!(output.status.code(), Some(1 | 124)), "{:?}", output.status);

@@ -8,7 +8,16 @@ fn bare_ion_shows_the_first_steps_and_how_the_machine_stands() {
     let output = Home::new().run(&[]);
     assert!(output.status.success());
     let page = stdout(&output);
-    for part in ["Start here, no key needed:", "ion tour", "ion policy check", "This machine:", "profile standard", "sandbox", "no enterprise policy", "ion help models"] {
+    for part in [
+        "Start here, no key needed:",
+        "ion tour",
+        "ion policy check",
+        "This machine:",
+        "profile standard",
+        "sandbox",
+        "no enterprise policy",
+        "ion help models",
+    ] {
         assert!(page.contains(part), "{part:?} is missing in\n{page}");
     }
 }
@@ -17,7 +26,20 @@ fn bare_ion_shows_the_first_steps_and_how_the_machine_stands() {
 fn help_and_version_work_without_a_home_and_with_a_broken_configuration() {
     let home = Home::new();
     home.write("home/.ion/engine.json", "{ broken");
-    for args in [&["--help"][..], &["--version"], &["version"], &["help", "models"], &["help", "exit-codes"], &["help", "env"], &["help", "files"], &["help", "profiles"], &["help", "admins"], &["completions", "bash"], &["man"], &[]] {
+    for args in [
+        &["--help"][..],
+        &["--version"],
+        &["version"],
+        &["help", "models"],
+        &["help", "exit-codes"],
+        &["help", "env"],
+        &["help", "files"],
+        &["help", "profiles"],
+        &["help", "admins"],
+        &["completions", "bash"],
+        &["man"],
+        &[],
+    ] {
         for keep_home in [true, false] {
             let mut command = home.ion(args);
             if !keep_home {
@@ -48,7 +70,16 @@ fn without_a_model_the_error_says_where_it_looked_and_what_to_type() {
     let output = home.run(&["prompt", "hi"]);
     assert_eq!(output.status.code(), Some(2));
     let text = stderr(&output);
-    for part in ["error: no model is configured", "looked for", "--model", "defaultModel", "next", "ion prompt --model", "ion tour", "ion help models"] {
+    for part in [
+        "error: no model is configured",
+        "looked for",
+        "--model",
+        "defaultModel",
+        "next",
+        "ion prompt --model",
+        "ion tour",
+        "ion help models",
+    ] {
         assert!(text.contains(part), "{part:?} is missing in\n{text}");
     }
     assert!(!home.home().join(".ion").exists(), "a refused start must write nothing");
@@ -70,7 +101,12 @@ fn without_a_key_the_error_names_the_provider_and_every_place() {
     let output = Home::new().run(&["prompt", "--model", "claude-sonnet-4-6", "hi"]);
     assert_eq!(output.status.code(), Some(2));
     let text = stderr(&output);
-    for part in ["no credential for provider `anthropic`", "claude-sonnet-4-6", "ANTHROPIC_API_KEY", "apiKey"] {
+    for part in [
+        "no credential for provider `anthropic`",
+        "claude-sonnet-4-6",
+        "ANTHROPIC_API_KEY",
+        "apiKey",
+    ] {
         assert!(text.contains(part), "{part:?} is missing in\n{text}");
     }
 }

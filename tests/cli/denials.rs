@@ -34,7 +34,13 @@ fn a_denial_is_told_on_stderr_at_once_with_rule_tier_and_record() {
     let (home, output) = denied(&[]);
     assert_eq!(output.status.code(), Some(0));
     let text = stderr(&output);
-    for part in ["ion: denied Bash", "rm -rf /", "(builtin)", "details: ion audit show ", "1 call was denied"] {
+    for part in [
+        "ion: denied Bash",
+        "rm -rf /",
+        "(builtin)",
+        "details: ion audit show ",
+        "1 call was denied",
+    ] {
         assert!(text.contains(part), "{part:?} is missing in\n{text}");
     }
     assert!(stdout(&output).ends_with("I was stopped.\n"));
@@ -72,8 +78,7 @@ fn json_output_lists_the_denial_with_everything_a_script_needs() {
 fn an_ask_that_nobody_can_answer_is_a_denial_that_says_so() {
     let home = Home::new();
     home.write("work/s.toml", &SCRIPT.replace("echo one; rm -rf /", "git push origin main"));
-    let output =
-        home.run(&["prompt", "--output", "json", "--model", "scripted:s.toml", "go"]);
+    let output = home.run(&["prompt", "--output", "json", "--model", "scripted:s.toml", "go"]);
     let document: Value = serde_json::from_str(&stdout(&output)).unwrap();
     let denial = &document["permissionDenials"][0];
     assert_eq!(denial["decision"], "deny");

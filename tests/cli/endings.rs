@@ -127,7 +127,8 @@ const LOOPING: &str = "[[turn]]\nusage = { input_tokens = 1000, output_tokens = 
 #[test]
 fn the_turn_limit_is_a_stated_stop() {
     let home = scripted(&LOOPING.repeat(5));
-    let output = start(&home, &["--max-turns", "3", "--output", "json"]).wait_with_output().unwrap();
+    let output =
+        start(&home, &["--max-turns", "3", "--output", "json"]).wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let document: Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert_eq!(document["result"], "Reached max turns (3)");

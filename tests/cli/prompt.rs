@@ -126,12 +126,8 @@ fn piped_text_and_the_argument_are_both_in_the_request() {
 #[test]
 fn a_dash_reads_the_prompt_from_standard_input() {
     let (server, home) = anthropic(vec![Reply::sse(anthropic_text("ok"))]);
-    let mut child = home
-        .ion(&["prompt", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child =
+        home.ion(&["prompt", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"from the pipe\r\n").unwrap();
     assert!(child.wait().unwrap().success());
     let request = server.requests()[0].json();
@@ -165,7 +161,9 @@ fn calls_of_one_answer_run_side_by_side_and_are_answered_in_their_order() {
     let home = Home::new();
     // Each call waits for the file that the other one makes: only parallel calls can end.
     let wait = |mine: &str, other: &str| {
-        format!("touch {mine}; for i in $(seq 500); do [ -e {other} ] && echo met {other} && exit 0; sleep 0.02; done; exit 1")
+        format!(
+            "touch {mine}; for i in $(seq 500); do [ -e {other} ] && echo met {other} && exit 0; sleep 0.02; done; exit 1"
+        )
     };
     home.write(
         "work/s.toml",

@@ -130,7 +130,9 @@ async fn drive(
         }
         (None, Some(Err(error))) => Err(failed(error, runtime)),
         // Without an interruption the run has always ended by itself.
-        (None, None) => Err(CommandError::new(Exit::Failed, "internal", "the run ended without a result")),
+        (None, None) => {
+            Err(CommandError::new(Exit::Failed, "internal", "the run ended without a result"))
+        }
     }
 }
 
@@ -196,9 +198,7 @@ fn failed(error: RunError, runtime: &Runtime) -> CommandError {
         RunError::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
             CommandError::from(super::output::OutputError::ReaderGone)
         }
-        RunError::Output(error) => {
-            CommandError::from(super::output::OutputError::Failed(error))
-        }
+        RunError::Output(error) => CommandError::from(super::output::OutputError::Failed(error)),
         RunError::Session(error) => {
             CommandError::new(Exit::Failed, "session", masked(error.to_string()))
                 .detail("next: free space or fix the folder, then run the prompt again")

@@ -101,14 +101,19 @@ fn refusal_line(refusal: &Refusal) -> String {
     let details = refusal
         .audit_seq
         .map_or_else(String::new, |seq| format!("; details: ion audit show {seq}"));
-    format!("ion: denied {}{part} {by}: {}{details}", refusal.tool_name, visible(refusal.reason.as_str()))
+    format!(
+        "ion: denied {}{part} {by}: {}{details}",
+        refusal.tool_name,
+        visible(refusal.reason.as_str())
+    )
 }
 
 /// Control characters and bidirectional marks made visible: a model's text must not be able
 /// to redraw a terminal line.
 pub fn visible(text: &str) -> String {
     let hidden = |c: char| {
-        c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+        c.is_control()
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
     };
     text.chars()
         .map(|c| if hidden(c) { c.escape_unicode().to_string() } else { c.to_string() })

@@ -7,8 +7,8 @@
 pub mod folder;
 pub mod steps;
 
-use super::{CommandError, Exit, Output};
 use super::audit::{AuditCommand, Which};
+use super::{CommandError, Exit, Output};
 use crate::config::{Environment, Flags};
 use crate::event::Sink;
 use crate::runtime::{Model, Runtime, StartRequest};
@@ -81,8 +81,12 @@ fn show_record(runtime: &Runtime, out: &mut Output) -> Result<(), CommandError> 
 
 fn farewell(denied: usize, out: &mut Output) -> Result<(), CommandError> {
     out.line(&format!("\n{denied} calls were refused, and nothing was left behind. Try next:"))?;
-    out.line("  ion policy check --tool Bash --command 'git push --force'     what would policy say?")?;
-    out.line("  ion config show --origin                                      what holds here, and why")?;
+    out.line(
+        "  ion policy check --tool Bash --command 'git push --force'     what would policy say?",
+    )?;
+    out.line(
+        "  ion config show --origin                                      what holds here, and why",
+    )?;
     out.line("  ion prompt --model NAME \"...\"                                 a real model (ion help models)")?;
     Ok(())
 }
