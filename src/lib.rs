@@ -14,5 +14,6 @@ pub mod redact;
 pub mod runtime;
 pub mod sandbox;
 pub mod session;
+pub mod sys;
 pub mod tool;
 pub mod worker;

@@ -85,6 +85,8 @@ impl HeadFile {
 /// Reads the head of a log that nobody has opened. `None` when there is none.
 pub(in crate::audit) fn of(log: &Path) -> Result<Option<Head>, AuditError> {
     match std::fs::read(place::beside(log, ".head")) {
+        // Empty: a process was killed right after it made the file.
+        Ok(text) if text.is_empty() => Ok(None),
         Ok(text) => parse(log, &text).map(Some),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(AuditError::io("read its head file", log, error)),

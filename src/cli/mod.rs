@@ -21,7 +21,7 @@ pub use output::Output;
 
 use crate::config::Environment;
 use crate::redact::Redactor;
-use crate::{sandbox, worker};
+use crate::{sys, worker};
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
@@ -32,14 +32,20 @@ pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     // The worker comes first: it must not have a thread, a runtime or a logger.
     if let Some((first, rest)) = arguments.get(1..).and_then(<[OsString]>::split_first)
-        && first == sandbox::wire::WORKER
+        && first == worker::wire::WORKER
     {
+        // Tests drive the parent's half without a permit through this. It exists in builds with
+        // debug assertions alone: a shipped binary has no way around the gate.
+        #[cfg(debug_assertions)]
+        if rest.first().is_some_and(|role| role == "rehearse") {
+            return crate::sandbox::rehearse::run();
+        }
         return worker::entry(rest);
     }
     std::panic::set_hook(Box::new(report_panic));
     let outcome = std::panic::catch_unwind(|| {
         let mut out = Output::stdio();
-        let result = sandbox::sys::prepare_process()
+        let result = sys::prepare_process()
             .map_err(|error| CommandError::new(Exit::Failed, "internal", error.to_string()))
             .and_then(|()| dispatch(&arguments, &mut out));
         conclude(result, &mut out)

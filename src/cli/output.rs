@@ -1,6 +1,7 @@
 //! The one way to stdout and stderr. `println!` panics on a full device and loses output on a
 //! closed one, so clippy refuses it everywhere else.
 
+use crate::sys;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
 /// stdout is data, stderr is talk. Both can fail, and a failure is an outcome of the run.
@@ -11,6 +12,19 @@ pub struct Output {
     pub out_is_terminal: bool,
     /// Whether stderr is a terminal.
     pub err_is_terminal: bool,
+}
+
+/// A descriptor that was closed when Ion started.
+struct Closed;
+
+impl Write for Closed {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::Error::from(rustix::io::Errno::BADF))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Why output could not be written.
@@ -37,11 +51,17 @@ impl Output {
     /// The process's own streams.
     #[expect(clippy::disallowed_methods, reason = "the one place that opens stdout and stderr")]
     pub fn stdio() -> Self {
+        // Rust's runtime puts the null device where a standard descriptor was closed, and
+        // writing to that would be taken for success.
+        let stream = |closed: bool, open: Box<dyn Write + Send>| match closed {
+            true => Box::new(Closed) as Box<dyn Write + Send>,
+            false => open,
+        };
         Output {
             out_is_terminal: io::stdout().is_terminal(),
             err_is_terminal: io::stderr().is_terminal(),
-            out: Box::new(io::stdout()),
-            err: Box::new(io::stderr()),
+            out: stream(sys::stdout_was_closed(), Box::new(io::stdout())),
+            err: stream(sys::stderr_was_closed(), Box::new(io::stderr())),
         }
     }
 

@@ -275,7 +275,10 @@ fn body(
         })
     });
     json!({
-        "input": Value::Object(proposed.call.input.clone()),
+        "call": {
+            "tool": proposed.call.name,
+            "input": Value::Object(proposed.call.input.clone()),
+        },
         "digest": proposed.digest,
         "cwd": proposed.facts.cwd,
         "paths": proposed.paths,

@@ -24,3 +24,9 @@ pub use raw::Raw;
 pub use redacted::Redacted;
 pub use redactor::{Finding, Redactor, StreamRedactor};
 pub use secret::Secret;
+
+/// Whether a variable of this name holds a secret, so that its value is masked wherever it
+/// appears: `DB_PASSWORD` and `GITHUB_TOKEN` do, `MAX_TOKENS` and `SSH_AUTH_SOCK` do not.
+pub fn names_a_secret(variable: &str) -> bool {
+    names::judge(variable).is_some()
+}

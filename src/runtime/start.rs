@@ -12,7 +12,7 @@ use crate::model::{AbsPath, SessionId};
 use crate::policy::{self, Anchors, CallLimits, RuleSet};
 use crate::provider::scripted::{Script, Scripted};
 use crate::provider::{self, BuildError, BuildSettings, Provider, Route, RouteError};
-use crate::redact::{Redactor, Secret};
+use crate::redact::{Redactor, Secret, names_a_secret};
 use crate::sandbox::Sandbox;
 use crate::session::{self, Transcript, transcript};
 use crate::tool::Registry;
@@ -409,18 +409,9 @@ fn known_secrets(effective: &Effective, environment: &Environment) -> Vec<(Strin
     });
     let variables = environment
         .iter()
-        .filter(|(name, value)| value.len() >= 8 && sounds_secret(name))
+        .filter(|(name, value)| value.len() >= 8 && names_a_secret(name))
         .map(|(_, value)| ("environment".to_owned(), Secret::new(value.to_owned())));
     keys.chain(variables).collect()
-}
-
-fn sounds_secret(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    let words =
-        ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "AUTH"];
-    let harmless = ["SSH_AUTH_SOCK", "GPG_KEY", "XAUTHORITY"];
-    !harmless.contains(&name.as_str())
-        && name.split('_').any(|part| words.iter().any(|word| part.ends_with(word)))
 }
 
 #[cfg(test)]
@@ -429,11 +420,11 @@ mod tests {
 
     #[test]
     fn variables_are_judged_by_whole_words() {
-        for secret in ["OPENAI_API_KEY", "GITHUB_TOKEN", "DB_PASSWORD", "MY_APIKEY", "npm_auth"] {
-            assert!(sounds_secret(secret), "{secret}");
+        for secret in ["OPENAI_API_KEY", "GITHUB_TOKEN", "DB_PASSWORD", "MY_APIKEY", "DB_PASSWD"] {
+            assert!(names_a_secret(secret), "{secret}");
         }
         for harmless in ["HOME", "KEYBOARD", "MONKEY_BUSINESS", "SSH_AUTH_SOCK", "AUTHOR_NAME"] {
-            assert!(!sounds_secret(harmless), "{harmless}");
+            assert!(!names_a_secret(harmless), "{harmless}");
         }
     }
 }

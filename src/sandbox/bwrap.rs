@@ -5,7 +5,7 @@
 
 use super::protect::Guard;
 use super::view::{SYSTEM, View};
-use super::wire::WORKER;
+use crate::worker::wire::WORKER;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! Why a machine cannot hold a confinement: one of a closed list, each with its own way out.
 
-use super::wire::Backend;
+use crate::worker::wire::Backend;
 use std::fmt;
 
 /// The causes that are told apart.

@@ -3,7 +3,7 @@
 //! The weaker protection, for what mounts cannot hold. Between the change and the repair the
 //! changed file is there; `Enforced::missing` says so.
 
-use super::open;
+use crate::worker::open;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use std::collections::BTreeMap;

@@ -11,27 +11,24 @@ pub mod bwrap;
 pub mod cause;
 pub mod environ;
 pub mod memory;
-pub mod open;
 pub mod plan;
 pub mod protect;
 #[cfg(debug_assertions)]
 pub(crate) mod rehearse;
 pub mod report;
 pub mod spawn;
-pub mod sys;
 pub mod view;
-pub mod wire;
 
 use crate::gate::{Confiner, Permit, Terms};
 use crate::model::{AbsPath, CallId, Requirement, Seq, ToolCall, ToolName};
 use crate::policy::{Confinement, NetworkAccess};
 use crate::redact::Raw;
+use crate::worker::wire::{Backend, Call, Reply, Report, WirePath};
 use cause::{Cause, Missing};
 use plan::{Host, Plan};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
-use wire::{Backend, Call, Reply, Report, WirePath};
 
 /// What was really enforced on one call.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

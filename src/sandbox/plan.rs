@@ -3,12 +3,12 @@
 use super::protect::Guard;
 use super::report::NAMESPACES;
 use super::view::{SYSTEM, View};
-use super::wire::{Backend, Setup, WirePath};
 use super::{bwrap, environ};
 use crate::config::Environment;
 use crate::gate::Terms;
 use crate::model::AbsPath;
 use crate::policy::NetworkAccess;
+use crate::worker::wire::{Backend, Setup, WirePath};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -87,7 +87,7 @@ impl Plan {
                 (program.to_path_buf(), bwrap::arguments(&view, &guard, network, &host.worker))
             }
             Backend::Landlock | Backend::None => {
-                let role = [super::wire::WORKER, "supervise"];
+                let role = [crate::worker::wire::WORKER, "supervise"];
                 (host.worker.clone(), role.iter().map(OsString::from).collect())
             }
         };

@@ -12,7 +12,7 @@
 //! (01555) and a shared lock: the last user removes them, and after a crash the next call does.
 
 use super::memory::Memory;
-use super::open;
+use crate::worker::open;
 use rustix::fd::OwnedFd;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use std::collections::{BTreeSet, VecDeque};

@@ -68,7 +68,7 @@ fn once() -> u32 {
 
 /// Runs the scene from standard input.
 pub(crate) fn run() -> ExitCode {
-    let answer = super::sys::prepare_process()
+    let answer = crate::sys::prepare_process()
         .map_err(|e| e.to_string())
         .and_then(|()| scene())
         .and_then(play)
@@ -120,7 +120,7 @@ fn play(scene: Scene) -> Result<Value, String> {
                 "omitted_bytes": reply.omitted_bytes,
                 "enforced": enforced,
                 "elapsed_us": elapsed,
-                "closed": [super::sys::stdout_was_closed(), super::sys::stderr_was_closed()],
+                "closed": [crate::sys::stdout_was_closed(), crate::sys::stderr_was_closed()],
             }));
         }
         Err(RunError::Unavailable(message)) => ("unavailable", message),

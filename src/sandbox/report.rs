@@ -1,7 +1,7 @@
 //! Judges a worker's report: what must be in force for each backend, and what to tell others.
 
 use super::cause::Cause;
-use super::wire::{Backend, Report};
+use crate::worker::wire::{Backend, Report};
 
 /// Namespaces that an own view consists of.
 pub const NAMESPACES: &[&str] = &["user", "mnt", "pid", "ipc", "uts", "cgroup", "net"];

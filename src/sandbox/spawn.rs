@@ -5,8 +5,9 @@
 
 use super::cause::{Cause, Missing};
 use super::plan::Plan;
-use super::wire::{self, Backend, Call, REPORT_MAX, Reply, Report, STOP};
-use super::{RunError, report, sys};
+use super::{RunError, report};
+use crate::sys;
+use crate::worker::wire::{self, Backend, Call, REPORT_MAX, Reply, Report, STOP};
 use rustix::fd::AsFd;
 use std::io::{Read, Write};
 use std::process::Stdio;

@@ -1,7 +1,7 @@
 //! The worker's end of the pipes: whole lines in, whole lines out, and a look at whether the
 //! parent is still there.
 
-use crate::sandbox::sys;
+use crate::sys;
 use rustix::fd::{AsFd, BorrowedFd};
 use std::collections::VecDeque;
 use std::io;

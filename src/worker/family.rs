@@ -3,7 +3,7 @@
 //! A process group is not enough: `setsid` leaves it. A subreaper inherits every orphan, so
 //! "no child left" is proof that no descendant is left.
 
-use crate::sandbox::sys;
+use crate::sys;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

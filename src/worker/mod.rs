@@ -2,29 +2,27 @@
 //!
 //! `main` hands control to [`entry`] before any runtime or thread exists. The process knows no
 //! secret: its environment is empty, its memory was replaced by `exec`, and all it learns comes
-//! in over its input. It imports `model` and, of `sandbox`, the leaf files `wire`, `open` and `sys`.
+//! in over its input. It imports `model` and `sys`, and nothing that could decide.
 //! Read [`serve`] for the order of steps, [`confine`] for the layers, [`body`] for the tools.
 
 pub mod body;
 pub mod confine;
 pub mod dialogue;
 pub mod family;
+pub mod open;
 pub mod serve;
 pub mod supervise;
+pub mod wire;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Runs as a worker. `args` is what follows the hidden first argument
-/// [`WORKER`](crate::sandbox::wire::WORKER).
+/// [`WORKER`](crate::worker::wire::WORKER).
 pub fn entry(args: &[OsString]) -> ExitCode {
     match args.first().and_then(|role| role.to_str()) {
         Some("run") => serve::run(),
         Some("supervise") => supervise::run(),
-        // Tests drive the parent's half without a permit through this. It exists in builds
-        // with debug assertions alone: a shipped binary has no way around the gate.
-        #[cfg(debug_assertions)]
-        Some("rehearse") => crate::sandbox::rehearse::run(),
         _ => ExitCode::from(2),
     }
 }

@@ -6,8 +6,8 @@
 
 use super::dialogue::{Lines, write_all};
 use super::{body, confine};
-use crate::sandbox::sys;
-use crate::sandbox::wire::{self, Backend, CALL_MAX, Call, Reply, SETUP_MAX, Setup};
+use crate::sys;
+use crate::worker::wire::{self, Backend, CALL_MAX, Call, Reply, SETUP_MAX, Setup};
 use rustix::process::Signal;
 use rustix::stdio;
 use std::process::ExitCode;

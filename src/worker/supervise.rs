@@ -6,8 +6,8 @@
 
 use super::dialogue::{Heard, Lines, write_all};
 use super::family;
-use crate::sandbox::sys;
-use crate::sandbox::wire::{self, CALL_MAX, REPORT_MAX, SETUP_MAX, Setup, WORKER, WirePath};
+use crate::sys;
+use crate::worker::wire::{self, CALL_MAX, REPORT_MAX, SETUP_MAX, Setup, WORKER, WirePath};
 use rustix::fd::AsFd;
 use rustix::stdio;
 use std::os::unix::fs::DirBuilderExt;

@@ -5,11 +5,11 @@
 
 use super::capture::Capture;
 use super::{Arguments, Outcome};
-use crate::sandbox::sys;
-use crate::sandbox::wire::{Backend, Setup};
+use crate::sys;
 use crate::worker::confine::seccomp;
 use crate::worker::dialogue::{Heard, Lines};
 use crate::worker::family;
+use crate::worker::wire::{Backend, Setup};
 use rustix::fd::AsFd;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitStatus};
 use rustix::stdio;

@@ -1,7 +1,7 @@
 //! `Grep`: ripgrep's engine and output, with a cap.
 
 use super::{Arguments, Outcome, glob, say};
-use crate::sandbox::open;
+use crate::worker::open;
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::sinks::Bytes;
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder};

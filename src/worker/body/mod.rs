@@ -14,7 +14,7 @@ pub mod read;
 pub mod write;
 
 use super::dialogue::Lines;
-use crate::sandbox::wire::{Call, Setup};
+use crate::worker::wire::{Call, Setup};
 use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! `Read`: numbered lines of a text file, with the cap stated in the text.
 
 use super::{Arguments, Outcome, say};
-use crate::sandbox::open;
+use crate::worker::open;
 use base64::Engine;
 use std::io::Read;
 use std::path::Path;

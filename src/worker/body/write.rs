@@ -1,7 +1,7 @@
 //! `Write`: the whole file or nothing, by a temporary file in the same folder.
 
 use super::{Arguments, Outcome, say};
-use crate::sandbox::open;
+use crate::worker::open;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use std::ffi::OsStr;

@@ -2,7 +2,7 @@
 //! kernel has, with the version reported: the crate's best effort says `Ok` even when nothing
 //! is enforced, so the caller must look at what comes back.
 
-use crate::sandbox::wire::{Backend, Setup};
+use crate::worker::wire::{Backend, Setup};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, Ruleset,
     RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope, path_beneath_rules,
@@ -25,7 +25,7 @@ fn restrict(setup: &Setup) -> Result<u32, landlock::RulesetError> {
     if !setup.network {
         ruleset = ruleset.handle_access(AccessNet::from_all(ABI::V4))?;
     }
-    let paths = |list: &[crate::sandbox::wire::WirePath]| -> Vec<PathBuf> {
+    let paths = |list: &[crate::worker::wire::WirePath]| -> Vec<PathBuf> {
         list.iter().map(|path| path.to_path()).collect()
     };
     // Version 5 on purpose: later versions add rights (connecting to socket files) that no

@@ -1,6 +1,6 @@
 //! Resource limits and privileges.
 
-use crate::sandbox::wire::{Backend, Setup};
+use crate::worker::wire::{Backend, Setup};
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::io;

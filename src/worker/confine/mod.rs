@@ -8,7 +8,7 @@ pub mod limits;
 pub mod mounts;
 pub mod seccomp;
 
-use crate::sandbox::wire::{Backend, Report, Setup};
+use crate::worker::wire::{Backend, Report, Setup};
 
 /// Applies `setup` to this process. A failure is part of the report; the parent then never
 /// sends a call.

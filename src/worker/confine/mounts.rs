@@ -4,7 +4,7 @@
 //! moment when the parent chose it and the moment when bubblewrap mounts it, so that some other
 //! folder of the host appears inside. The kernel's own table tells what was mounted where.
 
-use crate::sandbox::wire::Setup;
+use crate::worker::wire::Setup;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;

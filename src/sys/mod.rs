@@ -2,7 +2,7 @@
 //!
 //! What a safe crate already offers (rustix, landlock, seccompiler) is not repeated here. Each
 //! function is a thin, total wrapper: no policy, no allocation that matters. Read
-//! [`super::spawn`] and `worker` for the users.
+//! `sandbox::spawn` and `worker` for the users.
 #![expect(unsafe_code, reason = "the only file that calls the C library directly")]
 
 use rustix::fd::{AsRawFd, BorrowedFd};
