@@ -1,11 +1,11 @@
 //! Dangerous patterns: shipped ones with conditions over a parsed command, users' as expressions.
 
+use super::expression::Expression;
 use super::facts::{Access, PathUse, Region, region};
 use super::prefilter::{beginnings, begins};
 use super::shell::{Script, Unit};
 use crate::config::schema::permissions::Severity;
 use crate::model::{AbsPath, Source, Tier};
-use regex::Regex;
 use serde::Serialize;
 use std::sync::{Arc, LazyLock, OnceLock};
 use toml_edit::{DocumentMut, Item, Table};
@@ -27,23 +27,19 @@ pub struct DangerHit {
 struct Lazy {
     source: String,
     starts: Option<Vec<String>>,
-    compiled: OnceLock<Option<Regex>>,
+    compiled: OnceLock<Option<Expression>>,
 }
 
 impl Lazy {
     fn new(pattern: &str) -> Self {
-        Lazy {
-            source: format!("(?s){pattern}"),
-            starts: beginnings(pattern),
-            compiled: OnceLock::new(),
-        }
+        Lazy { source: pattern.to_owned(), starts: beginnings(pattern), compiled: OnceLock::new() }
     }
 
     fn hits(&self, text: &str) -> bool {
         begins(text, self.starts.as_deref())
             && self
                 .compiled
-                .get_or_init(|| Regex::new(&self.source).ok())
+                .get_or_init(|| Expression::new(&self.source).ok())
                 .as_ref()
                 .is_none_or(|regex| regex.is_match(text))
     }
@@ -217,8 +213,7 @@ impl Danger {
         reason: String,
         source: Source,
     ) -> Result<Self, String> {
-        let expression = format!("(?s){pattern}");
-        Regex::new(&expression).map_err(|e| e.to_string())?;
+        Expression::new(pattern)?;
         let lazy = || Some(Lazy::new(pattern));
         Ok(Danger {
             id,

@@ -4,8 +4,8 @@
 //! deny or ask hits in either reading. An allow takes exactly one: an anchored expression
 //! (`^…`) or a plain glob; anything between is read as an expression over the whole command.
 
+use super::expression::Expression;
 use super::prefilter::{beginnings, begins};
-use regex::Regex;
 use std::sync::OnceLock;
 
 /// Which reading an allow pattern was given.
@@ -29,7 +29,7 @@ pub struct CommandPattern {
     pub dialect: Dialect,
     sources: Vec<String>,
     starts: Option<Vec<String>>,
-    compiled: OnceLock<Result<Vec<Regex>, String>>,
+    compiled: OnceLock<Result<Vec<Expression>, String>>,
 }
 
 const SIGNALS: [char; 11] = ['\\', '^', '$', '(', ')', '[', ']', '{', '}', '|', '+'];
@@ -40,7 +40,7 @@ fn has_signals(pattern: &str) -> bool {
 
 /// The glob as an expression: `*` and `?` cross slashes, because a command is not a path.
 fn glob_source(glob: &str) -> String {
-    let mut source = String::from("(?s)^");
+    let mut source = String::from("^");
     for c in glob.chars() {
         match c {
             '*' => source.push_str(".*"),
@@ -58,16 +58,16 @@ impl CommandPattern {
         let mut sources = vec![glob_source(written)];
         let starts_with_word = written.starts_with(|c: char| c.is_ascii_alphanumeric());
         if has_signals(written) {
-            sources.push(format!("(?s){written}"));
+            sources.push(written.to_owned());
         } else if starts_with_word {
             // `rm *` as an expression would hit `npm run format`: without any sign that an
             // expression was meant, a hit has to begin at a word.
-            let expression = format!("(?s)(?:^|\\s)(?:{written})");
-            if Regex::new(&expression).is_ok() {
+            let expression = format!("(?:^|\\s)(?:{written})");
+            if Expression::new(&expression).is_ok() {
                 sources.push(expression);
             }
-        } else if Regex::new(written).is_ok() {
-            sources.push(format!("(?s){written}"));
+        } else if Expression::new(written).is_ok() {
+            sources.push(written.to_owned());
         }
         CommandPattern {
             written: written.to_owned(),
@@ -81,9 +81,9 @@ impl CommandPattern {
     /// A pattern of an allow rule.
     pub fn permitting(written: &str) -> Self {
         let (dialect, source) = if written.starts_with('^') {
-            (Dialect::Regex, format!("(?s)^(?:{written})"))
+            (Dialect::Regex, format!("^(?:{written})"))
         } else if has_signals(written) {
-            (Dialect::AnchoredHere, format!("(?s)^(?:{written})$"))
+            (Dialect::AnchoredHere, format!("^(?:{written})$"))
         } else {
             (Dialect::Glob, glob_source(written))
         };
@@ -99,7 +99,7 @@ impl CommandPattern {
 
     /// The compact form `prefix:*`: the prefix alone, or followed by a blank and anything.
     pub fn prefix(prefix: &str) -> Self {
-        let source = format!("(?s)^{}(?: .*)?$", regex::escape(prefix));
+        let source = format!("^{}(?: .*)?$", regex::escape(prefix));
         CommandPattern {
             written: format!("{prefix}:*"),
             dialect: Dialect::Glob,
@@ -109,13 +109,9 @@ impl CommandPattern {
         }
     }
 
-    fn compiled(&self) -> &Result<Vec<Regex>, String> {
-        self.compiled.get_or_init(|| {
-            self.sources
-                .iter()
-                .map(|source| Regex::new(source).map_err(|e| e.to_string()))
-                .collect()
-        })
+    fn compiled(&self) -> &Result<Vec<Expression>, String> {
+        self.compiled
+            .get_or_init(|| self.sources.iter().map(|source| Expression::new(source)).collect())
     }
 
     /// Compiles now.

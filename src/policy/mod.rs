@@ -10,6 +10,7 @@ pub mod confinement;
 pub mod danger;
 pub mod describe;
 pub mod evaluate;
+pub mod expression;
 pub mod facts;
 pub mod match_args;
 pub mod match_path;
