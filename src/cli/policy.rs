@@ -5,8 +5,9 @@
 
 use super::exit::{CommandError, Exit};
 use super::output::Output;
+use crate::audit::Record;
 use crate::gate::{Place, propose};
-use crate::model::{AbsPath, CallId, Decision, Effects, ToolCall, ToolName};
+use crate::model::{AbsPath, CallId, Decision, Effects, Seq, ToolCall, ToolName};
 use crate::policy::{Basis, Considered, Judgement, RuleSet, evaluate};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -50,6 +51,9 @@ pub struct CheckArgs {
     /// The whole input of the call as a JSON object.
     #[arg(long, value_name = "JSON")]
     pub input: Option<String>,
+    /// Judge the call of this record of the audit log again, as it was recorded (masked).
+    #[arg(long, value_name = "N", conflicts_with_all = ["tool", "command", "path", "input", "batch"])]
+    pub record: Option<u64>,
     /// Read calls from stdin, one JSON object a line: `{"id", "tool", "input", "cwd"?}`.
     #[arg(long, conflicts_with_all = ["tool", "command", "path", "input"])]
     pub batch: bool,
@@ -80,6 +84,46 @@ pub struct CheckContext {
     pub effects: BTreeMap<ToolName, Effects>,
     /// Name of the profile in force, for people.
     pub profile: String,
+    /// The call of `--record`, and how it was decided then.
+    pub recorded: Option<Recorded>,
+}
+
+/// A call as the audit log holds it: secrets are masked, everything else is as it was.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// The record.
+    pub seq: Seq,
+    /// The call.
+    pub call: ToolCall,
+    /// Where it would have run.
+    pub cwd: AbsPath,
+    /// How it was decided.
+    pub decision: Decision,
+}
+
+impl Recorded {
+    /// Reads the call out of a record; `None` when the record is not a decision about one.
+    pub fn of(record: &Record) -> Option<Self> {
+        let input = record.body.get("call")?.get("input")?.as_object()?.clone();
+        let name = ToolName::resolve(record.text(&["call", "tool"])?);
+        let cwd = AbsPath::new(record.text(&["cwd"])?)?;
+        let decision = record.decision?;
+        let call = ToolCall { id: CallId::new("recorded"), name, input };
+        Some(Recorded { seq: record.seq, call, cwd, decision })
+    }
+
+    /// Whether the answer is still the same, in one line.
+    fn compared(&self, now: Decision) -> String {
+        match now == self.decision {
+            true => format!("recorded   {} in record {}: unchanged\n", self.decision, self.seq),
+            false => {
+                format!(
+                    "recorded   {} in record {}: the answer has CHANGED\n",
+                    self.decision, self.seq
+                )
+            }
+        }
+    }
 }
 
 /// One decision, as the contract prints it.
@@ -116,8 +160,11 @@ pub fn run(
     if args.batch {
         return batch(args, rules, context, input, out);
     }
-    let call = call_of(args)?;
-    let (judgement, elapsed) = judge(&call, &context.cwd, rules, context);
+    let (call, cwd) = match &context.recorded {
+        Some(recorded) => (recorded.call.clone(), &recorded.cwd),
+        None => (call_of(args)?, &context.cwd),
+    };
+    let (judgement, elapsed) = judge(&call, cwd, rules, context);
     if args.json {
         let text = if explain {
             let mut document = line(None, &judgement, elapsed);
@@ -132,7 +179,11 @@ pub fn run(
         };
         out.line(&text)?;
     } else if explain {
-        out.data(&explained(&call, &judgement, elapsed, rules, context))?;
+        let mut text = explained(&call, &judgement, elapsed, rules, context);
+        if let Some(recorded) = &context.recorded {
+            text.push_str(&recorded.compared(judgement.decision));
+        }
+        out.data(&text)?;
     } else {
         out.data(&table(&judgement, context))?;
     }

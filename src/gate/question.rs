@@ -29,7 +29,7 @@ impl Question {
         let cause = Cause {
             by: DecidedBy::HeadlessAsk,
             asked: Some(
-                "no terminal and no client that can approve: add a rule (ion policy suggest) or attach a client",
+                "no terminal and no client that can approve; an allow rule would (docs/policy.md)",
             ),
             retryable: true,
             ..cause_of(judgement)

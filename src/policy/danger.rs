@@ -8,7 +8,7 @@ use crate::config::schema::permissions::Severity;
 use crate::model::{AbsPath, Source, Tier};
 use serde::Serialize;
 use std::sync::{Arc, LazyLock, OnceLock};
-use toml_edit::{DocumentMut, Item, Table};
+use toml_edit::{Document, Item, Table};
 
 /// A pattern that a command hit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -134,7 +134,7 @@ pub(super) fn header_lines(text: &str, header: &str) -> Vec<u32> {
 }
 
 fn load(text: &str, file: &str) -> Vec<Danger> {
-    let document: DocumentMut = text.parse().expect("the shipped patterns are valid TOML (tested)");
+    let document = Document::parse(text).expect("the shipped patterns are valid TOML (tested)");
     let lines = header_lines(text, "[[pattern]]");
     let tables = document.get("pattern").and_then(Item::as_array_of_tables).into_iter().flatten();
     tables

@@ -5,7 +5,7 @@ use super::facts::{Access, PathUse};
 use super::match_path::{Anchors, PathPattern};
 use crate::config::schema::permissions::Severity;
 use crate::model::{AbsPath, Source, Tier};
-use toml_edit::{DocumentMut, Item};
+use toml_edit::{Document, Item};
 
 /// One sensitive path.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Sensitive {
 pub fn builtin(anchors: &Anchors) -> Vec<Sensitive> {
     const FILE: &str = "policies/sensitive-paths.toml";
     let text = include_str!("../../policies/sensitive-paths.toml");
-    let document: DocumentMut = text.parse().expect("the shipped list is valid TOML (tested)");
+    let document = Document::parse(text).expect("the shipped list is valid TOML (tested)");
     let lines = header_lines(text, "[[path]]");
     let tables = document.get("path").and_then(Item::as_array_of_tables).into_iter().flatten();
     let compile = |list: Vec<String>| -> Vec<PathPattern> {

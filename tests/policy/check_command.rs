@@ -27,6 +27,7 @@ fn context() -> CheckContext {
         home: Some(home()),
         effects: Default::default(),
         profile: "standard".to_owned(),
+        recorded: None,
     }
 }
 
