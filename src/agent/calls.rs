@@ -2,7 +2,7 @@
 
 use super::turn::AskedCall;
 use crate::conversation::Block;
-use crate::event::Event;
+use crate::event::{Event, Progress, Sink};
 use crate::gate::{Gate, Refusal, Verdict, refusal_text};
 use crate::model::{AbsPath, CallId, ToolCall, ToolName};
 use crate::redact::{Redacted, Redactor};
@@ -18,8 +18,13 @@ use tokio_util::sync::CancellationToken;
 /// and each holds a process tree.
 const PARALLEL: usize = 8;
 
-/// A tool that still runs is announced this often.
+/// A tool that still runs is announced after this time, and then every [`STALL`].
+const FIRST_STALL: Duration = Duration::from_secs(10);
+/// See [`FIRST_STALL`].
 const STALL: Duration = Duration::from_secs(30);
+
+/// How often a listener is shown how far the run is.
+const TICK: Duration = Duration::from_secs(1);
 
 /// What a call needs to be judged and run.
 pub struct CallContext<'a> {
@@ -33,6 +38,8 @@ pub struct CallContext<'a> {
     pub cwd: &'a AbsPath,
     /// Ends every call.
     pub cancel: &'a CancellationToken,
+    /// How far the run is; `running` and `seconds` are filled in here.
+    pub progress: Progress,
 }
 
 /// The answer to one call.
@@ -54,12 +61,15 @@ pub struct Answered {
 pub async fn answer_all(
     calls: Vec<AskedCall>,
     context: &CallContext<'_>,
-    emit: &mut (dyn FnMut(Event) -> std::io::Result<()> + Send),
+    sink: &mut dyn Sink,
 ) -> std::io::Result<Vec<Answered>> {
     let mut slots: Vec<Option<Answered>> = calls.iter().map(|_| None).collect();
     let (events, mut incoming) = tokio::sync::mpsc::unbounded_channel::<Event>();
     let mut waiting: VecDeque<Vec<(usize, AskedCall)>> = lanes(calls, context.cwd).into();
     let mut running = FuturesUnordered::new();
+    let mut progress = Progress { running: doing(&waiting, context), ..context.progress.clone() };
+    let begun = tokio::time::Instant::now();
+    let mut ticks = tokio::time::interval_at(begun + TICK, TICK);
     loop {
         while running.len() < PARALLEL
             && let Some(lane) = waiting.pop_front()
@@ -67,7 +77,11 @@ pub async fn answer_all(
             running.push(run_lane(lane, context, events.clone()));
         }
         tokio::select! {
-            Some(event) = incoming.recv() => emit(event)?,
+            Some(event) = incoming.recv() => sink.emit(&event)?,
+            _ = ticks.tick() => {
+                progress.seconds = begun.elapsed().as_secs();
+                sink.progress(&progress);
+            }
             finished = running.next() => match finished {
                 Some(answers) => {
                     for (index, answered) in answers {
@@ -81,9 +95,24 @@ pub async fn answer_all(
         }
     }
     while let Ok(event) = incoming.try_recv() {
-        emit(event)?;
+        sink.emit(&event)?;
     }
     Ok(slots.into_iter().flatten().collect())
+}
+
+/// The first call in a few words, for the line that shows how far the run is.
+fn doing(
+    waiting: &VecDeque<Vec<(usize, AskedCall)>>,
+    context: &CallContext<'_>,
+) -> Redacted<String> {
+    let first = waiting.iter().flatten().find_map(|(_, call)| match call {
+        AskedCall::Whole(call) => Some(call),
+        AskedCall::Spoilt { .. } => None,
+    });
+    let Some(call) = first else { return Redacted::literal("") };
+    let keys = ["command", "file_path", "path", "pattern"];
+    let main = keys.iter().find_map(|key| call.text(key)).unwrap_or_default();
+    context.bench.redactor.text(&format!("{} {main}", call.name)).truncated(60)
 }
 
 /// Calls that touch one path, at least one of them writing, keep their order: they share a
@@ -193,11 +222,13 @@ async fn announce_stalls<F: Future>(
     events: &tokio::sync::mpsc::UnboundedSender<Event>,
 ) -> F::Output {
     let begun = tokio::time::Instant::now();
+    let mut wait = FIRST_STALL;
     tokio::pin!(running);
     loop {
         tokio::select! {
             output = &mut running => return output,
-            () = tokio::time::sleep(STALL) => {
+            () = tokio::time::sleep(wait) => {
+                wait = STALL;
                 let elapsed = begun.elapsed().as_secs();
                 let (tool_id, tool_name) = (id.clone(), name.clone());
                 let _ = events.send(Event::ToolStalled { tool_id, tool_name, elapsed });

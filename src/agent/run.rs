@@ -6,7 +6,7 @@ use super::turn::{self, Answer, TurnError};
 use crate::audit::AuditLog;
 use crate::conversation::{Block, Message, Role};
 use crate::event::kinds::SCHEMA_VERSION;
-use crate::event::{Event, RunStatus, Sink, TaskComplete};
+use crate::event::{Event, Progress, RunStatus, Sink, TaskComplete};
 use crate::gate::{Gate, Refusal};
 use crate::model::{AbsPath, SessionId};
 use crate::provider::route::ModelInfo;
@@ -232,10 +232,15 @@ impl Agent<'_> {
             bench,
             cwd: &self.cwd,
             cancel: &self.cancel,
+            progress: Progress {
+                turn: state.spent.turns,
+                running: Redacted::literal(""),
+                seconds: 0,
+                cost_usd: state.spent.cost_usd,
+                budget_usd: self.limits.max_budget_usd,
+            },
         };
-        let mut emit = |event: Event| sink.emit(&event);
-        let answered =
-            calls::answer_all(calls, &context, &mut emit).await.map_err(RunError::Output)?;
+        let answered = calls::answer_all(calls, &context, sink).await.map_err(RunError::Output)?;
         let unrecorded = answered.iter().find_map(|answer| answer.unrecorded.clone());
         let mut content = Vec::with_capacity(answered.len());
         for answer in answered {

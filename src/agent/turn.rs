@@ -178,6 +178,12 @@ impl<'a> Collecting<'a> {
                 *self = Collecting::new(self.redactor, self.first_index);
                 emit(Event::StreamReset)
             }
+            ModelEvent::Retrying { retry, of, wait, reason } => emit(Event::ProviderRetry {
+                retry,
+                of,
+                after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                reason: self.redactor.text(&reason),
+            }),
             ModelEvent::Started { .. } | ModelEvent::Thinking(_) | ModelEvent::Stopped(_) => Ok(()),
         }
     }

@@ -93,4 +93,11 @@ impl Output {
     pub fn say(&mut self, line: &str) {
         let _ = self.err.write_all(format!("{line}\n").as_bytes()).and_then(|()| self.err.flush());
     }
+
+    /// Shows a line on stderr that the next one replaces; an empty one takes it away. For
+    /// terminals only.
+    pub fn update(&mut self, line: &str) {
+        let text = format!("\r\u{1b}[K{line}");
+        let _ = self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush());
+    }
 }

@@ -58,8 +58,8 @@ pub fn audit(
     out: &mut Output,
 ) -> Result<Exit, CommandError> {
     let loaded = start::load(environment, Flags::default(), None).map_err(CommandError::from)?;
-    let file = loaded.effective.audit.file.ok_or(StartError::NoHome)?;
-    super::audit::run(command, &file, out)
+    let file = loaded.effective.audit.file.as_ref().ok_or(StartError::NoHome)?;
+    super::audit::run(command, file, out)
 }
 
 impl From<StartError> for CommandError {

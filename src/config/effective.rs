@@ -7,8 +7,34 @@ use crate::redact::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Configuration after all layers were read and met with the sealed tier. Immutable.
-#[derive(Debug, Clone)]
+/// The configuration in force. Read-only by type: outside `config` it can be looked at, and
+/// neither made, changed nor copied, so no room can loosen what the sealed tier says.
+///
+/// ```compile_fail
+/// fn loosen(mut inforce: ion::config::InForce) {
+///     inforce.redaction.enabled.value = false;
+/// }
+/// ```
+#[derive(Debug)]
+pub struct InForce(Effective);
+
+impl InForce {
+    /// Made at the end of loading, after the sealed tier was met.
+    pub(in crate::config) fn of(effective: Effective) -> Self {
+        InForce(effective)
+    }
+}
+
+impl std::ops::Deref for InForce {
+    type Target = Effective;
+
+    fn deref(&self) -> &Effective {
+        &self.0
+    }
+}
+
+/// Configuration after all layers were read and met with the sealed tier. See [`InForce`].
+#[derive(Debug)]
 pub struct Effective {
     /// Where everything lies.
     pub places: Places,
@@ -42,7 +68,13 @@ pub struct Effective {
     pub timeouts: Timeouts,
     /// SHA-256 (hex) over every configuration byte that was read, for the audit record.
     pub digest: String,
+    /// Keeps the rest of the house from building one by hand.
+    pub(in crate::config) _met: Met,
 }
+
+/// The sealed tier was met.
+#[derive(Debug)]
+pub(in crate::config) struct Met;
 
 /// The folders of a run.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@
 //! [`super::strangers`], [`super::sealed`], [`super::resolve`].
 
 use super::check::{FileText, Findings, check};
-use super::effective::{Effective, Places};
+use super::effective::{InForce, Places};
 use super::environ::Environment;
 use super::explain::{ShownValue, table};
 use super::flags::{self, Flags};
@@ -51,10 +51,10 @@ pub struct FileSeen {
 }
 
 /// Everything that loading gives.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Loaded {
     /// The configuration in force.
-    pub effective: Effective,
+    pub effective: InForce,
     /// What a person should know.
     pub warnings: Vec<Warning>,
     /// What the sealed tier did not let through. To be recorded and told once.
@@ -198,7 +198,7 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ConfigErrors> {
     let layers: Vec<&Layer> = lower.iter().chain(&strangers).chain(&sealed_only).collect();
     let table = table(&settings, &layers, &effective);
     Ok(Loaded {
-        effective,
+        effective: InForce::of(effective),
         warnings: findings.warnings,
         enforcements,
         table,

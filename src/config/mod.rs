@@ -33,7 +33,7 @@ pub mod trust;
 mod validate;
 mod value;
 
-pub use effective::Effective;
+pub use effective::{Effective, InForce};
 pub use environ::Environment;
 pub use explain::ShownValue;
 pub use flags::Flags;

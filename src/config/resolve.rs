@@ -3,7 +3,7 @@
 
 use super::credential::{ENDPOINT_VARIABLES, KEY_VARIABLES, from_environment, written};
 use super::effective::{
-    Admitted, AllowList, AuditSettings, Effective, Limits, NetworkSettings, Places,
+    Admitted, AllowList, AuditSettings, Effective, Limits, Met, NetworkSettings, Places,
     ProviderSettings, RedactionSettings, SandboxSettings, Timeouts, ToolRestrictions,
 };
 use super::environ::Environment;
@@ -245,6 +245,7 @@ pub(super) fn resolve(
         providers,
         places: parts.places,
         digest: parts.digest,
+        _met: Met,
     }
 }
 

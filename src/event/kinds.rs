@@ -91,6 +91,17 @@ pub enum Event {
     },
     /// Forget the partial text and calls of this attempt: the provider is asked again.
     StreamReset,
+    /// The provider failed and is asked again after a wait.
+    ProviderRetry {
+        /// Which repeat this is, from 1.
+        retry: u32,
+        /// The most repeats.
+        of: u32,
+        /// Milliseconds until then.
+        after_ms: u64,
+        /// Why.
+        reason: Redacted<String>,
+    },
     /// A tool has run for a while and still runs.
     ToolStalled {
         /// The call's id.

@@ -8,4 +8,4 @@ pub mod kinds;
 pub mod sink;
 
 pub use kinds::{Event, RunStatus, TaskComplete};
-pub use sink::Sink;
+pub use sink::{Progress, Sink};

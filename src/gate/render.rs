@@ -50,9 +50,14 @@ pub fn refusal_line(refusal: &Refusal) -> String {
         DecidedBy::Rule => format!("`{subject}` is refused by {}", named("rule")),
         DecidedBy::Danger => format!("`{subject}` is refused by {}", named("pattern")),
         DecidedBy::Mode => format!("`{subject}` is refused because no rule allows it"),
-        DecidedBy::HeadlessAsk => {
-            format!("`{subject}` needs approval and nobody can answer ({})", named("mode"))
-        }
+        DecidedBy::HeadlessAsk => match &refusal.rule {
+            Some(rule) => {
+                format!("`{subject}` needs approval (`{}`), and nobody can answer", rule.id)
+            }
+            None => {
+                format!("`{subject}` needs approval, as no rule allows it, and nobody can answer")
+            }
+        },
         DecidedBy::Person => format!("`{subject}` was refused by a person"),
         DecidedBy::Malformed => {
             format!("this call of `{}` could not be understood", refusal.tool_name)

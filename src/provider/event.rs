@@ -42,6 +42,17 @@ pub enum ModelEvent {
     },
     /// Token counts so far in this answer; a later one replaces an earlier one.
     Usage(Usage),
+    /// The request failed and is sent again after a wait.
+    Retrying {
+        /// Which repeat this is, from 1.
+        retry: u32,
+        /// The most repeats.
+        of: u32,
+        /// How long until then.
+        wait: std::time::Duration,
+        /// Why, without the key.
+        reason: String,
+    },
     /// The attempt is thrown away and starts anew; forget its text and calls.
     Reset,
     /// The answer is whole. Nothing follows.

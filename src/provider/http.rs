@@ -83,7 +83,7 @@ impl Provider for HttpProvider {
         request: ModelRequest,
     ) -> Pin<Box<dyn Future<Output = Result<ModelStream, ProviderError>> + Send + 'a>> {
         Box::pin(async move {
-            let mut turn = Turn {
+            let turn = Turn {
                 shared: Arc::clone(&self.0),
                 request,
                 attempt: None,
@@ -95,7 +95,6 @@ impl Provider for HttpProvider {
                 heard: false,
                 over: false,
             };
-            turn.connect().await?;
             let stream = futures_util::stream::unfold(turn, |mut turn| async move {
                 let item = turn.next().await?;
                 Some((item, turn))
@@ -138,7 +137,8 @@ impl Turn {
         loop {
             if let Some(event) = self.pending.pop_front() {
                 self.over |= matches!(event, ModelEvent::Stopped(_));
-                self.shown |= event != ModelEvent::Reset;
+                let announces = matches!(event, ModelEvent::Reset | ModelEvent::Retrying { .. });
+                self.shown |= !announces;
                 self.heard = true;
                 return Some(Ok(event));
             }
@@ -149,52 +149,50 @@ impl Turn {
             if self.over {
                 return None;
             }
-            if self.attempt.is_none() {
-                if let Err(error) = self.connect().await {
+            let step = match self.attempt {
+                None => self.connect().await,
+                Some(_) => self.receive().await,
+            };
+            if let Err(error) = step {
+                self.attempt = None;
+                if let Err(error) = self.after(error) {
+                    // What was said so far is handed on before the error that ends it.
                     self.failure = Some(error);
                 }
-                continue;
-            }
-            if let Err(error) = self.receive().await {
-                self.attempt = None;
-                match self.after(error) {
-                    Ok(()) => {
-                        self.pending.clear();
-                        if std::mem::take(&mut self.shown) {
-                            self.pending.push_back(ModelEvent::Reset);
-                        }
-                    }
-                    // What was said so far is handed on before the error that ends it.
-                    Err(error) => self.failure = Some(error),
-                }
             }
         }
     }
 
-    /// Sends the request until an answer begins or the repeats are used up.
+    /// Sends the request, after the wait that the last failure asked for.
     async fn connect(&mut self) -> Result<(), ProviderError> {
-        loop {
-            if let Some(wait) = self.wait.take() {
-                tokio::time::sleep(wait).await;
-            }
-            match self.send().await {
-                Ok(attempt) => {
-                    self.attempt = Some(attempt);
-                    return Ok(());
-                }
-                Err(error) => self.after(error)?,
-            }
+        if let Some(wait) = self.wait.take() {
+            tokio::time::sleep(wait).await;
         }
+        self.attempt = Some(self.send().await?);
+        Ok(())
     }
 
-    /// Decides about a failure: `Ok` means that the request is to be repeated after `wait`.
+    /// Decides about a failure: `Ok` means that the request is to be repeated after `wait`, which
+    /// is announced; what was shown of the broken answer is taken back first.
     fn after(&mut self, error: ProviderError) -> Result<(), ProviderError> {
         let endpoint = &self.shared.endpoint;
         if !error.retryable || self.failures >= endpoint.policy.max_retries {
             return Err(endpoint.explained(error, self.failures.saturating_add(1)));
         }
         self.failures = self.failures.saturating_add(1);
-        self.wait = Some(endpoint.policy.delay(self.failures, error.retry_after));
+        let wait = endpoint.policy.delay(self.failures, error.retry_after);
+        let retrying = ModelEvent::Retrying {
+            retry: self.failures,
+            of: endpoint.policy.max_retries,
+            wait,
+            reason: endpoint.explained(error, 1).to_string(),
+        };
+        self.wait = Some(wait);
+        self.pending.clear();
+        if std::mem::take(&mut self.shown) {
+            self.pending.push_back(ModelEvent::Reset);
+        }
+        self.pending.push_back(retrying);
         Ok(())
     }
 

@@ -4,5 +4,6 @@ mod anomalies;
 mod basics;
 mod denials;
 mod endings;
+mod moments;
 mod prompt;
 mod tour;

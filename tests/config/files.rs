@@ -56,7 +56,7 @@ fn a_flag_beats_a_trusted_project_which_beats_the_user() {
     assert!(effective.trusted);
     assert_eq!(effective.model.as_ref().unwrap().value, "p");
     assert_eq!(effective.limits.max_turns.as_ref().unwrap().value, 20);
-    let budget = effective.limits.max_budget_usd.unwrap();
+    let budget = effective.limits.max_budget_usd.as_ref().unwrap();
     assert_eq!((budget.value, budget.source.to_string().as_str()), (2.0, "~/.ion/engine.json:3"));
     world.flags = Flags { model: Some("f".into()), max_turns: Some(0), ..Flags::default() };
     let loaded = world.loaded();
@@ -81,8 +81,11 @@ fn json_and_toml_say_the_same_and_a_local_file_beats_the_shared_one() {
     );
     world.trust();
     let effective = world.loaded().effective;
-    assert_eq!(effective.limits.max_turns.unwrap().source.to_string(), "~/.ion/config.toml:2");
-    assert_eq!(effective.limits.max_budget_usd.unwrap().value, 2.0);
+    assert_eq!(
+        effective.limits.max_turns.as_ref().unwrap().source.to_string(),
+        "~/.ion/config.toml:2"
+    );
+    assert_eq!(effective.limits.max_budget_usd.as_ref().unwrap().value, 2.0);
     let named =
         |tier| effective.permissions.iter().filter(|l| l.tier == tier && l.mode.is_some()).count();
     assert_eq!((named(Tier::Builtin), named(Tier::Project)), (1, 1), "one mode a tier");
@@ -154,7 +157,7 @@ fn an_enterprise_block_in_a_user_file_is_ignored_with_a_warning() {
 #[test]
 fn switching_the_sandbox_off_is_explicit_and_keeps_its_place() {
     let loaded = World::new().user("{\n\"sandbox\": {\"enabled\": false}}").loaded();
-    let requirement = loaded.effective.sandbox.requirement;
+    let requirement = loaded.effective.sandbox.requirement.clone();
     assert_eq!(requirement.value, Requirement::Open);
     assert_eq!(requirement.source.to_string(), "~/.ion/engine.json:2");
 }
@@ -164,7 +167,7 @@ fn paths_of_the_sandbox_become_absolute() {
     let world = World::new().user(
         r#"{"sandbox": {"read": ["~/data", "sub/../lib"], "additionalDenyPaths": ["~/.aws"]}}"#,
     );
-    let sandbox = world.loaded().effective.sandbox;
+    let sandbox = world.loaded().effective.sandbox.clone();
     let work = std::fs::canonicalize(world.home.work()).unwrap();
     assert!(sandbox.read.iter().any(|p| p.as_path() == world.home.home().join("data")));
     assert!(sandbox.read.iter().any(|p| p.as_path() == work.join("lib")));
@@ -214,7 +217,7 @@ fn models_json_gives_tiers_and_custom_models() {
         r#"{"tiers": {"Fast": "qwen", "safe": {"model": "gpt-4o", "fallbacks": ["x"]}},
             "providers": {"ollama": {"models": {"team/q:latest": {"contextWindow": 32768}, "bare": {}}}}}"#,
     );
-    let models = world.loaded().effective.models;
+    let models = world.loaded().effective.models.clone();
     assert_eq!(models.tiers["fast"], "qwen");
     assert_eq!(models.tiers["safe"], "gpt-4o");
     assert_eq!(models.custom["team/q:latest"].context_window, Some(32768));
@@ -228,7 +231,7 @@ fn compact_rules_keep_their_spelling_and_the_strict_ones_come_first() {
             "rules": [{"tool": "Bash", "decision": "allow", "id": "dev.all"}],
             "dangerousPatterns": ["rm\\s+-rf", {"pattern": "x", "severity": "high"}]}}"#,
     );
-    let layers = world.loaded().effective.permissions;
+    let layers = world.loaded().effective.permissions.clone();
     let user = layers.iter().find(|layer| layer.tier == Tier::User).unwrap();
     let rules: Vec<(&str, Decision)> =
         user.rules.iter().map(|r| (r.value.tool.as_str(), r.value.decision)).collect();
@@ -249,8 +252,8 @@ fn state_moves_with_ion_data_dir_and_configuration_does_not() {
     let world =
         World::new().user(r#"{"limits": {"maxTurns": 3}}"#).variable("ION_DATA_DIR", "/srv/state");
     let effective = world.loaded().effective;
-    assert_eq!(effective.places.data_dir.unwrap().to_string(), "/srv/state");
-    assert_eq!(effective.limits.max_turns.unwrap().value, 3);
+    assert_eq!(effective.places.data_dir.as_ref().unwrap().to_string(), "/srv/state");
+    assert_eq!(effective.limits.max_turns.as_ref().unwrap().value, 3);
 }
 
 #[test]
@@ -264,7 +267,7 @@ fn in_the_home_folder_the_own_file_is_not_a_project() {
         sealed: world.sources(),
     })
     .unwrap();
-    assert_eq!(loaded.effective.model.unwrap().value, "mine");
+    assert_eq!(loaded.effective.model.as_ref().unwrap().value, "mine");
     assert!(loaded.files.iter().all(|file| file.tier != Tier::Project));
 }
 
@@ -279,8 +282,13 @@ fn a_relative_home_is_no_home() {
 fn state_never_moves_into_the_repository() {
     let report = World::new().variable("ION_DATA_DIR", "state").refused();
     assert!(report.contains("ION_DATA_DIR") && report.contains("absolute"), "{report}");
-    let audit =
-        World::new().user(r#"{"audit": {"file": "x/log.jsonl"}}"#).loaded().effective.audit.file;
+    let audit = World::new()
+        .user(r#"{"audit": {"file": "x/log.jsonl"}}"#)
+        .loaded()
+        .effective
+        .audit
+        .file
+        .clone();
     assert!(audit.unwrap().to_string().ends_with("home/.ion/x/log.jsonl"));
 }
 
@@ -315,9 +323,9 @@ fn bad_flags_are_refused() {
 
 #[test]
 fn the_digest_changes_with_every_file_that_is_read() {
-    let plain = World::new().loaded().effective.digest;
-    let user = World::new().user("{}").loaded().effective.digest;
-    let sealed = World::new().sealed("{}").loaded().effective.digest;
+    let plain = World::new().loaded().effective.digest.clone();
+    let user = World::new().user("{}").loaded().effective.digest.clone();
+    let sealed = World::new().sealed("{}").loaded().effective.digest.clone();
     assert_eq!(plain.len(), 64);
     assert!(plain != user && user != sealed && plain != sealed);
 }

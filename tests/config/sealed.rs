@@ -51,7 +51,7 @@ fn a_stricter_lower_value_is_kept_and_nothing_is_reported() {
         .sealed(r#"{"permissions": {"mode": "ask"}, "limits": {"maxTurns": 10}}"#)
         .loaded();
     assert_eq!(mode_in_force(&loaded.effective.permissions).unwrap().value, Decision::Deny);
-    assert_eq!(loaded.effective.limits.max_turns.unwrap().value, 2);
+    assert_eq!(loaded.effective.limits.max_turns.as_ref().unwrap().value, 2);
     assert!(loaded.enforcements.is_empty(), "{:?}", loaded.enforcements);
 }
 
@@ -70,7 +70,7 @@ fn allow_disable_false_keeps_the_sandbox_on() {
             r#"{"sandbox": {"minimum": "rules"}}"#,
         ] {
             let loaded = World::new().user(lower).sealed(seal).loaded();
-            let requirement = loaded.effective.sandbox.requirement;
+            let requirement = loaded.effective.sandbox.requirement.clone();
             assert!(requirement.value >= Requirement::Rules, "{lower} under {seal}");
         }
     }
@@ -93,10 +93,11 @@ fn drop_ins_meet_in_any_order() {
             .sealed_file("config.d/20-y.json", second);
         let effective = world.loaded().effective;
         assert_eq!(effective.admitted.models.value, AllowList::Only(["m2".to_owned()].into()));
-        let mut denied: Vec<String> = effective.tools.deny.into_iter().map(|t| t.value).collect();
+        let mut denied: Vec<String> =
+            effective.tools.deny.iter().map(|t| t.value.clone()).collect();
         denied.sort();
         assert_eq!(denied, ["Bash", "WebSearch"]);
-        assert_eq!(effective.limits.max_turns.unwrap().value, 4);
+        assert_eq!(effective.limits.max_turns.as_ref().unwrap().value, 4);
     }
 }
 
@@ -136,7 +137,7 @@ fn a_sealed_proxy_has_no_lower_exceptions() {
         .variable("HTTP_PROXY", "http://evil")
         .sealed(r#"{"network": {"proxy": {"httpsProxy": "http://corp:8080"}}}"#)
         .loaded();
-    let network = loaded.effective.network;
+    let network = loaded.effective.network.clone();
     assert_eq!(network.https_proxy.unwrap().value, "http://corp:8080");
     assert!(network.no_proxy.is_none() && network.http_proxy.is_none());
     assert_eq!(loaded.enforcements[0].key, "network.proxy.noProxy");
@@ -147,7 +148,7 @@ fn sealed_grants_only_filter_what_was_asked_for() {
     let world = World::new()
         .user(r#"{"sandbox": {"read": ["/opt/a", "/var"], "write": ["/opt"]}}"#)
         .sealed(r#"{"sandbox": {"read": ["/opt", "/srv"], "write": []}}"#);
-    let sandbox = world.loaded().effective.sandbox;
+    let sandbox = world.loaded().effective.sandbox.clone();
     assert_eq!(sandbox.read.iter().map(ToString::to_string).collect::<Vec<_>>(), ["/opt/a"]);
     assert!(sandbox.write.is_empty());
     let nobody_asked = World::new().sealed(r#"{"sandbox": {"read": ["/opt"]}}"#);
@@ -161,7 +162,7 @@ fn hiding_survives_another_home() {
     let line = real.lines().find(|l| l.split(':').nth(2) == Some(&uid)).expect("a user");
     let real = line.split(':').nth(5).unwrap();
     let world = World::new().sealed(r#"{"sandbox": {"hide": ["~/.ssh"]}}"#);
-    let hide = world.loaded().effective.sandbox.hide;
+    let hide = world.loaded().effective.sandbox.hide.clone();
     assert!(hide.iter().any(|p| p.to_string() == format!("{real}/.ssh")), "{hide:?}");
 }
 
@@ -194,8 +195,8 @@ fn a_further_source_named_by_a_variable_only_tightens() {
     let world = world.variable("ION_ENTERPRISE_CONFIG", further.to_str().unwrap());
     let loaded = world.loaded();
     let effective = loaded.effective;
-    assert_eq!(effective.limits.max_turns.unwrap().value, 5);
-    assert_eq!(effective.limits.max_budget_usd.unwrap().value, 1.0);
+    assert_eq!(effective.limits.max_turns.as_ref().unwrap().value, 5);
+    assert_eq!(effective.limits.max_budget_usd.as_ref().unwrap().value, 1.0);
     assert_eq!(effective.profile.value, "strict");
     assert!(effective.providers.is_empty());
     let last = effective.permissions.last().unwrap();
@@ -219,7 +220,7 @@ fn a_further_source_that_is_missing_or_no_file_stops_ion() {
 fn keys_may_stand_under_one_enterprise_wrapper_but_not_beside_it() {
     let world = World::new().sealed(r#"{"enterprise": {"limits": {"maxTurns": 5}}}"#);
     let loaded = world.loaded();
-    assert_eq!(loaded.effective.limits.max_turns.unwrap().value, 5);
+    assert_eq!(loaded.effective.limits.max_turns.as_ref().unwrap().value, 5);
     assert_eq!(loaded.warnings.len(), 1);
     let world =
         World::new().sealed(r#"{"enterprise": {"limits": {"maxTurns": 5}}, "profile": "strict"}"#);
@@ -234,7 +235,7 @@ fn every_sealed_file_keeps_its_own_rules() {
         )
     };
     let world = World::new().sealed(&rule("a.a")).sealed_file("config.d/5.json", &rule("b.b"));
-    let layers = world.loaded().effective.permissions;
+    let layers = world.loaded().effective.permissions.clone();
     let sealed: Vec<_> = layers.iter().filter(|l| l.tier == Tier::Enterprise).collect();
     assert_eq!(sealed.len(), 2);
     assert!(sealed.iter().all(|l| l.rules.len() == 1 && !l.tighten_only));

@@ -33,17 +33,17 @@ fn a_hostile_project_with_every_key_at_its_weakest_changes_nothing() {
     let after = world.project(HOSTILE).loaded().effective;
     assert_eq!(before.profile.value, after.profile.value);
     assert!(after.model.is_none() && after.providers.is_empty());
-    assert_eq!(after.limits.max_turns.unwrap().value, 7);
+    assert_eq!(after.limits.max_turns.as_ref().unwrap().value, 7);
     assert_eq!(before.timeouts.bash_max, after.timeouts.bash_max);
     assert_eq!(before.timeouts.bash_default, after.timeouts.bash_default);
     assert!(after.redaction.enabled.value && after.network.reject_unauthorized.value);
     assert!(after.network.https_proxy.is_none() && after.network.custom_ca_certs.is_empty());
-    let (b, a) = (before.sandbox, after.sandbox);
+    let (b, a) = (&before.sandbox, &after.sandbox);
     assert_eq!(
-        (b.requirement, b.network, b.read, b.write),
-        (a.requirement, a.network, a.read, a.write)
+        (&b.requirement, &b.network, &b.read, &b.write),
+        (&a.requirement, &a.network, &a.read, &a.write)
     );
-    assert_eq!((b.workspace_writable, b.hide), (a.workspace_writable, a.hide));
+    assert_eq!((b.workspace_writable, &b.hide), (a.workspace_writable, &a.hide));
     assert!(a.backend.is_none());
     assert_eq!(
         mode_in_force(&before.permissions).unwrap(),
@@ -51,7 +51,7 @@ fn a_hostile_project_with_every_key_at_its_weakest_changes_nothing() {
     );
     let project = after.permissions.iter().find(|l| l.tier == Tier::Project);
     assert!(project.is_none_or(|l| l.tighten_only && l.rules.is_empty() && l.mode.is_none()));
-    assert!(after.audit.file.unwrap().to_string().ends_with(".jsonl"));
+    assert!(after.audit.file.as_ref().unwrap().to_string().ends_with(".jsonl"));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_stranger_can_make_things_stricter() {
                 "sandbox": {"minimum": "view", "network": "none", "workspaceWritable": false, "hide": ["secret"]}}"#,
         );
     let effective = world.loaded().effective;
-    assert_eq!(effective.limits.max_turns.unwrap().value, 5);
+    assert_eq!(effective.limits.max_turns.as_ref().unwrap().value, 5);
     assert_eq!(effective.sandbox.requirement.value, Requirement::View);
     assert!(!effective.sandbox.workspace_writable && !effective.sandbox.network.value);
     let mode = mode_in_force(&effective.permissions).unwrap();
@@ -91,7 +91,7 @@ fn a_stranger_can_make_things_stricter() {
 fn a_flag_that_the_person_typed_stands_against_a_stranger() {
     let mut world = World::new().project(r#"{"limits": {"maxTurns": 1}}"#);
     world.flags.max_turns = Some(30);
-    assert_eq!(world.loaded().effective.limits.max_turns.unwrap().value, 30);
+    assert_eq!(world.loaded().effective.limits.max_turns.as_ref().unwrap().value, 30);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn trust_ends_when_a_file_changes() {
     let world = World::new().project(r#"{"defaultModel": "p", "permissions": {"mode": "allow"}}"#);
     assert!(world.loaded().effective.model.is_none());
     world.trust();
-    assert_eq!(world.loaded().effective.model.unwrap().value, "p");
+    assert_eq!(world.loaded().effective.model.as_ref().unwrap().value, "p");
     world.home.write("work/.ion/config.local.toml", "[security]\nredactSecrets = false\n");
     let effective = world.loaded().effective;
     assert!(!effective.trusted && effective.model.is_none() && effective.redaction.enabled.value);

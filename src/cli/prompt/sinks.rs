@@ -3,7 +3,7 @@
 use crate::cli::Output;
 use crate::cli::args::OutputMode;
 use crate::cli::output::OutputError;
-use crate::event::{Event, Sink};
+use crate::event::{Event, Progress, Sink};
 use crate::gate::Refusal;
 use std::io;
 
@@ -15,12 +15,14 @@ pub struct PromptSink<'a> {
     open_line: bool,
     /// Text is shown, and the next piece belongs to another turn.
     between_turns: bool,
+    /// A line that updates itself stands on stderr.
+    shows_progress: bool,
 }
 
 impl<'a> PromptSink<'a> {
     /// A listener that writes to `out`.
     pub fn new(out: &'a mut Output, mode: OutputMode) -> Self {
-        PromptSink { out, mode, open_line: false, between_turns: false }
+        PromptSink { out, mode, open_line: false, between_turns: false, shows_progress: false }
     }
 
     /// Ends an open line of text, so that what follows stands alone.
@@ -55,12 +57,38 @@ impl<'a> PromptSink<'a> {
     }
 }
 
+/// `turn 3 - Bash npm test - 41 s - $0.04 of 5.00 - Ctrl-C stops`.
+fn progress_line(progress: &Progress) -> String {
+    let cost = match progress.budget_usd {
+        Some(budget) => format!("${:.2} of {budget:.2}", progress.cost_usd),
+        None => format!("${:.2}", progress.cost_usd),
+    };
+    let running = visible(progress.running.as_str());
+    format!("turn {} - {running} - {} s - {cost} - Ctrl-C stops", progress.turn, progress.seconds)
+}
+
 impl Sink for PromptSink<'_> {
+    fn progress(&mut self, progress: &Progress) {
+        // Only where a person watches, and never in the middle of a line of the answer.
+        if self.out.err_is_terminal && !(self.open_line && self.out.out_is_terminal) {
+            self.out.update(&progress_line(progress));
+            self.shows_progress = true;
+        }
+    }
+
     fn emit(&mut self, event: &Event) -> io::Result<()> {
+        if std::mem::take(&mut self.shows_progress) {
+            self.out.update("");
+        }
         match event {
             Event::PermissionDenied { refusal } => self.out.say(&refusal_line(refusal)),
             Event::ToolStalled { tool_name, elapsed, .. } => {
                 self.out.say(&format!("ion: {tool_name} has run for {elapsed} s"));
+            }
+            Event::ProviderRetry { retry, of, after_ms, reason } => {
+                let seconds = *after_ms as f64 / 1000.0;
+                let reason = visible(reason.as_str());
+                self.out.say(&format!("ion: retry {retry} of {of} in {seconds:.1} s: {reason}"));
             }
             _ => {}
         }
@@ -123,6 +151,19 @@ pub fn visible(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_progress_line_says_turn_tool_time_cost_and_the_way_out() {
+        let progress = Progress {
+            turn: 3,
+            running: crate::redact::Redacted::literal("Bash npm test"),
+            seconds: 41,
+            cost_usd: 0.04,
+            budget_usd: Some(5.0),
+        };
+        let line = progress_line(&progress);
+        assert_eq!(line, "turn 3 - Bash npm test - 41 s - $0.04 of 5.00 - Ctrl-C stops");
+    }
 
     #[test]
     fn a_command_cannot_redraw_the_line_that_refuses_it() {

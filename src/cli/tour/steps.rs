@@ -72,7 +72,7 @@ impl<'a> Steps<'a> {
         }
         let shown: Vec<&str> = match &call.refusal {
             Some(_) => output.lines().collect(),
-            None => output.lines().filter(|line| !line.trim().is_empty()).take(4).collect(),
+            None => output.lines().filter(|line| line.trim().len() > 1).take(4).collect(),
         };
         for line in shown {
             self.print(&format!("     | {}", visible(&line.replace('\t', "  "))))?;
