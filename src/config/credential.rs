@@ -2,6 +2,7 @@
 //!
 //! INVARIANT (own key only): a provider is given its own variables and nobody else's. The older
 //! engine fell back to `OPENAI_API_KEY` and so sent one vendor's key to eight others.
+#![expect(clippy::disallowed_methods, reason = "tells the name of a variable from a key itself")]
 
 use super::environ::Environment;
 use super::origin::Located;

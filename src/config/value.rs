@@ -72,7 +72,7 @@ impl Value {
             (Value::Unlimited, Value::Unlimited) => true,
             (Value::Text(a), Value::Text(b)) => a == b,
             (Value::Texts(_), Value::Texts(_)) => self.set() == other.set(),
-            (Value::Secret(a), Value::Secret(b)) => a.expose() == b.expose(),
+            (Value::Secret(a), Value::Secret(b)) => a.is(b),
             (Value::Rules(a), Value::Rules(b)) => a == b,
             (Value::Dangers(a), Value::Dangers(b)) => a == b,
             (a, b) => match (a.number(), b.number()) {

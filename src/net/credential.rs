@@ -2,6 +2,7 @@
 //!
 //! Together with the redactor the only place that reads a [`Secret`]. It must never hand the
 //! plain text out. Read [`super::egress`] next.
+#![expect(clippy::disallowed_methods, reason = "the one place that sends a key")]
 
 use crate::redact::Secret;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};

@@ -331,7 +331,7 @@ impl StreamRedactor<'_> {
                 let numbers = &self.redactor.shared.numbers;
                 let number = self.redactor.numbered.then(|| {
                     let mut hash = numbers.hasher();
-                    hash.update(secret.expose().as_bytes());
+                    secret.hash_into(&mut hash);
                     numbers.of(hash)
                 });
                 (placeholder::write(kind, number), source, Some(kind))

@@ -17,6 +17,16 @@ impl Secret {
         Secret(Zeroizing::new(text))
     }
 
+    /// Mixes the text into a hash, which gives nothing back.
+    pub(in crate::redact) fn hash_into(&self, hash: &mut impl sha2::Digest) {
+        hash.update(self.0.as_bytes());
+    }
+
+    /// Whether both hold the same text.
+    pub fn is(&self, other: &Secret) -> bool {
+        self.0 == other.0
+    }
+
     /// The plain text. Fenced by clippy: only the HTTP client (to authenticate) and the
     /// redactor (to mask the value wherever it appears) may call this.
     pub fn expose(&self) -> &str {
