@@ -3,10 +3,10 @@
 use super::turn::AskedCall;
 use crate::conversation::Block;
 use crate::event::{Event, Progress, Sink};
-use crate::gate::{Gate, Refusal, Verdict, refusal_text};
+use crate::gate::{DecidedBy, Gate, Refusal, Verdict, refusal_text};
 use crate::model::{AbsPath, CallId, ToolCall, ToolName};
 use crate::redact::{Redacted, Redactor};
-use crate::tool::{Registry, run::Bench, run::run};
+use crate::tool::run::{Bench, run};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
@@ -30,8 +30,6 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct CallContext<'a> {
     /// Judges each call.
     pub gate: &'a Gate,
-    /// The tools on offer.
-    pub registry: &'a Registry,
     /// Runs permits.
     pub bench: Bench<'a>,
     /// The folder that calls run in.
@@ -51,6 +49,8 @@ pub struct Answered {
     pub refusal: Option<Refusal>,
     /// The audit log failed after the tool ran.
     pub unrecorded: Option<Redacted<String>>,
+    /// The machine cannot confine the call as required: no further call would run either.
+    pub unheld: Option<Redacted<String>>,
 }
 
 /// Judges and runs all calls of an answer; the result is in call order, events are sent in the
@@ -178,19 +178,14 @@ async fn answer(
     let call = match call {
         AskedCall::Whole(call) => call,
         AskedCall::Spoilt { id, name, problem } => {
-            let text = format!("Error: the input of this {name} call is not usable: {problem}");
-            return said(id, redactor.text(&text));
+            let refusal = context.gate.spoilt(id, name, &problem, context.cwd);
+            return refused(refusal, redactor, events);
         }
     };
     if context.cancel.is_cancelled() {
         // INVARIANT (no start after cancel): nothing is even judged any more.
         let text = format!("Error: {} cancelled.", call.name);
         return said(call.id, redactor.text(&text));
-    }
-    if context.registry.get(&call.name).is_none()
-        && !context.registry.removed().contains(&call.name)
-    {
-        return said(call.id, redactor.text(&format!("Unknown tool: {}", call.name)));
     }
     match context.gate.judge(call.clone(), context.cwd) {
         Verdict::Allow(permit) => {
@@ -208,6 +203,7 @@ async fn answer(
                 },
                 refusal: None,
                 unrecorded: outcome.unrecorded,
+                unheld: outcome.unheld,
             }
         }
         Verdict::Ask(question) => refused(question.unanswered(context.gate), redactor, events),
@@ -245,15 +241,20 @@ fn refused(
     let _ = events.send(Event::PermissionDenied { refusal: Box::new(refusal.clone()) });
     let block = Block::ToolResult {
         tool_use_id: refusal.tool_use_id.clone(),
-        content: redactor.text(&refusal_text(&refusal)),
+        content: match (refusal.decided_by, &refusal.rule) {
+            // The words that models know.
+            (DecidedBy::Tool, None) => refusal.reason.clone(),
+            _ => redactor.text(&refusal_text(&refusal)),
+        },
         is_error: true,
     };
-    Answered { block, refusal: Some(refusal), unrecorded: None }
+    let unheld = (refusal.decided_by == DecidedBy::Sandbox).then(|| refusal.reason.clone());
+    Answered { block, refusal: Some(refusal), unrecorded: None, unheld }
 }
 
 fn said(id: CallId, content: Redacted<String>) -> Answered {
     let block = Block::ToolResult { tool_use_id: id, content, is_error: true };
-    Answered { block, refusal: None, unrecorded: None }
+    Answered { block, refusal: None, unrecorded: None, unheld: None }
 }
 
 /// The calls of an answer as the transcript and the provider see them.

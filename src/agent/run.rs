@@ -85,6 +85,9 @@ pub enum RunError {
     /// The transcript cannot be written.
     #[error("{0}")]
     Session(#[from] SessionError),
+    /// The machine cannot confine calls as the profile requires.
+    #[error("this machine cannot hold the profile, so the tool did not run: {0}")]
+    Sandbox(String),
     /// The audit log cannot be written any more.
     #[error("the audit log failed, so no further call may run: {0}")]
     Audit(String),
@@ -228,7 +231,6 @@ impl Agent<'_> {
         };
         let context = CallContext {
             gate: self.gate,
-            registry: self.registry,
             bench,
             cwd: &self.cwd,
             cancel: &self.cancel,
@@ -242,6 +244,7 @@ impl Agent<'_> {
         };
         let answered = calls::answer_all(calls, &context, sink).await.map_err(RunError::Output)?;
         let unrecorded = answered.iter().find_map(|answer| answer.unrecorded.clone());
+        let unheld = answered.iter().find_map(|answer| answer.unheld.clone());
         let mut content = Vec::with_capacity(answered.len());
         for answer in answered {
             content.push(answer.block);
@@ -254,7 +257,10 @@ impl Agent<'_> {
         if self.cancel.is_cancelled() {
             return Err(RunError::Cancelled);
         }
-        Ok(())
+        match unheld {
+            Some(why) => Err(RunError::Sandbox(why.to_string())),
+            None => Ok(()),
+        }
     }
 
     fn report(&self, stop: Stop, state: Run, begun: Instant) -> RunReport {

@@ -134,6 +134,11 @@ impl<'a> Collecting<'a> {
                 self.show(seen, emit)
             }
             ModelEvent::ToolStarted { index, id, name } => {
+                // What was said before the call is shown before it.
+                let rest = std::mem::replace(&mut self.live, self.redactor.stream()).finish();
+                self.show(rest, emit)?;
+                // An id is a peer's text like any other; it is echoed to everybody.
+                let id = CallId::new(self.redactor.text(id.as_str()).truncated(128).to_string());
                 let name = ToolName::resolve(self.redactor.text(&name).as_str());
                 let partial = Partial {
                     id: id.clone(),

@@ -10,6 +10,7 @@ use super::{AuditError, place};
 use crate::model::Seq;
 use rustix::fs::OFlags;
 use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -84,13 +85,13 @@ impl HeadFile {
 
 /// Reads the head of a log that nobody has opened. `None` when there is none.
 pub(in crate::audit) fn of(log: &Path) -> Result<Option<Head>, AuditError> {
-    match std::fs::read(place::beside(log, ".head")) {
-        // Empty: a process was killed right after it made the file.
-        Ok(text) if text.is_empty() => Ok(None),
-        Ok(text) => parse(log, &text).map(Some),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(AuditError::io("read its head file", log, error)),
-    }
+    let Some(file) = place::read(&place::beside(log, ".head"))? else { return Ok(None) };
+    let mut text = Vec::new();
+    file.take(256)
+        .read_to_end(&mut text)
+        .map_err(|error| AuditError::io("read its head file", log, error))?;
+    // Empty: a process was killed right after it made the file.
+    if text.is_empty() { Ok(None) } else { parse(log, &text).map(Some) }
 }
 
 fn parse(log: &Path, text: &[u8]) -> Result<Head, AuditError> {

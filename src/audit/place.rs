@@ -44,6 +44,22 @@ pub(in crate::audit) fn folder(file: &AbsPath) -> Result<(), AuditError> {
     Ok(())
 }
 
+/// Opens a file of the log for reading; `None` when it is not there. A link could lead to a
+/// log that somebody else prepared, and a pipe would be waited for: neither is followed.
+pub(in crate::audit) fn read(path: &Path) -> Result<Option<File>, AuditError> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(rustix::io::Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(AuditError::io("read it", path, error)),
+    };
+    let meta = file.metadata().map_err(|e| AuditError::io("look at it", path, e))?;
+    if !meta.is_file() {
+        return Err(AuditError::io("read it", path, "it is not a regular file"));
+    }
+    Ok(Some(file))
+}
+
 /// Opens a file of the log for appending or, with `OFlags::RDWR` alone, for overwriting.
 /// Creates it with mode 0600 whatever the umask is; tells whether it did.
 pub(in crate::audit) fn open(path: &Path, flags: OFlags) -> Result<(File, bool), AuditError> {

@@ -4,13 +4,13 @@
 //! counted, never skipped in silence; `verify` tells what is wrong with it.
 
 use super::AuditError;
+use super::place;
 use super::record::{LONGEST_LINE, Record};
 use crate::model::{AbsPath, Decision, Seq};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 
 /// Which records to take; empty takes all.
@@ -95,11 +95,7 @@ pub fn each<E: From<AuditError>>(
 ) -> Result<Skipped, E> {
     let path = file.as_path();
     let mut found = Skipped::default();
-    let opened = match File::open(path) {
-        Ok(opened) => opened,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
-        Err(error) => return Err(AuditError::io("read it", path, error).into()),
-    };
+    let Some(opened) = place::read(path)? else { return Ok(found) };
     let mut newest = VecDeque::new();
     let mut lines = BufReader::with_capacity(256 * 1024, opened);
     let limit = u64::try_from(LONGEST_LINE + 1).unwrap_or(u64::MAX);

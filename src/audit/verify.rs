@@ -5,12 +5,12 @@
 //! that fit each other (`docs/audit.md`).
 
 use super::append::Lock;
+use super::place;
 use super::record::{self, LONGEST_LINE, NO_HASH, VERSION};
 use super::{AuditError, head};
 use crate::model::{AbsPath, Seq};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 
 /// What was done to a log.
@@ -78,18 +78,16 @@ struct Envelope {
 /// When the file cannot be read.
 pub fn verify(file: &AbsPath) -> Result<Option<Report>, AuditError> {
     let path = file.as_path();
-    let opened = match File::open(path) {
-        Ok(opened) => Some(opened),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(AuditError::io("read it", path, error)),
-    };
+    let opened = place::read(path)?;
     // Head and size are taken between two appends; what is appended meanwhile is left out.
     let lock = opened.as_ref().map(|opened| Lock::take(path, opened, true)).transpose()?;
     let stated = head::of(path);
     let size = opened.as_ref().map_or(Ok(0), |opened| opened.metadata().map(|meta| meta.len()));
     let size = size.map_err(|e| AuditError::io("look at it", path, e))?;
     drop(lock);
-    if opened.is_none() && matches!(stated, Ok(None)) {
+    // Without head and records there is no log, whether or not an empty file stands there: a
+    // process may have been killed before it wrote anything, or somebody emptied it.
+    if (opened.is_none() || size == 0) && matches!(stated, Ok(None)) {
         return Ok(None);
     }
     check(file, opened.map(|opened| opened.take(size)), stated).map(Some)
@@ -217,9 +215,6 @@ impl Chain {
         let next = Seq(self.records + 1);
         match stated {
             Err(error) => self.broken(next, Fault::Head, error.message),
-            // A process was killed after it made the log and before it made the head. There is
-            // nothing yet that could have been cut off.
-            Ok(None) if self.records == 0 => {}
             Ok(None) => {
                 let detail = "the head file is missing, so a cut end could not be seen";
                 self.broken(next, Fault::Head, detail.to_owned());

@@ -301,10 +301,10 @@ fn verify(json: bool, file: &AbsPath, out: &mut Output) -> Result<Exit, CommandE
         return Err(CommandError::new(
             Exit::Failed,
             "audit",
-            format!("there is no audit log at {file}"),
+            format!("there is no audit log with a record at {file}"),
         )
         .detail("if calls were recorded there, it was removed")
-        .detail("next: check the path with `ion config paths`"));
+        .detail("next: `ion config show` names the file under audit.file"));
     };
     if json {
         let mut document = chain_json(&report, Skipped::default());

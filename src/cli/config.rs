@@ -6,8 +6,10 @@
 use super::exit::{CommandError, Exit};
 use super::output::Output;
 use crate::config::{
-    ConfigErrors, Environment, Flags, LoadRequest, Loaded, SealedSources, ShownValue, validate_file,
+    ConfigErrors, Environment, Flags, LoadRequest, Loaded, Problem, SealedSources, ShownValue,
+    Warning, validate_file,
 };
+use crate::policy::{self, Anchors, RuleProblem};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -87,7 +89,10 @@ pub fn run_for(
         },
         ConfigCommand::Validate { files, json, .. } if files.is_empty() => {
             match crate::config::load(request) {
-                Ok(loaded) => valid(&loaded, *json, out),
+                Ok(loaded) => match rules(&loaded) {
+                    Ok(notes) => valid(&loaded, notes, *json, out),
+                    Err(errors) => failed(errors, *json, out),
+                },
                 Err(errors) => failed(errors, *json, out),
             }
         }
@@ -158,7 +163,34 @@ fn show(loaded: &Loaded, origin: bool, json: bool, out: &mut Output) -> Result<E
     Ok(Exit::Done)
 }
 
-fn valid(loaded: &Loaded, json: bool, out: &mut Output) -> Result<Exit, CommandError> {
+/// Compiles the rules, as every run does; gives what is worth knowing about them.
+fn rules(loaded: &Loaded) -> Result<Vec<Warning>, ConfigErrors> {
+    let places = &loaded.effective.places;
+    let anchors = Anchors { workspace: places.workspace.clone(), home: places.home.clone() };
+    match policy::compile(&loaded.effective.permissions, anchors) {
+        Ok(rules) => Ok(rules
+            .notes()
+            .iter()
+            .map(|note| Warning::about(&note.source, &note.message))
+            .collect()),
+        Err(error) => {
+            let problem = |problem: &RuleProblem| Problem {
+                guards: true,
+                ..Problem::of(problem.source.to_string(), problem.message.clone())
+            };
+            let problems = error.problems.iter().map(problem).collect();
+            Err(ConfigErrors { problems, warnings: loaded.warnings.clone() })
+        }
+    }
+}
+
+fn valid(
+    loaded: &Loaded,
+    notes: Vec<Warning>,
+    json: bool,
+    out: &mut Output,
+) -> Result<Exit, CommandError> {
+    let warnings: Vec<Warning> = loaded.warnings.iter().cloned().chain(notes).collect();
     let found: Vec<&str> =
         loaded.files.iter().filter(|file| file.found).map(|file| file.path.as_str()).collect();
     let unused: Vec<(String, String)> = loaded
@@ -166,7 +198,7 @@ fn valid(loaded: &Loaded, json: bool, out: &mut Output) -> Result<Exit, CommandE
         .iter()
         .map(|key| (key.value.clone(), key.source.to_string()))
         .collect();
-    report(&found, &loaded.warnings, &unused, json, out)
+    report(&found, &warnings, &unused, json, out)
 }
 
 fn validate(

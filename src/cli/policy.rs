@@ -6,7 +6,8 @@
 use super::exit::{CommandError, Exit};
 use super::output::Output;
 use crate::audit::Record;
-use crate::gate::{Place, propose};
+use crate::config::effective::ToolRestrictions;
+use crate::gate::{Place, propose, withdrawn};
 use crate::model::{AbsPath, CallId, Decision, Effects, Seq, ToolCall, ToolName};
 use crate::policy::{Basis, Considered, Judgement, RuleSet, evaluate};
 use serde::Serialize;
@@ -84,6 +85,8 @@ pub struct CheckContext {
     pub effects: BTreeMap<ToolName, Effects>,
     /// Name of the profile in force, for people.
     pub profile: String,
+    /// Tools that `toolRestrictions` takes away, each with the place that says so.
+    pub restrictions: ToolRestrictions,
     /// The call of `--record`, and how it was decided then.
     pub recorded: Option<Recorded>,
 }
@@ -249,7 +252,14 @@ fn judge(
     let effects = context.effects.get(&call.name).copied();
     let place = Place { cwd, workspace: &context.workspace, home: context.home.as_ref() };
     let proposed = propose(call.clone(), effects, &place);
-    let judgement = evaluate(rules, &proposed.facts);
+    let mut judgement = evaluate(rules, &proposed.facts);
+    // As in a run: a tool that is taken away is refused whatever the rules say.
+    if let Some(withdrawn) = withdrawn(&context.restrictions, &proposed.call.name) {
+        judgement.decision = Decision::Deny;
+        judgement.reason = withdrawn.reason;
+        judgement.rule = Some(withdrawn.rule);
+        judgement.hint = None;
+    }
     (judgement, (start.elapsed().as_secs_f64() * 1e7).round() / 10.0)
 }
 

@@ -32,6 +32,7 @@ pub fn policy(
         home: effective.places.home.clone(),
         effects: Registry::builtin(&effective.tools).effects(),
         profile: effective.profile.value.clone(),
+        restrictions: effective.tools.clone(),
         recorded,
     };
     super::policy::run(command, &rules, &context, &mut std::io::stdin().lock(), out)

@@ -18,7 +18,7 @@ pub const KEY_VARIABLES: &[(&str, &[&str])] = &[
     ("google", &["GOOGLE_API_KEY", "GEMINI_API_KEY"]),
     ("azure-openai", &["AZURE_OPENAI_API_KEY", "AZURE_API_KEY"]),
     ("vertex", &["GOOGLE_ACCESS_TOKEN"]),
-    ("foundry", &["ANTHROPIC_FOUNDRY_API_KEY"]),
+    ("foundry", &["ANTHROPIC_FOUNDRY_API_KEY", "ANTHROPIC_API_KEY"]),
     ("groq", &["GROQ_API_KEY"]),
     ("cerebras", &["CEREBRAS_API_KEY"]),
     ("mistral", &["MISTRAL_API_KEY"]),
@@ -113,8 +113,9 @@ mod tests {
             ("OPENAI_API_KEY", "openai-key"),
             ("ANTHROPIC_API_KEY", "anthropic-key"),
         ]);
-        for (id, _) in KEY_VARIABLES.iter().filter(|(id, _)| !matches!(*id, "openai" | "anthropic"))
-        {
+        // `foundry` is Anthropic's own service and takes its key; nobody else takes another's.
+        let own = |id: &str| matches!(id, "openai" | "anthropic" | "foundry");
+        for (id, _) in KEY_VARIABLES.iter().filter(|(id, _)| !own(id)) {
             assert!(from_environment(id, &environment).is_none(), "{id}");
         }
         assert_eq!(from_environment("openai", &environment).unwrap().value.expose(), "openai-key");

@@ -51,6 +51,12 @@ impl std::fmt::Display for Warning {
 }
 
 impl Warning {
+    /// A warning about what stands at `source`.
+    pub fn about(source: &crate::model::Source, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Warning { file: source.to_string(), at: None, key: String::new(), message }
+    }
+
     /// The warning as one JSON object.
     pub fn to_json(&self) -> Value {
         json!({

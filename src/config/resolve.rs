@@ -176,6 +176,30 @@ pub(super) struct Parts<'a> {
     pub(super) digest: String,
 }
 
+/// Where Ion keeps what it goes by. A folder that holds the workspace cannot be hidden whole.
+fn own_places(places: &Places, audit_file: Option<&AbsPath>) -> Vec<AbsPath> {
+    let whole = |folder: &AbsPath| !places.workspace.is_within(folder);
+    let mut found = Vec::new();
+    for folder in places.data_dir.iter().chain(&places.config_dir) {
+        if whole(folder) {
+            found.push(folder.clone());
+        } else {
+            let parts = ["audit", "conversations", "trust.json"];
+            found.extend(parts.iter().filter_map(|part| folder.join(part)));
+        }
+    }
+    if let Some(file) = audit_file {
+        match file.parent().filter(|folder| whole(folder)) {
+            Some(folder) => found.push(folder),
+            None => {
+                found.push(file.clone());
+                found.extend(AbsPath::new(format!("{file}.head")));
+            }
+        }
+    }
+    found
+}
+
 /// Builds the result.
 pub(super) fn resolve(
     settings: &Settings,
@@ -191,10 +215,6 @@ pub(super) fn resolve(
     };
     let mut providers = providers(&view, &parts, warnings);
     prune(&mut providers, &admitted.providers, enforcements);
-    let mut hide = view.paths("sandbox.hide");
-    hide.extend(view.paths("sandbox.additionalDenyPaths"));
-    hide.sort();
-    hide.dedup();
     let network = match view.text("sandbox.network") {
         Some(word) => Located::new(word.value == "all", word.source),
         None => Located::new(false, built_in()),
@@ -209,6 +229,13 @@ pub(super) fn resolve(
         }
         None => parts.places.data_dir.as_ref().and_then(|dir| dir.join("audit/audit.jsonl")),
     };
+    let mut hide = view.paths("sandbox.hide");
+    hide.extend(view.paths("sandbox.additionalDenyPaths"));
+    // What a tool could read or forge there decides about later calls: state and settings of Ion
+    // are out of sight, wherever they were moved to.
+    hide.extend(own_places(&parts.places, audit_file.as_ref()));
+    hide.sort();
+    hide.dedup();
     Effective {
         trusted: parts.trusted,
         profile: parts.profile,

@@ -10,9 +10,12 @@ use super::propose::{Place, Proposed, propose};
 use super::question::Question;
 use super::recorder::Recorder;
 use super::refusal::{DecidedBy, Refusal, RuleRef, Unit};
+use super::withdrawn::{Withdrawn, withdrawn};
 use crate::audit::{Draft, Kind};
-use crate::config::effective::{AllowList, SandboxSettings, ToolRestrictions};
-use crate::model::{AbsPath, Decision, Effects, Requirement, Seq, SessionId, ToolCall, ToolName};
+use crate::config::effective::{SandboxSettings, ToolRestrictions};
+use crate::model::{
+    AbsPath, CallId, Decision, Effects, Requirement, Seq, SessionId, ToolCall, ToolName,
+};
 use crate::policy::{
     Basis, CallLimits, Confinement, Judgement, Origin, RuleSet, confinement_for, evaluate,
 };
@@ -91,7 +94,8 @@ impl Gate {
         let place = Place { cwd, workspace: &parts.workspace, home: parts.home.as_ref() };
         let proposed = propose(call, effects, &place);
         let judgement = evaluate(&parts.rules, &proposed.facts);
-        if let Some(cause) = self.withdrawn(&proposed.call.name) {
+        let name = &proposed.call.name;
+        if let Some(cause) = self.withdrawn(name).or_else(|| self.unknown(name)) {
             return Verdict::Deny(self.refuse(&proposed, &judgement, cause));
         }
         match standing(&stages(&judgement)) {
@@ -103,35 +107,42 @@ impl Gate {
         }
     }
 
-    /// Whether policy took the tool away.
-    fn withdrawn(&self, tool: &ToolName) -> Option<Cause> {
-        let restrictions = &self.parts.restrictions;
-        let same = |written: &str| {
-            written == "*"
-                || ToolName::resolve(written) == *tool
-                || written.eq_ignore_ascii_case(tool.as_str())
+    /// Refuses a call whose input was not a JSON object: recorded like any other refusal.
+    pub fn spoilt(&self, id: CallId, name: ToolName, problem: &str, cwd: &AbsPath) -> Refusal {
+        let parts = &self.parts;
+        let call = ToolCall { id, name, input: serde_json::Map::new() };
+        let place = Place { cwd, workspace: &parts.workspace, home: parts.home.as_ref() };
+        let proposed = propose(call, None, &place);
+        let judgement = evaluate(&parts.rules, &proposed.facts);
+        let cause = Cause {
+            by: DecidedBy::Malformed,
+            rule: None,
+            reason: format!("the input is not usable: {problem}"),
+            hint: None,
+            asked: None,
+            retryable: true,
         };
-        let denied =
-            restrictions.deny.iter().find(|entry| same(&entry.value)).map(|entry| &entry.source);
-        let missing = match &restrictions.allow.value {
-            AllowList::Any => None,
-            AllowList::Only(names) => {
-                (!names.iter().any(|name| same(name))).then_some(&restrictions.allow.source)
-            }
-        };
-        let source = denied.or(missing)?;
-        Some(Cause {
+        self.refuse(&proposed, &judgement, cause)
+    }
+
+    /// Whether no tool of this run has that name.
+    fn unknown(&self, tool: &ToolName) -> Option<Cause> {
+        let known = self.parts.effects.contains_key(tool);
+        (!known).then(|| Cause {
             by: DecidedBy::Tool,
-            rule: Some(Origin {
-                id: "tool-restrictions".to_owned(),
-                tier: source.tier,
-                source: source.clone(),
-            }),
-            reason: format!("`toolRestrictions` takes the tool `{tool}` away"),
+            rule: None,
+            reason: format!("Unknown tool: {tool}"),
             hint: None,
             asked: None,
             retryable: false,
         })
+    }
+
+    /// Whether policy took the tool away.
+    fn withdrawn(&self, tool: &ToolName) -> Option<Cause> {
+        let Withdrawn { rule, reason } = withdrawn(&self.parts.restrictions, tool)?;
+        let rule = Some(rule);
+        Some(Cause { by: DecidedBy::Tool, rule, reason, hint: None, asked: None, retryable: false })
     }
 
     fn admit(&self, proposed: Proposed, judgement: &Judgement) -> Verdict {
@@ -143,7 +154,7 @@ impl Gate {
                     by: DecidedBy::Sandbox,
                     rule: None,
                     reason: missing,
-                    hint: Some("ion sandbox doctor".to_owned()),
+                    hint: None,
                     asked: None,
                     retryable: false,
                 };

@@ -13,6 +13,7 @@ pub mod question;
 pub mod recorder;
 pub mod refusal;
 pub mod render;
+pub mod withdrawn;
 
 pub use confiner::Confiner;
 pub use decide::{Gate, GateParts, Verdict};
@@ -22,3 +23,4 @@ pub use question::Question;
 pub use recorder::Recorder;
 pub use refusal::{DecidedBy, Refusal, RuleRef, Unit};
 pub use render::{refusal_line, refusal_text};
+pub use withdrawn::{Withdrawn, withdrawn};

@@ -62,6 +62,9 @@ pub fn refusal_line(refusal: &Refusal) -> String {
         DecidedBy::Malformed => {
             format!("this call of `{}` could not be understood", refusal.tool_name)
         }
+        DecidedBy::Tool if refusal.rule.is_none() => {
+            format!("there is no tool `{}` in this run", refusal.tool_name)
+        }
         DecidedBy::Tool => format!("the tool `{}` is withdrawn by policy", refusal.tool_name),
         DecidedBy::Sandbox => {
             format!("`{subject}` did not run because this machine cannot confine it as required")

@@ -11,6 +11,7 @@ use super::{catalogue, identity};
 use crate::config::Effective;
 use crate::config::effective::ProviderSettings;
 use crate::config::effective::{Admitted, AllowList, CustomModel, ModelCatalogue};
+use crate::model::{Source, Tier};
 use std::collections::BTreeMap;
 
 /// The context window assumed for a model that nobody described, in tokens.
@@ -78,18 +79,20 @@ pub enum RouteError {
         model: String,
     },
     /// The sealed tier does not admit the model.
-    #[error("model \"{model}\" not allowed by enterprise policy ({key}, {source_place})")]
+    #[error("model \"{model}\" not allowed by {owner} policy ({key}, {source_place})")]
     ModelNotAllowed {
         /// The resolved id.
         model: String,
         /// `allowedModels` or `blockedModels`.
         key: &'static str,
+        /// The tier whose list it is.
+        owner: Tier,
         /// File and line of the list.
         source_place: String,
     },
     /// The sealed tier does not admit the provider.
     #[error(
-        "model \"{model}\" not allowed by enterprise policy: provider \"{provider}\" is not in \
+        "model \"{model}\" not allowed by {owner} policy: provider \"{provider}\" is not in \
          allowedProviders ({source_place})"
     )]
     ProviderNotAllowed {
@@ -97,6 +100,8 @@ pub enum RouteError {
         model: String,
         /// The provider.
         provider: String,
+        /// The tier whose list it is.
+        owner: Tier,
         /// File and line of the list.
         source_place: String,
     },
@@ -212,17 +217,17 @@ fn admit(route: Route, admitted: &Admitted) -> Result<Route, RouteError> {
     let same = |listed: &str| {
         [&route.model, full.as_str(), bare].iter().any(|id| listed.trim().eq_ignore_ascii_case(id))
     };
-    let refused = |key, place: String| {
-        let model = route.model.clone();
-        RouteError::ModelNotAllowed { model, key, source_place: place }
+    let refused = |key, source: &Source| {
+        let (model, owner) = (route.model.clone(), source.tier);
+        RouteError::ModelNotAllowed { model, key, owner, source_place: source.to_string() }
     };
     if let Some(blocked) = admitted.blocked_models.iter().find(|b| same(&b.value)) {
-        return Err(refused("blockedModels", blocked.source.to_string()));
+        return Err(refused("blockedModels", &blocked.source));
     }
     if let AllowList::Only(allowed) = &admitted.models.value {
         let exact = |listed: &String| listed.trim() == route.model || listed.trim() == full;
         if !allowed.iter().any(exact) {
-            return Err(refused("allowedModels", admitted.models.source.to_string()));
+            return Err(refused("allowedModels", &admitted.models.source));
         }
     }
     if let AllowList::Only(allowed) = &admitted.providers.value
@@ -231,6 +236,7 @@ fn admit(route: Route, admitted: &Admitted) -> Result<Route, RouteError> {
         return Err(RouteError::ProviderNotAllowed {
             model: route.model,
             provider: route.provider_id,
+            owner: admitted.providers.source.tier,
             source_place: admitted.providers.source.to_string(),
         });
     }

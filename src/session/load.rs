@@ -1,11 +1,16 @@
 //! Reading a conversation back. Every text is scanned again on the way in.
 
-use super::transcript::SessionError;
+use super::transcript::{SessionError, open};
 use crate::conversation::{Block, Message, Role};
 use crate::model::{CallId, SessionId, ToolName};
 use crate::redact::{Raw, Redactor};
+use rustix::fs::OFlags;
 use serde_json::Value;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+/// Largest transcript in bytes that is gone on with. No model takes more.
+const LARGEST: u64 = 64 << 20;
 
 /// A conversation as it stands on disk.
 pub struct Loaded {
@@ -42,7 +47,7 @@ pub fn latest(folder: &Path) -> Option<SessionId> {
 /// an entry.
 pub fn load(folder: &Path, id: &SessionId, redactor: &Redactor) -> Result<Loaded, SessionError> {
     let path = folder.join(format!("{id}.jsonl"));
-    let text = std::fs::read_to_string(&path).map_err(|source| match source.kind() {
+    let text = read(&path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => {
             SessionError::Unknown { id: id.to_string(), folder: folder.to_path_buf() }
         }
@@ -81,6 +86,15 @@ pub fn load(folder: &Path, id: &SessionId, redactor: &Redactor) -> Result<Loaded
     }
     drop_unanswered(&mut messages);
     Ok(Loaded { id: id.clone(), path, header, leaf, messages, torn_tail })
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    open(path, OFlags::RDONLY)?.take(LARGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST {
+        return Err(std::io::Error::other("it holds more than 64 MiB"));
+    }
+    Ok(text)
 }
 
 fn message(data: &Value, redactor: &Redactor) -> Option<Message> {

@@ -6,11 +6,12 @@
 
 use crate::conversation::Message;
 use crate::model::{AbsPath, SessionId, Usage};
+use rustix::fs::OFlags;
 use serde_json::{Value, json};
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a conversation could not be stored or read.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +111,7 @@ impl Transcript {
     pub fn reopen(loaded: &super::Loaded) -> Result<Self, SessionError> {
         let path = loaded.path.clone();
         let fail = |source| SessionError::Write { file: path.clone(), source };
-        let mut file = OpenOptions::new().append(true).open(&path).map_err(fail)?;
+        let mut file = open(&path, OFlags::WRONLY | OFlags::APPEND).map_err(fail)?;
         if loaded.torn_tail {
             // A killed run left half a line; end it, so that the next entry stands alone.
             file.write_all(b"\n").map_err(fail)?;
@@ -157,7 +158,8 @@ impl Transcript {
     }
 
     fn replace_header(&self) -> io::Result<()> {
-        let text = std::fs::read(&self.path)?;
+        let mut text = Vec::new();
+        open(&self.path, OFlags::RDONLY)?.read_to_end(&mut text)?;
         let rest = text.iter().position(|&b| b == b'\n').map_or(&[][..], |at| &text[at + 1..]);
         let temporary = self.path.with_extension("jsonl.new");
         let mut file = OpenOptions::new()
@@ -183,6 +185,26 @@ impl Transcript {
     fn failed(&self, source: io::Error) -> SessionError {
         SessionError::Write { file: self.path.clone(), source }
     }
+}
+
+/// Opens an existing transcript. Another user's, a link, or a pipe is none: a link would have
+/// Ion append to any file of the user's, a pipe would be waited for.
+pub(super) fn open(path: &Path, flags: OFlags) -> io::Result<File> {
+    use rustix::fs::{FileType, Mode};
+    let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let stat = rustix::fs::fstat(&file)?;
+    let refused = |why: &str| Err(io::Error::other(why.to_owned()));
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return refused("it is not a regular file");
+    }
+    if stat.st_uid != rustix::process::geteuid().as_raw() {
+        return refused("it belongs to another user");
+    }
+    if stat.st_mode & 0o022 != 0 {
+        return refused("others can write to it; next: chmod go-w");
+    }
+    Ok(file)
 }
 
 fn entry_id() -> io::Result<String> {

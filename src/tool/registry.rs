@@ -1,8 +1,9 @@
 //! The tools of a run, after policy removed what it removes.
 
 use super::spec::{self, ToolSpec};
-use crate::config::effective::{AllowList, ToolRestrictions};
+use crate::config::effective::ToolRestrictions;
 use crate::conversation::ToolDeclaration;
+use crate::gate::withdrawn;
 use crate::model::{Effects, ToolName};
 use crate::redact::Redactor;
 use std::collections::BTreeMap;
@@ -17,8 +18,9 @@ pub struct Registry {
 impl Registry {
     /// The built-in tools under `toolRestrictions`.
     pub fn builtin(restrictions: &ToolRestrictions) -> Self {
-        let (kept, removed): (Vec<_>, Vec<_>) =
-            spec::builtin().into_iter().partition(|tool| admits(restrictions, &tool.name));
+        let (kept, removed): (Vec<_>, Vec<_>) = spec::builtin()
+            .into_iter()
+            .partition(|tool| withdrawn(restrictions, &tool.name).is_none());
         Registry {
             tools: kept.into_iter().map(|tool| (tool.name.clone(), tool)).collect(),
             removed: removed.into_iter().map(|tool| tool.name).collect(),
@@ -57,20 +59,11 @@ impl Registry {
     }
 }
 
-fn admits(restrictions: &ToolRestrictions, name: &ToolName) -> bool {
-    let names = |text: &str| ToolName::resolve(text) == *name;
-    let denied = restrictions.deny.iter().any(|entry| names(&entry.value));
-    let allowed = match &restrictions.allow.value {
-        AllowList::Any => true,
-        AllowList::Only(set) => set.iter().any(|entry| names(entry)),
-    };
-    allowed && !denied
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Located;
+    use crate::config::effective::AllowList;
     use crate::model::{Source, Tier};
 
     fn restrictions(allow: AllowList, deny: &[&str]) -> ToolRestrictions {

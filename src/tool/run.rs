@@ -18,6 +18,8 @@ pub struct ToolOutcome {
     /// The outcome could not be recorded: the run must stop, because the next decision
     /// could not be recorded either.
     pub unrecorded: Option<Redacted<String>>,
+    /// The confinement could not be had, so the tool did not start.
+    pub unheld: Option<Redacted<String>>,
 }
 
 /// The parts that every call of a session shares.
@@ -38,12 +40,16 @@ pub async fn run(permit: Permit, bench: Bench<'_>, cancel: CancellationToken) ->
     let (call_id, tool, seq) = (permit.call_id().clone(), permit.tool().clone(), permit.seq());
     let result = bench.sandbox.run(permit, cancel).await;
     let body = outcome_body(seq, &result);
+    let unheld = match &result {
+        Err(RunError::Unavailable(why)) => Some(bench.redactor.text(why)),
+        _ => None,
+    };
     let (content, is_error) = match result {
         Ok(ran) => (bench.redactor.raw(ran.content), ran.is_error),
         Err(error) => (explain(&tool, error, bench.redactor), true),
     };
     let recorded = record(&bench, call_id, tool, body);
-    ToolOutcome { content, is_error, unrecorded: recorded.err() }
+    ToolOutcome { content, is_error, unrecorded: recorded.err(), unheld }
 }
 
 fn record(

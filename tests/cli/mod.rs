@@ -6,4 +6,5 @@ mod denials;
 mod endings;
 mod moments;
 mod prompt;
+mod review;
 mod tour;

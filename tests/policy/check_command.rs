@@ -3,6 +3,9 @@
 use super::reader::{home, standard, workspace};
 use ion::cli::policy::{CheckArgs, CheckContext, PolicyCommand, run};
 use ion::cli::{Exit, Output};
+use ion::config::Located;
+use ion::config::effective::{AllowList, ToolRestrictions};
+use ion::model::{Source, Tier};
 use serde_json::Value;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -20,6 +23,11 @@ impl Write for Sink {
     }
 }
 
+fn nothing_withdrawn() -> ToolRestrictions {
+    let nobody = Source::new(Tier::Builtin, "nobody");
+    ToolRestrictions { allow: Located::new(AllowList::Any, nobody), deny: Vec::new() }
+}
+
 fn context() -> CheckContext {
     CheckContext {
         workspace: workspace(),
@@ -27,6 +35,7 @@ fn context() -> CheckContext {
         home: Some(home()),
         effects: Default::default(),
         profile: "standard".to_owned(),
+        restrictions: nothing_withdrawn(),
         recorded: None,
     }
 }

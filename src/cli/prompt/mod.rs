@@ -203,6 +203,16 @@ fn failed(error: RunError, runtime: &Runtime) -> CommandError {
             CommandError::new(Exit::Failed, "session", masked(error.to_string()))
                 .detail("next: free space or fix the folder, then run the prompt again")
         }
+        RunError::Sandbox(why) => {
+            let mut lines = why.lines();
+            let first = lines.next().unwrap_or_default();
+            let message =
+                format!("this machine cannot hold the profile; the tool did not run: {first}");
+            lines.map(str::trim).filter(|line| !line.is_empty()).fold(
+                CommandError::new(Exit::Usage, "sandbox_unavailable", masked(message)),
+                |error, line| error.detail(masked(line.to_owned())),
+            )
+        }
         RunError::Audit(why) => CommandError::new(
             Exit::Failed,
             "audit_unavailable",

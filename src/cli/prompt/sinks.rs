@@ -1,5 +1,6 @@
 //! The three shapes of standard output, as listeners of a run.
 
+use crate::audit::record::is_deceptive;
 use crate::cli::Output;
 use crate::cli::args::OutputMode;
 use crate::cli::output::OutputError;
@@ -42,7 +43,12 @@ impl<'a> PromptSink<'a> {
                 if std::mem::take(&mut self.between_turns) {
                     self.close_line()?;
                 }
-                self.out.data(text.as_str())?;
+                // A terminal acts on what it is sent, and a model's text is not to act. A file or a
+                // pipe gets the text as it is.
+                match self.out.out_is_terminal {
+                    true => self.out.data(&visible_text(text.as_str()))?,
+                    false => self.out.data(text.as_str())?,
+                }
                 self.open_line = !text.as_str().ends_with('\n');
             }
             Event::ToolCall { .. } => self.between_turns = true,
@@ -139,10 +145,15 @@ fn refusal_line(refusal: &Refusal) -> String {
 /// Control characters and bidirectional marks made visible: a model's text must not be able
 /// to redraw a terminal line.
 pub fn visible(text: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
-    };
+    shown(text, |c| c.is_control() || is_deceptive(c))
+}
+
+/// As [`visible`], for text of many lines: line ends and tabs stay.
+fn visible_text(text: &str) -> String {
+    shown(text, |c| (c.is_control() && !matches!(c, '\n' | '\t')) || is_deceptive(c))
+}
+
+fn shown(text: &str, hidden: impl Fn(char) -> bool) -> String {
     text.chars()
         .map(|c| if hidden(c) { c.escape_unicode().to_string() } else { c.to_string() })
         .collect()
@@ -168,5 +179,6 @@ mod tests {
     #[test]
     fn a_command_cannot_redraw_the_line_that_refuses_it() {
         assert_eq!(visible("a\u{1b}[2Kb\r\u{202e}c"), "a\\u{1b}[2Kb\\u{d}\\u{202e}c");
+        assert_eq!(visible_text("a\n\tb\u{1b}]0;x\u{7}"), "a\n\tb\\u{1b}]0;x\\u{7}");
     }
 }

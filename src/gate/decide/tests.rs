@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::audit::AuditError;
+use crate::config::effective::AllowList;
 use crate::config::origin::Located;
 use crate::config::schema::permissions::{PermissionLayer, RuleSpec};
 use crate::gate::refusal_text;
