@@ -324,7 +324,11 @@ fn providers(
     let mut ids = parts.provider_ids.clone();
     let sealed = view.0.keys().filter(|path| path.0.len() == 3 && path.0[0] == "providers");
     ids.extend(sealed.map(|path| path.0[1].clone()));
-    let known = KEY_VARIABLES.iter().map(|(id, _)| *id);
+    // Foundry also takes Anthropic's key, which alone does not mean that anybody uses Foundry.
+    let named = |id: &&str| {
+        *id != "foundry" || parts.environment.get("ANTHROPIC_FOUNDRY_BASE_URL").is_some()
+    };
+    let known = KEY_VARIABLES.iter().map(|(id, _)| *id).filter(named);
     ids.extend(
         known.filter(|id| from_environment(id, parts.environment).is_some()).map(str::to_owned),
     );

@@ -67,11 +67,11 @@ fn a_killed_writer_leaves_a_torn_tail_at_most() {
         if !file.as_path().exists() {
             continue;
         }
-        let report = verify(&file).unwrap().unwrap();
         // Killed between making the log and its head: there is no record to lose yet.
-        let torn =
-            |fault| fault == Fault::TornTail || (fault == Fault::Head && report.records == 0);
-        assert!(report.broken.as_ref().is_none_or(|b| torn(b.fault)), "{:?}", report.broken);
+        if let Some(report) = verify(&file).unwrap() {
+            let torn = |fault| fault == Fault::TornTail;
+            assert!(report.broken.as_ref().is_none_or(|b| torn(b.fault)), "{:?}", report.broken);
+        }
         AuditLog::open(&file).unwrap().append(&draft(0)).unwrap();
         let report = verify(&file).unwrap().unwrap();
         assert_eq!(report.broken, None, "the next run repairs it");

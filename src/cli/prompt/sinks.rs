@@ -150,7 +150,7 @@ pub fn visible(text: &str) -> String {
 
 /// As [`visible`], for text of many lines: line ends and tabs stay.
 fn visible_text(text: &str) -> String {
-    shown(text, |c| (c.is_control() && !matches!(c, '\n' | '\t')) || is_deceptive(c))
+    shown(text, |c| !matches!(c, '\n' | '\t') && (c.is_control() || is_deceptive(c)))
 }
 
 fn shown(text: &str, hidden: impl Fn(char) -> bool) -> String {
