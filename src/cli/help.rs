@@ -32,7 +32,10 @@ pub fn run(topic: Option<&str>, out: &mut Output) -> Result<Exit, CommandError> 
         out.data(&page())?;
         return Ok(Exit::Done);
     }
-    if let Some(command) = Cli::command().find_subcommand_mut(topic) {
+    let mut table = Cli::command();
+    // Gives each command its full name, `ion prompt`.
+    table.build();
+    if let Some(command) = table.find_subcommand_mut(topic) {
         out.data(&command.render_long_help().to_string())?;
         return Ok(Exit::Done);
     }

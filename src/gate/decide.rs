@@ -252,7 +252,7 @@ impl Gate {
             call_id: Some(proposed.call.id.clone()),
             tool: Some(proposed.call.name.clone()),
             decision: Some(decision),
-            body: parts.redactor.json(&body),
+            body: parts.redactor.for_log().json(&body),
         };
         parts.audit.append(&draft).map_err(|error| error.to_string())
     }
