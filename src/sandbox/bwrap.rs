@@ -56,7 +56,9 @@ pub fn arguments(view: &View, guard: &Guard, network: bool, worker: &Path) -> Ve
     if !network {
         line.words(&["--unshare-net"]);
     }
-    line.words(&["--die-with-parent", "--new-session", "--as-pid-1"]);
+    // Without `--die-with-parent`: a death signal that hits bubblewrap before its child has one
+    // leaves the child waiting for ever. The end of the worker's input does what it is for.
+    line.words(&["--new-session", "--as-pid-1"]);
     line.words(&["--cap-drop", "ALL", "--clearenv", "--hostname", "ion"]);
     for path in SYSTEM {
         line.system(Path::new(path));

@@ -9,6 +9,7 @@ use rustix::fd::{AsRawFd, BorrowedFd};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::io::{Interest, unix::AsyncFd};
 
 static STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
 static STDERR_CLOSED: AtomicBool = AtomicBool::new(false);
@@ -124,4 +125,22 @@ pub fn signal_everyone_inside(signal: libc::c_int) -> io::Result<()> {
     }
     let error = io::Error::last_os_error();
     if error.raw_os_error() == Some(libc::ESRCH) { Ok(()) } else { Err(error) }
+}
+
+/// Ends this process at once, with all its threads and without running anything of theirs.
+pub fn end_at_once(code: libc::c_int) -> ! {
+    // SAFETY: never returns, touches no memory.
+    unsafe { libc::_exit(code) }
+}
+
+/// Waits until `fd` can be read, for example until the process of a pidfd has ended.
+///
+/// # Errors
+/// The runtime cannot watch it.
+pub async fn readable(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the registration lives in this function only, and the borrow keeps the descriptor
+    // open (and the same) beyond it.
+    let watched = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE)? };
+    let _ready = watched.readable().await?;
+    Ok(())
 }
