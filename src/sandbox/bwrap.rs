@@ -4,7 +4,7 @@
 //! folders, never from a search path, which a workspace could prepend to.
 
 use super::protect::Guard;
-use super::view::{SYSTEM, View};
+use super::view::{ETC, SYSTEM, View};
 use crate::worker::wire::WORKER;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
@@ -69,7 +69,11 @@ pub fn arguments(view: &View, guard: &Guard, network: bool, worker: &Path) -> Ve
     line.words(&["--remount-ro", "/dev"]);
     for mount in mounts(view, guard) {
         match mount {
-            Mount::ReadOnly(path) => line.pair("--ro-bind", path, path),
+            Mount::ReadOnly(path) => match link_into_system(path) {
+                // One mount less. Where it leads is visible anyway.
+                Some(target) => line.pair("--symlink", &target, path),
+                None => line.pair("--ro-bind", path, path),
+            },
             Mount::Writable(path) => line.pair("--bind", path, path),
             Mount::Empty(path, size) => {
                 line.words(&["--size", size, "--tmpfs"]);
@@ -82,6 +86,15 @@ pub fn arguments(view: &View, guard: &Guard, network: bool, worker: &Path) -> Ve
     }
     line.words(&["--remount-ro", "/", "--chdir", "/", "--", INSIDE, WORKER, "run"]);
     line.0
+}
+
+/// The target of a link of `/etc` to something below `/usr`, as `localtime` is.
+fn link_into_system(path: &Path) -> Option<PathBuf> {
+    if !ETC.contains(&path.to_str()?) {
+        return None;
+    }
+    let target = std::fs::read_link(path).ok()?;
+    (target.starts_with("/usr") && target.exists()).then_some(target)
 }
 
 /// Outer mounts before inner ones, so that each narrower opening or protection lands on top.

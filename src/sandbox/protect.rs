@@ -67,8 +67,11 @@ impl Guard {
         if names.is_empty() {
             return Ok(guard);
         }
-        let (folders, complete) = folders(workspace, &names);
+        let Searched { folders, complete, skipped } = folders(workspace, &names);
         guard.before = present(&folders, &names);
+        if !skipped.is_empty() {
+            guard.missing.push(format!("protected names below {}", some_of(&skipped)));
+        }
         if !complete {
             guard.missing.push(format!(
                 "protected names beyond the first {SEARCH} entries of the workspace"
@@ -93,7 +96,7 @@ impl Guard {
         if self.names.is_empty() {
             return Vec::new();
         }
-        let (folders, _) = folders(&self.workspace, &self.names);
+        let Searched { folders, .. } = folders(&self.workspace, &self.names);
         present(&folders, &self.names).difference(&self.before).cloned().collect()
     }
 
@@ -185,33 +188,55 @@ fn standing(folder: &Path, name: &Path) -> Standing {
     Standing::Present(at)
 }
 
-/// The workspace first, then folders below it that hold the first part of a name, nearest first.
-fn folders(workspace: &Path, names: &[PathBuf]) -> (Vec<PathBuf>, bool) {
+/// What the search came to.
+struct Searched {
+    /// The workspace first, then folders below it that hold the first part of a name, nearest
+    /// first.
+    folders: Vec<PathBuf>,
+    complete: bool,
+    /// Folders that were left out.
+    skipped: Vec<PathBuf>,
+}
+
+/// The first few of a list, and how many there are beyond.
+fn some_of(paths: &[PathBuf]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<String> = paths.iter().take(SHOWN).map(|p| p.display().to_string()).collect();
+    match paths.len().saturating_sub(SHOWN) {
+        0 => format!("{} (not searched)", shown.join(", ")),
+        more => format!("{} and {more} more folders (not searched)", shown.join(", ")),
+    }
+}
+
+fn folders(workspace: &Path, names: &[PathBuf]) -> Searched {
     let firsts: Vec<_> = names.iter().filter_map(|name| name.components().next()).collect();
     let mut found = vec![workspace.to_path_buf()];
     let mut queue = VecDeque::from([workspace.to_path_buf()]);
     let mut left = SEARCH;
+    let mut skipped = Vec::new();
     while let Some(folder) = queue.pop_front() {
         let Ok(entries) = std::fs::read_dir(&folder) else { continue };
         let mut holds = false;
         for entry in entries.flatten() {
             if left == 0 {
-                return (found, false);
+                return Searched { folders: found, complete: false, skipped };
             }
             left -= 1;
             let name = entry.file_name();
             let wanted = firsts.iter().any(|first| first.as_os_str() == name);
             holds |= wanted;
-            let searched = !wanted && !SKIPPED.iter().any(|skipped| *skipped == name);
-            if searched && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                queue.push_back(entry.path());
+            if !wanted && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                match SKIPPED.iter().any(|large| *large == name) {
+                    true => skipped.push(entry.path()),
+                    false => queue.push_back(entry.path()),
+                }
             }
         }
         if holds && folder != workspace {
             found.push(folder);
         }
     }
-    (found, true)
+    Searched { folders: found, complete: true, skipped }
 }
 
 /// An empty folder that keeps a name from being made. Removed when the last user lets go.
@@ -312,6 +337,15 @@ mod tests {
         std::fs::set_permissions(dir.path().join(".ion"), mode).unwrap();
         drop(Guard::prepare(dir.path(), &names, true).unwrap());
         assert!(!dir.path().join(".ion").exists());
+    }
+
+    #[test]
+    fn folders_that_were_not_searched_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("a/node_modules/b/.git/hooks")).unwrap();
+        let guard = Guard::prepare(dir.path(), &[".git/hooks".to_owned()], true).unwrap();
+        let named = dir.path().join("a/node_modules").display().to_string();
+        assert!(guard.missing.iter().any(|words| words.contains(&named)), "{:?}", guard.missing);
     }
 
     #[test]

@@ -132,8 +132,11 @@ fn judge(line: &[u8], plan: &Plan) -> Result<Report, Missing> {
     if let Some(words) = &report.failed {
         return Err(Missing::understand(backend, &printable(words)));
     }
-    report::accept(backend, plan.setup.network, &report)
-        .map_err(|cause| Missing { backend, cause, words: String::new() })?;
+    report::accept(backend, plan.setup.network, &report).map_err(|cause| Missing {
+        backend,
+        cause,
+        words: String::new(),
+    })?;
     Ok(report)
 }
 

@@ -36,7 +36,21 @@ fn serve() -> Result<(), String> {
         return Ok(());
     };
     let setup: Setup = serde_json::from_slice(&setup).map_err(|e| format!("setup: {e}"))?;
-    let report = confine::apply(&setup);
+    confined(&setup, lines)
+}
+
+/// Goes on as the confined process in a copy of the supervisor, on other pipes, and ends.
+pub fn run_as_copy(setup: &Setup) -> ! {
+    let served = bind_to_parent().and_then(|()| confined(setup, Lines::new(CALL_MAX)));
+    if let Err(cause) = &served {
+        let _ = write_all(stdio::stderr(), format!("worker: {cause}\n").as_bytes());
+    }
+    sys::end_at_once(i32::from(served.is_err()))
+}
+
+fn confined(setup: &Setup, mut lines: Lines) -> Result<(), String> {
+    let input = stdio::stdin();
+    let report = confine::apply(setup);
     let unfit = report.failed.is_some();
     send(&report)?;
     if unfit {
@@ -50,7 +64,7 @@ fn serve() -> Result<(), String> {
     if call.tool != "Bash" {
         watch_parent()?;
     }
-    let outcome = body::run(&setup, &call, &mut lines);
+    let outcome = body::run(setup, &call, &mut lines);
     let reply = Reply {
         id: call.id,
         digest: call.digest,

@@ -119,14 +119,15 @@ fn a_time_out_during_the_start_or_the_call_leaves_no_process() {
 fn a_killed_supervisor_takes_its_descendants_along() {
     for backend in ["landlock", "none"] {
         let stage = Stage::new(Who::Me);
-        let command = "(setsid sleep 61 &); (setsid sh -c 'sleep 62; true' &) ; touch ready; sleep 60";
+        let command =
+            "(setsid sleep 61 &); (setsid sh -c 'sleep 62; true' &) ; touch ready; sleep 60";
         let mut ion = stage.bash(backend, command).start();
         while !stage.path("work/ready").exists() {
             std::thread::sleep(Duration::from_millis(5));
         }
-        let supervisor =
-            processes(&stage).into_iter().find(|(_, line)| line.contains("__worker supervise"));
-        let pid = rustix::process::Pid::from_raw(supervisor.unwrap().0).unwrap();
+        let children = format!("/proc/{0}/task/{0}/children", ion.id());
+        let supervisor = std::fs::read_to_string(children).unwrap().trim().parse().unwrap();
+        let pid = rustix::process::Pid::from_raw(supervisor).unwrap();
         let before = sleepers();
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
         ion.wait().unwrap();

@@ -159,7 +159,8 @@ impl Scene<'_> {
     /// Starts it.
     pub fn start(self) -> Child {
         let role = ["__worker", "rehearse"];
-        let mut child = self.stage.command(&self.wrapper, &role, self.descriptors).spawn().expect("ion starts");
+        let mut child =
+            self.stage.command(&self.wrapper, &role, self.descriptors).spawn().expect("ion starts");
         let text = Value::Object(self.terms).to_string();
         child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("a written scene");
         child
