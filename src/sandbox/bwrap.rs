@@ -36,14 +36,17 @@ enum Mount<'a> {
     ReadOnly(&'a Path),
     Writable(&'a Path),
     Empty(&'a Path, &'static str),
+    /// Empty, and nothing can be made in it.
+    Sealed(&'a Path),
 }
 
 impl Mount<'_> {
     fn depth(&self) -> usize {
         match self {
-            Mount::ReadOnly(path) | Mount::Writable(path) | Mount::Empty(path, _) => {
-                path.components().count()
-            }
+            Mount::ReadOnly(path)
+            | Mount::Writable(path)
+            | Mount::Empty(path, _)
+            | Mount::Sealed(path) => path.components().count(),
         }
     }
 }
@@ -75,6 +78,10 @@ pub fn arguments(view: &View, guard: &Guard, network: bool, worker: &Path) -> Ve
                 None => line.pair("--ro-bind", path, path),
             },
             Mount::Writable(path) => line.pair("--bind", path, path),
+            Mount::Sealed(path) => {
+                line.words(&["--perms", "0555", "--size", "4096", "--tmpfs"]);
+                line.0.push(path.into());
+            }
             Mount::Empty(path, size) => {
                 line.words(&["--size", size, "--tmpfs"]);
                 line.0.push(path.into());
@@ -106,6 +113,7 @@ fn mounts<'a>(view: &'a View, guard: &'a Guard) -> Vec<Mount<'a>> {
     // A folder bound onto itself cannot be renamed, so what is protected below stays there.
     all.extend(guard.anchors.iter().map(|path| Mount::Writable(path)));
     all.extend(guard.read_only.iter().map(|path| Mount::ReadOnly(path)));
+    all.extend(guard.sealed.iter().map(|path| Mount::Sealed(path)));
     all.sort_by_key(Mount::depth);
     all
 }

@@ -5,7 +5,8 @@
 //! may run, and nothing steps down: a layer that is missing is a refusal with a cause.
 //!
 //! Read [`Sandbox::run`], then [`view`] (what a call sees), [`protect`] (what in the workspace
-//! stays as it is), [`plan`], [`spawn`] (the conversation), [`report`] (what must be in force).
+//! stays as it is), [`plan`], [`spawn`] (the conversation), `process` (that nothing
+//! stays), [`report`] (what must be in force).
 
 pub mod bwrap;
 pub mod cause;

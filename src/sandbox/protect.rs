@@ -4,7 +4,7 @@
 //! Existing names become read-only mounts, and each folder above them (below the workspace) is
 //! bound onto itself so that it cannot be renamed away. A missing name at the top, or below a
 //! folder that is itself part of a name, gets an empty placeholder folder for the duration, so
-//! that it cannot be made. What mounts cannot hold (links; everything under Landlock) is
+//! that it cannot be made, and an empty private one is mounted over it. What mounts cannot hold (links; everything under Landlock) is
 //! compared before and after, see [`super::memory`]. Names that come up in folders made during
 //! the call are found afterwards and reported.
 //!
@@ -36,6 +36,9 @@ pub struct Guard {
     pub anchors: BTreeSet<PathBuf>,
     /// Bound read-only.
     pub read_only: BTreeSet<PathBuf>,
+    /// Covered by an empty folder that belongs to the call: nothing stands there, and one mount
+    /// is half of what a read-only view of a placeholder costs.
+    pub sealed: BTreeSet<PathBuf>,
     /// Compared before and after.
     pub memory: Memory,
     /// What is not held, in a person's words.
@@ -127,7 +130,9 @@ impl Guard {
                     self.memory.keep_absent(&folder.join(name));
                 } else if let Some(placeholder) = Placeholder::make(&first_missing)? {
                     self.placeholders.push(placeholder);
-                    self.hold(workspace, first_missing)?;
+                    self.anchor(workspace, &first_missing);
+                    self.sealed.insert(first_missing);
+                    self.count(workspace)?;
                 }
             }
             // Elsewhere every folder would need one: found afterwards, see `appeared`.
@@ -137,10 +142,18 @@ impl Guard {
     }
 
     fn hold(&mut self, workspace: &Path, path: PathBuf) -> Result<(), String> {
+        self.anchor(workspace, &path);
+        self.read_only.insert(path);
+        self.count(workspace)
+    }
+
+    fn anchor(&mut self, workspace: &Path, path: &Path) {
         let above = path.ancestors().skip(1).take_while(|folder| *folder != workspace);
         self.anchors.extend(above.map(Path::to_path_buf));
-        self.read_only.insert(path);
-        if self.read_only.len() + self.anchors.len() > MOUNTS {
+    }
+
+    fn count(&self, workspace: &Path) -> Result<(), String> {
+        if self.read_only.len() + self.sealed.len() + self.anchors.len() > MOUNTS {
             return Err(format!(
                 "the workspace {} holds more than {MOUNTS} protected names; \
                  work in a smaller folder, or name fewer in `sandbox.protect`",
@@ -357,6 +370,6 @@ mod tests {
             assert!(guard.anchors.contains(&dir.path().join(folder)), "{folder}");
         }
         assert!(guard.read_only.contains(&dir.path().join("a/b/.git/hooks")));
-        assert!(guard.read_only.contains(&dir.path().join(".git")), "absent at the top");
+        assert!(guard.sealed.contains(&dir.path().join(".git")), "absent at the top");
     }
 }
