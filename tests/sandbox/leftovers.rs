@@ -66,6 +66,36 @@ fn a_kill_of_ion_at_any_moment_leaves_no_process() {
     }
 }
 
+/// The narrow place: bubblewrap has made its child, which waits for one write of its parent. The
+/// write is held up (by `strace`), so that the kill falls between the two.
+#[test]
+fn a_kill_of_ion_while_bubblewrap_makes_namespaces_leaves_no_process() {
+    let stage = Stage::new(Who::Me);
+    let slow = "inject=write:delay_enter=60000";
+    let strace = ["strace", "-f", "-qqq", "-o", "/dev/null", "-e", "trace=write", "-e", slow];
+    for _ in 0..6 {
+        let mut tracer = stage.bash("bwrap", "sleep 60").under(&strace).start();
+        let until = Instant::now() + Duration::from_secs(20);
+        let ion = loop {
+            let all = processes(&stage);
+            let count = |part: &str| all.iter().filter(|(_, line)| line.contains(part)).count();
+            let ion = all
+                .iter()
+                .find(|(_, line)| line.contains("__worker rehearse") && !line.contains("strace"));
+            if let Some((pid, _)) = ion
+                && count("/usr/bin/bwrap --unshare") >= 2
+            {
+                break *pid;
+            }
+            assert!(Instant::now() < until, "bubblewrap never came: {all:#?}");
+        };
+        let pid = rustix::process::Pid::from_raw(ion).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        nothing_is_left(&stage, "bwrap");
+        tracer.wait().unwrap();
+    }
+}
+
 #[test]
 fn a_kill_of_ion_during_a_file_tool_leaves_no_process() {
     for backend in ALL {
