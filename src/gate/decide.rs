@@ -147,7 +147,8 @@ impl Gate {
 
     fn admit(&self, proposed: Proposed, judgement: &Judgement) -> Verdict {
         let confinement = confinement_for(&self.parts.sandbox, &self.parts.limits, &proposed.facts);
-        let backend = match self.parts.confiner.can_hold(&confinement) {
+        let (tool, cwd) = (&proposed.call.name, &proposed.facts.cwd);
+        let backend = match self.parts.confiner.make_ready(&confinement, tool, cwd) {
             Ok(backend) => backend,
             Err(missing) => {
                 let cause = Cause {

@@ -4,7 +4,7 @@
 //! folders, never from a search path, which a workspace could prepend to.
 
 use super::protect::Guard;
-use super::view::{SYSTEM, View};
+use super::view::{ETC, SYSTEM, View};
 use crate::worker::wire::WORKER;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
@@ -36,14 +36,17 @@ enum Mount<'a> {
     ReadOnly(&'a Path),
     Writable(&'a Path),
     Empty(&'a Path, &'static str),
+    /// Empty, and nothing can be made in it.
+    Sealed(&'a Path),
 }
 
 impl Mount<'_> {
     fn depth(&self) -> usize {
         match self {
-            Mount::ReadOnly(path) | Mount::Writable(path) | Mount::Empty(path, _) => {
-                path.components().count()
-            }
+            Mount::ReadOnly(path)
+            | Mount::Writable(path)
+            | Mount::Empty(path, _)
+            | Mount::Sealed(path) => path.components().count(),
         }
     }
 }
@@ -56,7 +59,9 @@ pub fn arguments(view: &View, guard: &Guard, network: bool, worker: &Path) -> Ve
     if !network {
         line.words(&["--unshare-net"]);
     }
-    line.words(&["--die-with-parent", "--new-session", "--as-pid-1"]);
+    // Without `--die-with-parent`: a death signal that hits bubblewrap before its child has one
+    // leaves the child waiting for ever. The end of the worker's input does what it is for.
+    line.words(&["--new-session", "--as-pid-1"]);
     line.words(&["--cap-drop", "ALL", "--clearenv", "--hostname", "ion"]);
     for path in SYSTEM {
         line.system(Path::new(path));
@@ -67,8 +72,16 @@ pub fn arguments(view: &View, guard: &Guard, network: bool, worker: &Path) -> Ve
     line.words(&["--remount-ro", "/dev"]);
     for mount in mounts(view, guard) {
         match mount {
-            Mount::ReadOnly(path) => line.pair("--ro-bind", path, path),
+            Mount::ReadOnly(path) => match link_into_system(path) {
+                // One mount less. Where it leads is visible anyway.
+                Some(target) => line.pair("--symlink", &target, path),
+                None => line.pair("--ro-bind", path, path),
+            },
             Mount::Writable(path) => line.pair("--bind", path, path),
+            Mount::Sealed(path) => {
+                line.words(&["--perms", "0555", "--size", "4096", "--tmpfs"]);
+                line.0.push(path.into());
+            }
             Mount::Empty(path, size) => {
                 line.words(&["--size", size, "--tmpfs"]);
                 line.0.push(path.into());
@@ -82,6 +95,15 @@ pub fn arguments(view: &View, guard: &Guard, network: bool, worker: &Path) -> Ve
     line.0
 }
 
+/// The target of a link of `/etc` to something below `/usr`, as `localtime` is.
+fn link_into_system(path: &Path) -> Option<PathBuf> {
+    if !ETC.contains(&path.to_str()?) {
+        return None;
+    }
+    let target = std::fs::read_link(path).ok()?;
+    (target.starts_with("/usr") && target.exists()).then_some(target)
+}
+
 /// Outer mounts before inner ones, so that each narrower opening or protection lands on top.
 fn mounts<'a>(view: &'a View, guard: &'a Guard) -> Vec<Mount<'a>> {
     let mut all = vec![Mount::Empty(Path::new("/tmp"), TEMPORARY)];
@@ -91,6 +113,7 @@ fn mounts<'a>(view: &'a View, guard: &'a Guard) -> Vec<Mount<'a>> {
     // A folder bound onto itself cannot be renamed, so what is protected below stays there.
     all.extend(guard.anchors.iter().map(|path| Mount::Writable(path)));
     all.extend(guard.read_only.iter().map(|path| Mount::ReadOnly(path)));
+    all.extend(guard.sealed.iter().map(|path| Mount::Sealed(path)));
     all.sort_by_key(Mount::depth);
     all
 }

@@ -5,13 +5,15 @@
 //! may run, and nothing steps down: a layer that is missing is a refusal with a cause.
 //!
 //! Read [`Sandbox::run`], then [`view`] (what a call sees), [`protect`] (what in the workspace
-//! stays as it is), [`plan`], [`spawn`] (the conversation), [`report`] (what must be in force).
+//! stays as it is), [`plan`], [`spawn`] (the conversation), `process` (that nothing
+//! stays), [`report`] (what must be in force).
 
 pub mod bwrap;
 pub mod cause;
 pub mod environ;
 pub mod memory;
 pub mod plan;
+pub(crate) mod process;
 pub mod protect;
 #[cfg(debug_assertions)]
 pub(crate) mod rehearse;
@@ -23,10 +25,11 @@ use crate::gate::{Confiner, Permit, Terms};
 use crate::model::{AbsPath, CallId, Requirement, Seq, ToolCall, ToolName};
 use crate::policy::{Confinement, NetworkAccess};
 use crate::redact::Raw;
-use crate::worker::wire::{Backend, Call, Reply, Report, WirePath};
+use crate::worker::wire::{Backend, Call, Reply, WirePath};
 use cause::{Cause, Missing};
 use plan::{Host, Plan};
-use std::sync::OnceLock;
+use spawn::Prepared;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -86,15 +89,22 @@ pub enum RunError {
 /// The only spawner in the parent. One for a process; it remembers what the machine can do.
 pub struct Sandbox {
     host: Result<Host, String>,
-    bwrap: OnceLock<Result<Report, Missing>>,
-    landlock: OnceLock<Result<Report, Missing>>,
+    bwrap: OnceLock<Result<(), Missing>>,
+    landlock: OnceLock<Result<(), Missing>>,
+    /// The one worker that waits for the call that was just judged.
+    waiting: Mutex<Option<Prepared>>,
 }
 
 impl Sandbox {
     /// Takes note of the surroundings. What the machine can enforce is found out by trying,
     /// when the first call asks, once for each backend and process.
     pub fn detect() -> Self {
-        Sandbox { host: Host::look(), bwrap: OnceLock::new(), landlock: OnceLock::new() }
+        Sandbox {
+            host: Host::look(),
+            bwrap: OnceLock::new(),
+            landlock: OnceLock::new(),
+            waiting: Mutex::new(None),
+        }
     }
 
     /// Runs a permitted call in a fresh confined worker. Nothing of the call is left running
@@ -128,9 +138,18 @@ impl Sandbox {
             return Err(RunError::Cancelled);
         }
         let confinement = &terms.confinement;
-        let backend = self.choose(confinement).map_err(RunError::Unavailable)?;
+        let waiting = self.waiting.lock().ok().and_then(|mut waiting| waiting.take());
+        let backend = self.choose(confinement, |backend| self.works(backend));
+        let backend = backend.map_err(RunError::Unavailable)?;
         let host = self.host.as_ref().map_err(|cause| RunError::Unavailable(cause.clone()))?;
         let plan = Plan::of(terms, backend, host).map_err(RunError::Unavailable)?;
+        // INVARIANT (one worker, one plan, one call): a worker that was made for anything else
+        // is not used; it ends here, and a fresh one is started.
+        let prepared = match waiting.filter(|waiting| waiting.fits(&plan)) {
+            Some(prepared) => prepared,
+            None => Prepared::start(plan).map_err(|m| RunError::Unavailable(m.to_string()))?,
+        };
+        let plan = prepared.plan();
         let call = Call {
             id: terms.call.id.as_str().to_owned(),
             digest: terms.digest.clone(),
@@ -141,7 +160,8 @@ impl Sandbox {
             output_bytes: confinement.limits.output_bytes,
             writable: plan.writable.clone(),
         };
-        let outcome = spawn::exchange(&plan, &call, confinement.limits.wall, cancel).await;
+        let wall = confinement.limits.wall;
+        let (plan, outcome) = spawn::exchange(prepared, &call, wall, cancel).await;
         // Also after a failure: a killed call may have changed something first.
         let changed = plan.guard.memory.restore();
         let (report, mut reply) = outcome?;
@@ -171,7 +191,11 @@ impl Sandbox {
 
     /// The backend for a confinement: the one that was named, or the strongest that works.
     /// Below the requirement there is none.
-    fn choose(&self, confinement: &Confinement) -> Result<Backend, String> {
+    fn choose(
+        &self,
+        confinement: &Confinement,
+        works: impl Fn(Backend) -> Result<(), Missing>,
+    ) -> Result<Backend, String> {
         let requirement = confinement.requirement;
         let named = match confinement.backend.as_deref() {
             None | Some("auto") => None,
@@ -184,48 +208,124 @@ impl Sandbox {
             if backend.strength() < requirement {
                 return Err(too_weak(backend, requirement));
             }
-            return self.works(backend).map(|()| backend).map_err(|m| m.to_string());
+            return works(backend).map(|()| backend).map_err(|m| m.to_string());
         }
         // `Open` is a choice that somebody made and that is on record, not a fallback.
         if requirement == Requirement::Open {
             return Ok(Backend::None);
         }
-        let refused = match self.works(Backend::Bwrap) {
+        let refused = match works(Backend::Bwrap) {
             Ok(()) => return Ok(Backend::Bwrap),
             Err(missing) => missing,
         };
         if requirement == Requirement::Rules {
-            return self
-                .works(Backend::Landlock)
+            return works(Backend::Landlock)
                 .map(|()| Backend::Landlock)
                 .map_err(|missing| format!("{refused}\n{missing}"));
         }
         Err(refused.to_string())
     }
 
-    fn works(&self, backend: Backend) -> Result<(), Missing> {
-        let cell = match backend {
-            Backend::None => return Ok(()),
-            Backend::Bwrap => &self.bwrap,
-            Backend::Landlock => &self.landlock,
-        };
-        cell.get_or_init(|| self.try_out(backend)).as_ref().map(|_| ()).map_err(Clone::clone)
+    /// What is known about a backend; `None` for one that needs no proof.
+    fn known(&self, backend: Backend) -> Option<&OnceLock<Result<(), Missing>>> {
+        match backend {
+            Backend::None => None,
+            Backend::Bwrap => Some(&self.bwrap),
+            Backend::Landlock => Some(&self.landlock),
+        }
     }
 
-    fn try_out(&self, backend: Backend) -> Result<Report, Missing> {
+    fn works(&self, backend: Backend) -> Result<(), Missing> {
+        let Some(cell) = self.known(backend) else { return Ok(()) };
+        cell.get_or_init(|| self.try_out(backend)).clone()
+    }
+
+    fn try_out(&self, backend: Backend) -> Result<(), Missing> {
+        let mut worker = self.start(&nothing_to_do(), backend)?;
+        let proof = worker.prove();
+        worker.end();
+        proof
+    }
+
+    fn start(&self, terms: &Terms, backend: Backend) -> Result<Prepared, Missing> {
         if backend == Backend::Bwrap && bwrap::program().is_none() {
             return Err(Missing { backend, cause: Cause::NoBwrap, words: String::new() });
         }
         let no_worker = |words: String| Missing { backend, cause: Cause::Worker, words };
         let host = self.host.as_ref().map_err(|cause| no_worker(cause.clone()))?;
-        let plan = Plan::of(&nothing_to_do(), backend, host).map_err(no_worker)?;
-        spawn::trial(&plan)
+        let plan = Plan::of(terms, backend, host).map_err(no_worker)?;
+        Prepared::start(plan)
+    }
+
+    /// As `works`, but what proves the backend is the worker that the call will need: it is
+    /// put aside with its report. A failure proves nothing about the machine (the call's own
+    /// terms may be at fault), so the neutral trial decides then.
+    fn works_for(&self, terms: &Terms, backend: Backend) -> Result<(), Missing> {
+        let Some(cell) = self.known(backend) else { return Ok(()) };
+        if let Some(known) = cell.get() {
+            return known.clone();
+        }
+        let proven = self.start(terms, backend).and_then(|mut worker| {
+            worker.prove()?;
+            Ok(worker)
+        });
+        match proven {
+            Ok(worker) => {
+                let _ = cell.set(Ok(()));
+                self.put_aside(worker);
+                Ok(())
+            }
+            Err(_) => self.works(backend),
+        }
+    }
+
+    /// At most one waits: the one that was there ends.
+    fn put_aside(&self, worker: Prepared) {
+        if let Ok(mut waiting) = self.waiting.lock() {
+            *waiting = Some(worker);
+        }
+    }
+
+    /// Gets a worker ready for a call that is about to be permitted.
+    pub(crate) fn prepare(&self, terms: &Terms) -> Result<Backend, String> {
+        let old = self.waiting.lock().ok().and_then(|mut waiting| waiting.take());
+        drop(old);
+        let backend = self.choose(&terms.confinement, |backend| self.works_for(terms, backend))?;
+        let ready = self.waiting.lock().is_ok_and(|waiting| waiting.is_some());
+        // It confines itself while the decision is written down. If it cannot, the call's own
+        // start says why.
+        if !ready && let Ok(worker) = self.start(terms, backend) {
+            self.put_aside(worker);
+        }
+        Ok(backend)
     }
 }
 
 impl Confiner for Sandbox {
     fn can_hold(&self, confinement: &Confinement) -> Result<String, String> {
-        self.choose(confinement).map(|backend| backend.as_str().to_owned())
+        let backend = self.choose(confinement, |backend| self.works(backend));
+        backend.map(|backend| backend.as_str().to_owned())
+    }
+
+    fn make_ready(
+        &self,
+        confinement: &Confinement,
+        tool: &ToolName,
+        cwd: &AbsPath,
+    ) -> Result<String, String> {
+        let terms = Terms {
+            call: ToolCall {
+                id: CallId::new("not-yet"),
+                name: tool.clone(),
+                input: serde_json::Map::new(),
+            },
+            paths: Vec::new(),
+            cwd: cwd.clone(),
+            confinement: confinement.clone(),
+            digest: String::new(),
+            seq: Seq(0),
+        };
+        self.prepare(&terms).map(|backend| backend.as_str().to_owned())
     }
 }
 

@@ -146,6 +146,7 @@ fn setup(
         devices: if own_view { wired(&["/dev"]) } else { wired(DEVICES) },
         workspace: WirePath::from(workspace),
         pinned: pinned(guard),
+        sealed: guard.sealed.iter().map(WirePath::new).collect(),
         network,
         temporary: (backend == Backend::Landlock).then_some(temporary),
         outside: host.namespaces.clone(),

@@ -4,7 +4,7 @@
 //! Existing names become read-only mounts, and each folder above them (below the workspace) is
 //! bound onto itself so that it cannot be renamed away. A missing name at the top, or below a
 //! folder that is itself part of a name, gets an empty placeholder folder for the duration, so
-//! that it cannot be made. What mounts cannot hold (links; everything under Landlock) is
+//! that it cannot be made, and an empty private one is mounted over it. What mounts cannot hold (links; everything under Landlock) is
 //! compared before and after, see [`super::memory`]. Names that come up in folders made during
 //! the call are found afterwards and reported.
 //!
@@ -36,6 +36,9 @@ pub struct Guard {
     pub anchors: BTreeSet<PathBuf>,
     /// Bound read-only.
     pub read_only: BTreeSet<PathBuf>,
+    /// Covered by an empty folder that belongs to the call: nothing stands there, and one mount
+    /// is half of what a read-only view of a placeholder costs.
+    pub sealed: BTreeSet<PathBuf>,
     /// Compared before and after.
     pub memory: Memory,
     /// What is not held, in a person's words.
@@ -67,8 +70,11 @@ impl Guard {
         if names.is_empty() {
             return Ok(guard);
         }
-        let (folders, complete) = folders(workspace, &names);
+        let Searched { folders, complete, skipped } = folders(workspace, &names);
         guard.before = present(&folders, &names);
+        if !skipped.is_empty() {
+            guard.missing.push(format!("protected names below {}", some_of(&skipped)));
+        }
         if !complete {
             guard.missing.push(format!(
                 "protected names beyond the first {SEARCH} entries of the workspace"
@@ -93,7 +99,7 @@ impl Guard {
         if self.names.is_empty() {
             return Vec::new();
         }
-        let (folders, _) = folders(&self.workspace, &self.names);
+        let Searched { folders, .. } = folders(&self.workspace, &self.names);
         present(&folders, &self.names).difference(&self.before).cloned().collect()
     }
 
@@ -124,7 +130,9 @@ impl Guard {
                     self.memory.keep_absent(&folder.join(name));
                 } else if let Some(placeholder) = Placeholder::make(&first_missing)? {
                     self.placeholders.push(placeholder);
-                    self.hold(workspace, first_missing)?;
+                    self.anchor(workspace, &first_missing);
+                    self.sealed.insert(first_missing);
+                    self.count(workspace)?;
                 }
             }
             // Elsewhere every folder would need one: found afterwards, see `appeared`.
@@ -134,10 +142,18 @@ impl Guard {
     }
 
     fn hold(&mut self, workspace: &Path, path: PathBuf) -> Result<(), String> {
+        self.anchor(workspace, &path);
+        self.read_only.insert(path);
+        self.count(workspace)
+    }
+
+    fn anchor(&mut self, workspace: &Path, path: &Path) {
         let above = path.ancestors().skip(1).take_while(|folder| *folder != workspace);
         self.anchors.extend(above.map(Path::to_path_buf));
-        self.read_only.insert(path);
-        if self.read_only.len() + self.anchors.len() > MOUNTS {
+    }
+
+    fn count(&self, workspace: &Path) -> Result<(), String> {
+        if self.read_only.len() + self.sealed.len() + self.anchors.len() > MOUNTS {
             return Err(format!(
                 "the workspace {} holds more than {MOUNTS} protected names; \
                  work in a smaller folder, or name fewer in `sandbox.protect`",
@@ -185,33 +201,55 @@ fn standing(folder: &Path, name: &Path) -> Standing {
     Standing::Present(at)
 }
 
-/// The workspace first, then folders below it that hold the first part of a name, nearest first.
-fn folders(workspace: &Path, names: &[PathBuf]) -> (Vec<PathBuf>, bool) {
+/// What the search came to.
+struct Searched {
+    /// The workspace first, then folders below it that hold the first part of a name, nearest
+    /// first.
+    folders: Vec<PathBuf>,
+    complete: bool,
+    /// Folders that were left out.
+    skipped: Vec<PathBuf>,
+}
+
+/// The first few of a list, and how many there are beyond.
+fn some_of(paths: &[PathBuf]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<String> = paths.iter().take(SHOWN).map(|p| p.display().to_string()).collect();
+    match paths.len().saturating_sub(SHOWN) {
+        0 => format!("{} (not searched)", shown.join(", ")),
+        more => format!("{} and {more} more folders (not searched)", shown.join(", ")),
+    }
+}
+
+fn folders(workspace: &Path, names: &[PathBuf]) -> Searched {
     let firsts: Vec<_> = names.iter().filter_map(|name| name.components().next()).collect();
     let mut found = vec![workspace.to_path_buf()];
     let mut queue = VecDeque::from([workspace.to_path_buf()]);
     let mut left = SEARCH;
+    let mut skipped = Vec::new();
     while let Some(folder) = queue.pop_front() {
         let Ok(entries) = std::fs::read_dir(&folder) else { continue };
         let mut holds = false;
         for entry in entries.flatten() {
             if left == 0 {
-                return (found, false);
+                return Searched { folders: found, complete: false, skipped };
             }
             left -= 1;
             let name = entry.file_name();
             let wanted = firsts.iter().any(|first| first.as_os_str() == name);
             holds |= wanted;
-            let searched = !wanted && !SKIPPED.iter().any(|skipped| *skipped == name);
-            if searched && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                queue.push_back(entry.path());
+            if !wanted && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                match SKIPPED.iter().any(|large| *large == name) {
+                    true => skipped.push(entry.path()),
+                    false => queue.push_back(entry.path()),
+                }
             }
         }
         if holds && folder != workspace {
             found.push(folder);
         }
     }
-    (found, true)
+    Searched { folders: found, complete: true, skipped }
 }
 
 /// An empty folder that keeps a name from being made. Removed when the last user lets go.
@@ -315,6 +353,15 @@ mod tests {
     }
 
     #[test]
+    fn folders_that_were_not_searched_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("a/node_modules/b/.git/hooks")).unwrap();
+        let guard = Guard::prepare(dir.path(), &[".git/hooks".to_owned()], true).unwrap();
+        let named = dir.path().join("a/node_modules").display().to_string();
+        assert!(guard.missing.iter().any(|words| words.contains(&named)), "{:?}", guard.missing);
+    }
+
+    #[test]
     fn every_folder_above_a_nested_name_is_pinned() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("a/b/.git/hooks")).unwrap();
@@ -323,6 +370,6 @@ mod tests {
             assert!(guard.anchors.contains(&dir.path().join(folder)), "{folder}");
         }
         assert!(guard.read_only.contains(&dir.path().join("a/b/.git/hooks")));
-        assert!(guard.read_only.contains(&dir.path().join(".git")), "absent at the top");
+        assert!(guard.sealed.contains(&dir.path().join(".git")), "absent at the top");
     }
 }

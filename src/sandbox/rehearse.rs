@@ -5,7 +5,7 @@
 //! permit. Reads one JSON document, prints one.
 
 use super::{RunError, Sandbox};
-use crate::gate::Terms;
+use crate::gate::{Confiner, Terms};
 use crate::model::{AbsPath, CallId, Requirement, Seq, ToolCall, ToolName};
 use crate::policy::{Confinement, NetworkAccess, ResourceLimits};
 use serde::Deserialize;
@@ -48,6 +48,9 @@ struct Scene {
     file_size: Option<u64>,
     #[serde(default)]
     cancel_after_ms: Option<u64>,
+    /// For which tool a worker is made ready before, as the gate does it; `-` for none.
+    #[serde(default)]
+    ready: Option<String>,
     /// How often the call is run, for measuring.
     #[serde(default = "once")]
     times: u32,
@@ -91,6 +94,7 @@ fn play(scene: Scene) -> Result<Value, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| e.to_string())?;
     let (cancel_after, times) = (scene.cancel_after_ms, scene.times);
+    let ready = scene.ready.clone().unwrap_or_else(|| scene.tool.clone());
     let terms = terms(scene)?;
     let sandbox = Sandbox::detect();
     let cancel = CancellationToken::new();
@@ -106,6 +110,11 @@ fn play(scene: Scene) -> Result<Value, String> {
         let mut last = None;
         for _ in 0..times {
             let started = Instant::now();
+            if ready != "-" {
+                let tool = ToolName::resolve(&ready);
+                // A refusal comes again, from the call itself.
+                let _ = sandbox.make_ready(&terms.confinement, &tool, &terms.cwd);
+            }
             last = Some(sandbox.hold(&terms, &cancel).await);
             elapsed.push(started.elapsed().as_micros() as u64);
         }

@@ -3,17 +3,15 @@
 //! INVARIANT (one answer): a reply counts only when it is complete, the only one, bound to the
 //! call by id and digest, within bounds, and from a worker that then ended well.
 
-use super::cause::{Cause, Missing};
+use super::cause::Missing;
 use super::plan::Plan;
+use super::process::Process;
 use super::{RunError, report};
-use crate::sys;
 use crate::worker::wire::{self, Backend, Call, REPORT_MAX, Reply, Report, STOP};
-use rustix::fd::AsFd;
-use std::io::{Read, Write};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio_util::sync::CancellationToken;
 
 /// Longest time between start and report.
@@ -24,11 +22,13 @@ const STOPPING: Duration = Duration::from_millis(1200);
 const TELLING: Duration = Duration::from_millis(1500);
 /// What a worker gets to end after its reply or after its input was closed.
 const ENDING: Duration = Duration::from_millis(1800);
+/// How long the words of a failed start are waited for.
+const WORDS: Duration = Duration::from_millis(300);
 /// Bytes of a worker's standard error that are kept.
 const STDERR_MAX: usize = 8 << 10;
 
-/// A started process. `Command` is built with an empty environment: bubblewrap's own would be
-/// readable inside, and a worker needs none.
+/// `Command` is built with an empty environment: bubblewrap's own would be readable inside, and
+/// a worker needs none.
 fn command(plan: &Plan) -> std::process::Command {
     #[expect(clippy::disallowed_methods, reason = "the only spawner in the parent")]
     let mut command = std::process::Command::new(&plan.program);
@@ -42,67 +42,166 @@ fn command(plan: &Plan) -> std::process::Command {
     command
 }
 
-/// Runs one call under its plan. The worker is gone when this returns, whatever it returns.
-///
-/// The death signal of `bwrap --die-with-parent` follows the spawning *thread*; Ion's runtime
-/// has one thread, which lives as long as the process.
+/// A confined worker for exactly one plan, which has been told its setup and no call yet.
+/// Dropped without one it ends by itself, having done nothing.
+pub(crate) struct Prepared {
+    // Before the plan: protection is taken down after the processes have ended.
+    process: Process,
+    plan: Plan,
+    setup: Vec<u8>,
+    report: Option<Report>,
+    buffered: Vec<u8>,
+}
+
+impl Prepared {
+    /// Starts it; does not wait for its report.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn start(plan: Plan) -> Result<Self, Missing> {
+        let missing = |words: &str| Missing::understand(plan.backend, words);
+        let setup = wire::line(&plan.setup).map_err(|e| missing(&e.to_string()))?;
+        let started = Process::start(command(&plan), plan.backend);
+        let mut process = started.map_err(|e| missing(&e.to_string()))?;
+        // Nobody reads before the view is made; more than a pipe holds is waited for.
+        if process.write(&setup, Instant::now() + START).is_err() {
+            let said = process.said(STDERR_MAX, WORDS);
+            process.kill();
+            return Err(Missing::understand(plan.backend, &last_words(&said)));
+        }
+        Ok(Prepared { process, plan, setup, report: None, buffered: Vec::new() })
+    }
+
+    /// Waits for the report and judges it: the only honest test of a machine.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn prove(&mut self) -> Result<(), Missing> {
+        let backend = self.plan.backend;
+        let deadline = Instant::now() + START;
+        let mut chunk = [0_u8; 4096];
+        while !self.buffered.contains(&b'\n') && self.buffered.len() <= REPORT_MAX {
+            match self.process.read(&mut chunk, deadline) {
+                0 => {
+                    let said = self.process.said(STDERR_MAX, WORDS);
+                    self.process.kill();
+                    return Err(Missing::understand(backend, &last_words(&said)));
+                }
+                n => self.buffered.extend_from_slice(chunk.get(..n).unwrap_or_default()),
+            }
+        }
+        let at = self.buffered.iter().position(|byte| *byte == b'\n').unwrap_or(0);
+        let rest = self.buffered.split_off((at + 1).min(self.buffered.len()));
+        let line = std::mem::replace(&mut self.buffered, rest);
+        let report = judge(&line, &self.plan)?;
+        self.report = Some(report);
+        Ok(())
+    }
+
+    /// Ends it unused and waits for that, so that a trial leaves nothing.
+    pub fn end(mut self) {
+        self.process.stdin = None;
+        if self.process.wait_here(ENDING).is_none() {
+            self.process.kill();
+            let _ = self.process.wait_here(ENDING);
+        }
+    }
+
+    /// Whether this worker may run a call with that plan: only if the two do not differ in a
+    /// single byte of what was started and told, and it is still there.
+    pub fn fits(&self, plan: &Plan) -> bool {
+        let own = &self.plan;
+        own.backend == plan.backend
+            && own.program == plan.program
+            && own.arguments == plan.arguments
+            && wire::line(&plan.setup).is_ok_and(|setup| setup == self.setup)
+            && !self.process.has_ended()
+    }
+
+    /// What it was made for.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+/// A report that is all that the plan's backend promises.
+fn judge(line: &[u8], plan: &Plan) -> Result<Report, Missing> {
+    let backend = plan.backend;
+    let report: Report = serde_json::from_slice(line)
+        .map_err(|_| Missing::understand(backend, "the worker's report is malformed"))?;
+    if let Some(words) = &report.failed {
+        return Err(Missing::understand(backend, &printable(words)));
+    }
+    report::accept(backend, plan.setup.network, &report).map_err(|cause| Missing {
+        backend,
+        cause,
+        words: String::new(),
+    })?;
+    Ok(report)
+}
+
+/// Runs one call in a worker made for it. The worker is gone when this returns, whatever it
+/// returns; the plan comes back so that its protection can be taken down after that.
 pub(crate) async fn exchange(
-    plan: &Plan,
+    prepared: Prepared,
     call: &Call,
     wall: Duration,
     cancel: &CancellationToken,
-) -> Result<(Report, Reply), RunError> {
-    let mut command = tokio::process::Command::from(command(plan));
-    // Under `bwrap` a killed outer process takes the whole namespace along. A supervisor must
-    // not be killed: the end of its input is its order to end everything.
-    command.kill_on_drop(plan.backend == Backend::Bwrap);
-    let mut child = command.spawn().map_err(|e| {
-        RunError::Unavailable(Missing::understand(plan.backend, &e.to_string()).to_string())
-    })?;
-    let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
-        return Err(RunError::Worker("the worker has no pipes".to_owned()));
+) -> (Plan, Result<(Report, Reply), RunError>) {
+    let Prepared { mut process, plan, report, buffered, .. } = prepared;
+    let no_pipes = |_| RunError::Worker("the worker has no pipes".to_owned());
+    let pipes = || -> std::io::Result<_> {
+        let gone = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        let stdin = ChildStdin::from_std(process.stdin.take().ok_or_else(gone)?)?;
+        let stdout = ChildStdout::from_std(process.stdout.take().ok_or_else(gone)?)?;
+        let stderr = ChildStderr::from_std(process.stderr.take().ok_or_else(gone)?)?;
+        Ok((stdin, stdout, stderr))
+    };
+    let (stdin, stdout, stderr) = match { pipes }().map_err(no_pipes) {
+        Ok(pipes) => pipes,
+        Err(error) => return (plan, Err(error)),
     };
     let mut talk = Talk {
-        backend: plan.backend,
-        child,
         stdin: Some(stdin),
-        stdout: Bounded { pipe: stdout, buffered: Vec::new() },
+        stdout: Bounded { pipe: stdout, buffered },
         stderr,
         said: Vec::new(),
+        process,
+        plan,
     };
-    let outcome = talk.all(plan, call, wall, cancel).await;
+    let outcome = talk.all(report, call, wall, cancel).await;
     talk.end(outcome).await
 }
 
+// Fields are dropped in order: the input is closed first, the protection taken down last.
 struct Talk {
-    backend: Backend,
-    child: Child,
     stdin: Option<ChildStdin>,
     stdout: Bounded<ChildStdout>,
     stderr: ChildStderr,
     said: Vec<u8>,
+    process: Process,
+    plan: Plan,
 }
 
 impl Talk {
     async fn all(
         &mut self,
-        plan: &Plan,
+        report: Option<Report>,
         call: &Call,
         wall: Duration,
         cancel: &CancellationToken,
     ) -> Result<(Report, Reply), RunError> {
-        let report = tokio::select! {
-            biased;
-            () = cancel.cancelled() => return Err(RunError::Cancelled),
-            report = tokio::time::timeout(START, self.report(plan)) => match report {
-                Ok(report) => report?,
-                Err(_) => return Err(self.unavailable("no report in time").await),
+        let report = match report {
+            Some(report) => report,
+            None => tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(RunError::Cancelled),
+                report = tokio::time::timeout(START, self.report()) => match report {
+                    Ok(report) => report?,
+                    Err(_) => return Err(self.unavailable("no report in time").await),
+                },
             },
         };
-        report::accept(plan.backend, plan.setup.network, &report).map_err(|cause| {
-            unavailable(Missing { backend: plan.backend, cause, words: String::new() })
-        })?;
         // INVARIANT (no start after cancel): the call is sent only while it is still wanted.
         if cancel.is_cancelled() {
             return Err(RunError::Cancelled);
@@ -126,28 +225,24 @@ impl Talk {
         }
     }
 
-    async fn report(&mut self, plan: &Plan) -> Result<Report, RunError> {
-        let setup = wire::line(&plan.setup)
-            .map_err(|e| RunError::Worker(format!("writing the setup: {e}")))?;
-        if self.send(&setup).await.is_err() {
-            return Err(self.unavailable("").await);
-        }
-        let line = match self.stdout.line(REPORT_MAX).await {
-            Ok(Some(line)) => line,
-            Ok(None) => return Err(self.unavailable("").await),
-            Err(cause) => return Err(RunError::Worker(format!("report: {cause}"))),
+    async fn report(&mut self) -> Result<Report, RunError> {
+        let line = tokio::select! {
+            biased;
+            line = self.stdout.line(REPORT_MAX) => line,
+            // Something stuck half-way may hold the pipe open when its starter has failed.
+            _ = self.process.wait(START) => Ok(None),
         };
-        let report: Report = serde_json::from_slice(&line)
-            .map_err(|_| RunError::Worker("the worker's report is malformed".to_owned()))?;
-        match &report.failed {
-            Some(words) => Err(unavailable(Missing::understand(self.backend, &printable(words)))),
-            None => Ok(report),
+        match line {
+            Ok(Some(line)) => judge(&line, &self.plan).map_err(unavailable),
+            Ok(None) => Err(self.unavailable("").await),
+            Err(cause) => Err(RunError::Worker(format!("report: {cause}"))),
         }
     }
 
     async fn reply(&mut self, call: &Call, cap: usize) -> Result<Reply, RunError> {
         let worker = |cause: &str| RunError::Worker(format!("the worker {cause}"));
         let line = wire::line(call).map_err(|e| RunError::Worker(format!("the call: {e}")))?;
+        self.process.busy = true;
         if self.send(&line).await.is_err() {
             return Err(self.died("before it had taken the call").await);
         }
@@ -166,10 +261,10 @@ impl Talk {
             Ok(_) => return Err(worker("went on after its reply")),
             Err(_) => return Err(worker("did not end after its reply")),
         }
-        match tokio::time::timeout(ENDING, self.child.wait()).await {
-            Ok(Ok(status)) if status.success() => Ok(reply),
-            Ok(Ok(status)) => Err(worker(&format!("replied and then failed ({status})"))),
-            Ok(Err(_)) | Err(_) => Err(worker("did not end after its reply")),
+        match self.process.wait(ENDING).await {
+            Some(status) if status.success() => Ok(reply),
+            Some(status) => Err(worker(&format!("replied and then failed ({status})"))),
+            None => Err(worker("did not end after its reply")),
         }
     }
 
@@ -183,16 +278,13 @@ impl Talk {
     async fn unavailable(&mut self, words: &str) -> RunError {
         let said = self.words().await;
         let words = if said.is_empty() { words } else { &said };
-        unavailable(Missing::understand(self.backend, words))
+        unavailable(Missing::understand(self.plan.backend, words))
     }
 
     async fn died(&mut self, when: &str) -> RunError {
         let words = self.words().await;
-        let status = tokio::time::timeout(ENDING, self.child.wait()).await;
-        let how = match status {
-            Ok(Ok(status)) => format!(" ({status})"),
-            _ => String::new(),
-        };
+        let status = self.process.wait(ENDING).await;
+        let how = status.map(|status| format!(" ({status})")).unwrap_or_default();
         let words = if words.is_empty() { words } else { format!(": {words}") };
         RunError::Worker(format!("the worker died {when}{how}{words}"))
     }
@@ -210,24 +302,20 @@ impl Talk {
                 }
             }
         };
-        let _ = tokio::time::timeout(Duration::from_millis(300), read).await;
+        let _ = tokio::time::timeout(WORDS, read).await;
         last_words(&self.said)
     }
 
-    /// Ends whatever still runs.
-    async fn end<T>(mut self, outcome: Result<T, RunError>) -> Result<T, RunError> {
+    /// Ends whatever still runs, by asking first: see [`super::process`].
+    async fn end<T>(mut self, outcome: Result<T, RunError>) -> (Plan, Result<T, RunError>) {
         drop(self.stdin.take());
-        if outcome.is_ok() {
-            return outcome;
+        if outcome.is_err() && self.process.wait(ENDING).await.is_none() {
+            self.process.kill();
+            let _ = self.process.wait(ENDING).await;
         }
-        if self.backend == Backend::Bwrap {
-            let _ = self.child.start_kill();
-        }
-        if tokio::time::timeout(ENDING, self.child.wait()).await.is_err() {
-            let _ = self.child.start_kill();
-            let _ = tokio::time::timeout(ENDING, self.child.wait()).await;
-        }
-        outcome
+        let Talk { plan, process, .. } = self;
+        drop(process);
+        (plan, outcome)
     }
 }
 
@@ -280,56 +368,4 @@ fn last_words(said: &[u8]) -> String {
 
 fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(300).collect()
-}
-
-/// Starts a backend with nothing to do and takes its report: the only honest test.
-///
-/// # Errors
-/// What is missing.
-pub(crate) fn trial(plan: &Plan) -> Result<Report, Missing> {
-    let missing = |words: &str| Missing::understand(plan.backend, words);
-    let mut child = command(plan).spawn().map_err(|e| missing(&e.to_string()))?;
-    let setup = wire::line(&plan.setup).unwrap_or_default();
-    if let Some(stdin) = &mut child.stdin {
-        let _ = stdin.write_all(&setup);
-    }
-    let line = child.stdout.as_mut().and_then(first_line);
-    // The worker gets no call, sees the end of its input, and ends.
-    drop(child.stdin.take());
-    if line.is_none() {
-        let _ = child.kill();
-    }
-    let mut said = Vec::new();
-    if let Some(stderr) = child.stderr.take() {
-        let _ = stderr.take(STDERR_MAX as u64).read_to_end(&mut said);
-    }
-    let _ = child.wait();
-    let Some(line) = line else { return Err(missing(&last_words(&said))) };
-    let report: Report =
-        serde_json::from_slice(&line).map_err(|_| missing("the worker's report is malformed"))?;
-    if let Some(words) = &report.failed {
-        return Err(missing(&printable(words)));
-    }
-    let judged = report::accept(plan.backend, plan.setup.network, &report);
-    let not_in_force =
-        |cause: Cause| Missing { backend: plan.backend, cause, words: String::new() };
-    judged.map(|()| report).map_err(not_in_force)
-}
-
-fn first_line(pipe: &mut std::process::ChildStdout) -> Option<Vec<u8>> {
-    let mut line = Vec::new();
-    let started = std::time::Instant::now();
-    while line.len() <= REPORT_MAX {
-        let left = START.checked_sub(started.elapsed())?;
-        if sys::wait_readable(&[pipe.as_fd()], left).ok()? != [true] {
-            continue;
-        }
-        let mut chunk = [0_u8; 4096];
-        let n = pipe.read(&mut chunk).ok().filter(|n| *n > 0)?;
-        line.extend_from_slice(chunk.get(..n)?);
-        if line.ends_with(b"\n") {
-            return Some(line);
-        }
-    }
-    None
 }

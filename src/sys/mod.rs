@@ -9,6 +9,7 @@ use rustix::fd::{AsRawFd, BorrowedFd};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::io::{Interest, unix::AsyncFd};
 
 static STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
 static STDERR_CLOSED: AtomicBool = AtomicBool::new(false);
@@ -76,12 +77,41 @@ fn close_on_exec_above_two() -> io::Result<()> {
     if done == 0 {
         return Ok(());
     }
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    for fd in 3..limit.maximum.unwrap_or(65_536).min(65_536) as libc::c_int {
+    for fd in open_descriptors().filter(|fd| *fd > 2) {
         // SAFETY: as above; an unopened number answers EBADF and nothing happens.
         unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
     Ok(())
+}
+
+/// Every descriptor, or, where the kernel does not list them, every number that could be one.
+fn open_descriptors() -> Box<dyn Iterator<Item = libc::c_int>> {
+    let number =
+        |entry: io::Result<std::fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+    match std::fs::read_dir("/proc/self/fd") {
+        Ok(entries) => Box::new(entries.filter_map(number).collect::<Vec<_>>().into_iter()),
+        Err(_) => {
+            let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+            Box::new(0..limit.maximum.unwrap_or(65_536).min(65_536) as libc::c_int)
+        }
+    }
+}
+
+/// Makes a copy of this process; `None` in the copy. Cheaper than starting the program again,
+/// and the copy shares its memory until one of the two writes.
+///
+/// # Errors
+/// From the system, and where there is more than one thread: whatever the others hold would
+/// stay held in the copy for ever.
+pub fn fork() -> io::Result<Option<rustix::process::Pid>> {
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::other("more than one thread"));
+    }
+    // SAFETY: this is the only thread, so the copy finds every lock free.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        pid => Ok(rustix::process::Pid::from_raw(pid)),
+    }
 }
 
 /// Waits until one of the descriptors can be read (or its other end is gone), or time is up.
@@ -124,4 +154,22 @@ pub fn signal_everyone_inside(signal: libc::c_int) -> io::Result<()> {
     }
     let error = io::Error::last_os_error();
     if error.raw_os_error() == Some(libc::ESRCH) { Ok(()) } else { Err(error) }
+}
+
+/// Ends this process at once, with all its threads and without running anything of theirs.
+pub fn end_at_once(code: libc::c_int) -> ! {
+    // SAFETY: never returns, touches no memory.
+    unsafe { libc::_exit(code) }
+}
+
+/// Waits until `fd` can be read, for example until the process of a pidfd has ended.
+///
+/// # Errors
+/// The runtime cannot watch it.
+pub async fn readable(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the registration lives in this function only, and the borrow keeps the descriptor
+    // open (and the same) beyond it.
+    let watched = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE)? };
+    let _ready = watched.readable().await?;
+    Ok(())
 }

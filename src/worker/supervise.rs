@@ -5,15 +5,18 @@
 //! a reply back until that is true.
 
 use super::dialogue::{Heard, Lines, write_all};
-use super::family;
+use super::{family, serve};
 use crate::sys;
-use crate::worker::wire::{self, CALL_MAX, REPORT_MAX, SETUP_MAX, Setup, WORKER, WirePath};
-use rustix::fd::AsFd;
+use crate::worker::wire::{CALL_MAX, REPORT_MAX, SETUP_MAX, Setup, WirePath};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, WaitOptions};
 use rustix::stdio;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 /// Longest reply that is passed on; the parent has its own, smaller bound.
 const REPLY_MAX: usize = 512 << 20;
@@ -82,12 +85,8 @@ fn private_folder(setup: &mut Setup) -> Result<Option<PathBuf>, String> {
 
 /// Passes lines on in both directions until the reply is complete; `None` when the parent left.
 fn relay(setup: &Setup, mut commands: Lines) -> Result<Option<Vec<u8>>, String> {
-    let mut body = start_body()?;
-    let (Some(mut to_body), Some(from_body)) = (body.stdin.take(), body.stdout.take()) else {
-        return Err("the worker has no pipes".to_owned());
-    };
-    let line = wire::line(setup).map_err(|e| format!("setup: {e}"))?;
-    write_all(&to_body, &line).map_err(|e| format!("handing on the setup: {e}"))?;
+    let Body { pid, input: to_body, output: from_body } =
+        start_body(setup).map_err(|e| format!("starting the worker: {e}"))?;
     let mut answers = Lines::new(REPORT_MAX);
     let mut reported = false;
     commands.allow(CALL_MAX);
@@ -106,7 +105,7 @@ fn relay(setup: &Setup, mut commands: Lines) -> Result<Option<Vec<u8>>, String> 
                 Heard::Line(mut line) => {
                     line.push(b'\n');
                     // A worker that no longer listens is found out by its missing reply.
-                    let _ = write_all(&mut to_body, &line);
+                    let _ = write_all(&to_body, &line);
                 }
                 Heard::End => return Ok(None),
                 Heard::Nothing => break,
@@ -122,24 +121,56 @@ fn relay(setup: &Setup, mut commands: Lines) -> Result<Option<Vec<u8>>, String> 
                 reported = true;
                 answers.allow(REPLY_MAX);
             }
-            Heard::End => return Err(describe_end(&mut body)),
+            Heard::End => return Err(describe_end(pid)),
             Heard::Nothing => {}
         }
     }
 }
 
-fn start_body() -> Result<Child, String> {
-    let program = std::env::current_exe().map_err(|e| format!("finding the worker: {e}"))?;
-    #[expect(clippy::disallowed_methods, reason = "starts this binary again, confined")]
-    let mut command = Command::new(program);
-    command.args([WORKER, "run"]).env_clear();
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-    command.spawn().map_err(|e| format!("starting the worker: {e}"))
+/// The confined process as its supervisor sees it.
+struct Body {
+    pid: Pid,
+    input: OwnedFd,
+    output: OwnedFd,
 }
 
-fn describe_end(body: &mut Child) -> String {
-    match body.wait() {
-        Ok(status) => format!("the worker ended without a reply ({status})"),
-        Err(error) => format!("the worker ended without a reply ({error})"),
+/// The body is a copy of this process, which knows nothing but the setup: no second program
+/// start, and memory that both share.
+fn start_body(setup: &Setup) -> io::Result<Body> {
+    let (its_input, input) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (output, its_output) = pipe_with(PipeFlags::CLOEXEC)?;
+    match sys::fork()? {
+        Some(pid) => Ok(Body { pid, input, output }),
+        None => {
+            // The supervisor's own ends must not stay open in here: their closing means its end.
+            drop((input, output));
+            let moved =
+                stdio::dup2_stdin(&its_input).and_then(|()| stdio::dup2_stdout(&its_output));
+            drop((its_input, its_output));
+            match moved {
+                Ok(()) => serve::run_as_copy(setup),
+                Err(_) => sys::end_at_once(1),
+            }
+        }
     }
+}
+
+/// It has closed its output, so it is ending; a wait without bound it does not get.
+fn describe_end(pid: Pid) -> String {
+    let until = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < until {
+        match rustix::process::waitpid(Some(pid), WaitOptions::NOHANG) {
+            Ok(Some((_, status))) => {
+                let how = match (status.exit_status(), status.terminating_signal()) {
+                    (Some(code), _) => format!("exit code {code}"),
+                    (None, Some(signal)) => format!("signal {signal}"),
+                    (None, None) => "unknown".to_owned(),
+                };
+                return format!("the worker ended without a reply ({how})");
+            }
+            Ok(None) => std::thread::sleep(Duration::from_millis(1)),
+            Err(_) => break,
+        }
+    }
+    "the worker stopped answering".to_owned()
 }

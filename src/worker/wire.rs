@@ -108,6 +108,9 @@ pub struct Setup {
     pub workspace: WirePath,
     /// See [`workspace`](Self::workspace).
     pub pinned: Vec<WirePath>,
+    /// Mounts below the workspace that must be empty folders of the view's own.
+    #[serde(default)]
+    pub sealed: Vec<WirePath>,
     /// Whether sockets of the internet families stay possible.
     pub network: bool,
     /// The supervisor makes a private temporary folder below this one.

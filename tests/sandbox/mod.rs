@@ -7,7 +7,9 @@
 
 mod command;
 mod escape;
+mod faults;
 mod files;
+mod leftovers;
 mod lifetime;
 mod refusal;
 mod stage;

@@ -38,13 +38,17 @@ impl Stage {
         let dir = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir();
         let dir = dir.expect("a temporary folder");
         let stage = Stage { dir, who };
-        for folder in ["home/.ssh", "home/.ion", "work/sub", "outside"] {
+        for folder in ["home/.ssh", "home/.ion", "work/sub", "outside", "tmp"] {
             std::fs::create_dir_all(stage.path(folder)).expect("folders");
         }
         for file in ["home/.ssh/id_rsa", "home/.ion/config.json", "outside/file"] {
             std::fs::write(stage.path(file), CANARY).expect("a file");
         }
-        std::fs::copy(env!("CARGO_BIN_EXE_ion"), stage.path("ion")).expect("a copy of ion");
+        // By another process: a child that this one forks at the wrong moment would hold the copy
+        // open for writing, and nobody could start it.
+        let mut copy = Command::new("cp");
+        copy.arg(env!("CARGO_BIN_EXE_ion")).arg(stage.path("ion"));
+        assert!(copy.status().expect("cp").success());
         stage.hand_over();
         stage
     }
@@ -86,12 +90,13 @@ impl Stage {
         terms.insert("workspace".into(), text(&self.work()).into());
         terms.insert("backend".into(), backend.into());
         terms.insert("requirement".into(), requirement.into());
-        Scene { stage: self, terms, descriptors: "" }
+        Scene { stage: self, terms, descriptors: "", wrapper: Vec::new() }
     }
 
-    fn command(&self, role: &[&str], descriptors: &str) -> Command {
+    fn command(&self, wrapper: &[String], role: &[&str], descriptors: &str) -> Command {
         let ion = self.path("ion");
-        let mut words = vec![text(&ion)];
+        let mut words = wrapper.to_vec();
+        words.push(text(&ion));
         words.extend(role.iter().map(|word| (*word).to_owned()));
         self.as_who(words, descriptors)
     }
@@ -112,6 +117,7 @@ impl Stage {
         command.arg("-c").arg(format!("exec \"$@\" {descriptors}")).arg("-").args(words);
         command.env_clear().env("HOME", self.path("home")).env("ION_TEST_SECRET", CANARY);
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+        command.env("TMPDIR", self.path("tmp"));
         command.env("BASH_ENV", self.path("outside/file")).current_dir(self.path("home"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -119,7 +125,7 @@ impl Stage {
 
     /// Starts a hidden role of the binary.
     pub fn start(&self, role: &[&str]) -> Child {
-        self.command(role, "").spawn().expect("ion starts")
+        self.command(&[], role, "").spawn().expect("ion starts")
     }
 }
 
@@ -128,6 +134,7 @@ pub struct Scene<'a> {
     stage: &'a Stage,
     terms: Map<String, Value>,
     descriptors: &'static str,
+    wrapper: Vec<String>,
 }
 
 impl Scene<'_> {
@@ -143,10 +150,17 @@ impl Scene<'_> {
         self
     }
 
+    /// A program, with its arguments, that Ion is started by.
+    pub fn under(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     /// Starts it.
     pub fn start(self) -> Child {
         let role = ["__worker", "rehearse"];
-        let mut child = self.stage.command(&role, self.descriptors).spawn().expect("ion starts");
+        let mut child =
+            self.stage.command(&self.wrapper, &role, self.descriptors).spawn().expect("ion starts");
         let text = Value::Object(self.terms).to_string();
         child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("a written scene");
         child

@@ -96,16 +96,28 @@ fn a_mount_that_shows_another_folder_than_planned_is_found_from_inside() {
     let stage = Stage::new(Who::Me);
     let (work, outside) = (text(&stage.work()), text(&stage.path("outside")));
     let pinned = text(&stage.path("work/sub"));
-    for (shown, right) in [(&pinned, true), (&outside, false)] {
+    let bound = |from: &str| vec!["--bind".to_owned(), from.to_owned(), pinned.clone()];
+    let empty = vec!["--tmpfs".to_owned(), pinned.clone()];
+    let cases = [
+        ("pinned", bound(&pinned), true),
+        ("pinned", bound(&outside), false),
+        ("pinned", empty.clone(), false),
+        ("pinned", vec![], false),
+        ("sealed", empty, true),
+        ("sealed", bound(&pinned), false),
+        ("sealed", bound(&outside), false),
+        ("sealed", vec![], false),
+    ];
+    for (kind, mount, right) in cases {
         let mut bwrap = std::process::Command::new("bwrap");
         bwrap.args(["--unshare-all", "--as-pid-1", "--ro-bind", "/", "/", "--proc", "/proc"]);
-        bwrap.args(["--bind", &work, &work, "--bind", shown, &pinned]);
+        bwrap.args(["--bind", &work, &work]).args(mount);
         bwrap.arg("--").arg(stage.path("ion")).args(["__worker", "run"]);
         bwrap.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
         bwrap.stderr(std::process::Stdio::null());
         let mut worker = bwrap.spawn().unwrap();
         let mut plan = setup(&stage, "bwrap");
-        plan["pinned"] = json!([pinned]);
+        plan[kind] = json!([pinned]);
         let mut input = worker.stdin.take().unwrap();
         writeln!(input, "{plan}").unwrap();
         let mut report = String::new();

@@ -136,8 +136,12 @@ impl Watch {
                 }
                 // Nobody is left to tell.
                 Heard::End => {
-                    self.signal(Signal::KILL, setup);
-                    reason = Ended::Stopped;
+                    if setup.backend == Backend::Bwrap {
+                        family::end_everyone_inside();
+                    } else {
+                        family::end_descendants();
+                    }
+                    return Ended::Stopped;
                 }
                 _ => {}
             }

@@ -7,13 +7,14 @@
 use crate::worker::wire::Setup;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 struct Mounted {
     device: Vec<u8>,
     /// What of the file system is shown.
     root: PathBuf,
     at: PathBuf,
+    kind: Vec<u8>,
 }
 
 /// Compares the mounts below the workspace with the plan.
@@ -21,7 +22,7 @@ struct Mounted {
 /// # Errors
 /// The first mount that is missing, shows something else, or was not planned.
 pub fn verify(setup: &Setup) -> Result<(), String> {
-    if setup.pinned.is_empty() {
+    if setup.pinned.is_empty() && setup.sealed.is_empty() {
         return Ok(());
     }
     let table = std::fs::read("/proc/self/mountinfo")
@@ -40,13 +41,27 @@ pub fn verify(setup: &Setup) -> Result<(), String> {
             mounted.device == ground.device && mounted.root == ground.root.join(below)
         });
         if !right {
-            return Err(format!(
-                "the workspace changed while its protection was set up, at {}",
-                pinned.display()
-            ));
+            return Err(changed(&pinned));
+        }
+    }
+    for sealed in &setup.sealed {
+        let sealed = sealed.to_path();
+        let mounted = table.iter().rev().find(|mounted| mounted.at == sealed);
+        // A file system that nothing else has: its root is shown, and it is not the workspace's.
+        let own = mounted.is_some_and(|mounted| {
+            mounted.kind == b"tmpfs"
+                && mounted.root == Path::new("/")
+                && mounted.device != ground.device
+        });
+        if !own {
+            return Err(changed(&sealed));
         }
     }
     Ok(())
+}
+
+fn changed(at: &Path) -> String {
+    format!("the workspace changed while its protection was set up, at {}", at.display())
 }
 
 /// `ID PARENT MAJOR:MINOR ROOT MOUNTPOINT OPTIONS ...`, blanks and such in octal.
@@ -55,7 +70,8 @@ fn parse(line: &[u8]) -> Option<Mounted> {
     let device = fields.next()?.to_vec();
     let root = unescape(fields.next()?);
     let at = unescape(fields.next()?);
-    Some(Mounted { device, root, at })
+    let kind = fields.skip_while(|field| *field != b"-").nth(1)?.to_vec();
+    Some(Mounted { device, root, at, kind })
 }
 
 fn unescape(field: &[u8]) -> PathBuf {
@@ -82,13 +98,13 @@ fn unescape(field: &[u8]) -> PathBuf {
 mod tests {
     use super::*;
     use std::os::unix::ffi::OsStrExt;
-    use std::path::Path;
 
     #[test]
     fn a_line_of_the_table_is_understood_with_its_escapes() {
         let line = br"36 35 98:0 /a\040b /w\134s rw,noatime master:1 - ext3 /dev/root rw";
         let mounted = parse(line).unwrap();
         assert_eq!(mounted.root, Path::new("/a b"));
+        assert_eq!(mounted.kind, b"ext3");
         assert_eq!(mounted.at.as_os_str().as_bytes(), br"/w\s");
         assert!(parse(b"").is_none());
     }
