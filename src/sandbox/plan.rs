@@ -73,7 +73,7 @@ impl Plan {
         let guard = match &view.guarded {
             Some(workspace) if backend != Backend::None => {
                 let names = &terms.confinement.protect;
-                Guard::prepare(workspace, names, backend == Backend::Bwrap)?
+                Guard::prepare(workspace, names, &view.hide, backend == Backend::Bwrap)?
             }
             _ => Guard::default(),
         };

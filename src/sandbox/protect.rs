@@ -48,6 +48,8 @@ pub struct Guard {
     before: BTreeSet<PathBuf>,
     workspace: PathBuf,
     names: Vec<PathBuf>,
+    /// Out of sight anyway: a protection below would have no place to stand.
+    hidden: Vec<PathBuf>,
 }
 
 /// What stands at a protected name.
@@ -64,9 +66,18 @@ impl Guard {
     /// # Errors
     /// A name that makes no sense, or a placeholder that could not be made: the call must not
     /// run unprotected.
-    pub fn prepare(workspace: &Path, names: &[String], mounts: bool) -> Result<Self, String> {
+    pub fn prepare(
+        workspace: &Path,
+        names: &[String],
+        hidden: &[PathBuf],
+        mounts: bool,
+    ) -> Result<Self, String> {
         let names: Vec<PathBuf> = names.iter().map(|name| clean(name)).collect::<Result<_, _>>()?;
-        let mut guard = Guard { workspace: workspace.to_path_buf(), ..Guard::default() };
+        let mut guard = Guard {
+            workspace: workspace.to_path_buf(),
+            hidden: hidden.to_vec(),
+            ..Guard::default()
+        };
         if names.is_empty() {
             return Ok(guard);
         }
@@ -111,6 +122,9 @@ impl Guard {
         top: bool,
         mounts: bool,
     ) -> Result<(), String> {
+        if self.hidden.iter().any(|hidden| folder.join(name).starts_with(hidden)) {
+            return Ok(());
+        }
         match standing(folder, name) {
             Standing::Link(path) => {
                 self.memory.keep(&path);
@@ -316,7 +330,7 @@ impl Drop for Placeholder {
 }
 
 /// An empty folder left behind by a crash counts as absent and is taken over.
-fn is_placeholder(path: &Path) -> bool {
+pub fn is_placeholder(path: &Path) -> bool {
     let marked = std::fs::symlink_metadata(path)
         .is_ok_and(|about| about.is_dir() && about.mode() & 0o7777 == PLACEHOLDER);
     marked && std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
@@ -339,8 +353,8 @@ mod tests {
     fn a_placeholder_goes_with_its_last_holder_and_after_a_crash_with_the_next_call() {
         let dir = tempfile::tempdir().unwrap();
         let names = [".ion".to_owned()];
-        let first = Guard::prepare(dir.path(), &names, true).unwrap();
-        let second = Guard::prepare(dir.path(), &names, true).unwrap();
+        let first = Guard::prepare(dir.path(), &names, &[], true).unwrap();
+        let second = Guard::prepare(dir.path(), &names, &[], true).unwrap();
         drop(first);
         assert!(dir.path().join(".ion").exists());
         drop(second);
@@ -348,7 +362,7 @@ mod tests {
         std::fs::DirBuilder::new().create(dir.path().join(".ion")).unwrap();
         let mode = std::fs::Permissions::from_mode(PLACEHOLDER);
         std::fs::set_permissions(dir.path().join(".ion"), mode).unwrap();
-        drop(Guard::prepare(dir.path(), &names, true).unwrap());
+        drop(Guard::prepare(dir.path(), &names, &[], true).unwrap());
         assert!(!dir.path().join(".ion").exists());
     }
 
@@ -356,7 +370,7 @@ mod tests {
     fn folders_that_were_not_searched_are_named() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("a/node_modules/b/.git/hooks")).unwrap();
-        let guard = Guard::prepare(dir.path(), &[".git/hooks".to_owned()], true).unwrap();
+        let guard = Guard::prepare(dir.path(), &[".git/hooks".to_owned()], &[], true).unwrap();
         let named = dir.path().join("a/node_modules").display().to_string();
         assert!(guard.missing.iter().any(|words| words.contains(&named)), "{:?}", guard.missing);
     }
@@ -365,7 +379,7 @@ mod tests {
     fn every_folder_above_a_nested_name_is_pinned() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("a/b/.git/hooks")).unwrap();
-        let guard = Guard::prepare(dir.path(), &[".git/hooks".to_owned()], true).unwrap();
+        let guard = Guard::prepare(dir.path(), &[".git/hooks".to_owned()], &[], true).unwrap();
         for folder in ["a", "a/b", "a/b/.git"] {
             assert!(guard.anchors.contains(&dir.path().join(folder)), "{folder}");
         }

@@ -4,6 +4,7 @@
 //! the workspace, and what the policy adds. Deny lists come last and win. Read [`super::bwrap`]
 //! for the mounts and [`super::landlock`] for the rules made from it.
 
+use super::protect;
 use crate::gate::Terms;
 use crate::model::AbsPath;
 use crate::policy::NetworkAccess;
@@ -94,16 +95,26 @@ fn paths(list: &[AbsPath]) -> impl Iterator<Item = PathBuf> + '_ {
     list.iter().map(|path| path.as_path().to_path_buf())
 }
 
-/// Existing hidden paths, both as named and with links resolved.
+/// Existing hidden paths with links resolved, none below another.
 fn hidden(list: &[AbsPath]) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for path in list {
         let Ok(real) = path.as_path().canonicalize() else { continue };
-        if !all.contains(&real) {
-            all.push(real);
+        // The placeholder of a protected name stands for "nothing is there", and goes again.
+        if protect::is_placeholder(&real) {
+            continue;
+        }
+        all.push(real);
+    }
+    // Outer ones first; what lies below a hidden folder is hidden with it.
+    all.sort();
+    let mut outer: Vec<PathBuf> = Vec::new();
+    for path in all {
+        if !outer.iter().any(|hidden| path.starts_with(hidden)) {
+            outer.push(path);
         }
     }
-    all
+    outer
 }
 
 #[cfg(test)]

@@ -163,3 +163,37 @@ fn text_before_a_call_and_after_it_stand_on_lines_of_their_own() {
     let output = home.run(&["prompt", "--model", "scripted:s.toml", "go"]);
     assert_eq!(stdout(&output), "go\ndone\n");
 }
+
+#[test]
+fn a_workspace_that_is_the_home_folder_can_be_worked_in_and_hides_ions_own() {
+    let home = Home::new();
+    let script = "[[turn]]\n[[turn.call]]\nname = \"Bash\"\n\
+        input = { command = \"echo kept > kept.txt; ls -A .ion | wc -l\" }\n[[turn]]\ntext = \"{{last_tool_result}}\"\n";
+    home.write("home/s.toml", script);
+    let mut command = home.ion(&["prompt", "--model", "scripted:s.toml", "go"]);
+    let output = command.current_dir(home.home()).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(stdout(&output).trim(), "0", "the folder of Ion is visible");
+    assert!(home.home().join("kept.txt").exists());
+    let left: Vec<_> = std::fs::read_dir(home.home())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let expected = [".ion", "kept.txt", "s.toml"];
+    assert!(left.iter().all(|name| expected.contains(&name.as_str())), "left behind: {left:?}");
+}
+
+#[test]
+fn a_machine_that_cannot_hold_the_profile_ends_the_run_with_exit_2() {
+    let home = Home::new();
+    home.write(
+        "home/.ion/engine.json",
+        r#"{"sandbox": {"backend": "landlock", "minimum": "view"}}"#,
+    );
+    home.write("work/s.toml", "[[turn]]\n[[turn.call]]\nname = \"Bash\"\ninput = { command = \"touch ran\" }\n[[turn]]\ntext = \"ok\"\n");
+    let output = home.run(&["prompt", "--output", "json", "--model", "scripted:s.toml", "go"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(!home.work().join("ran").exists());
+    let document: Value = serde_json::from_str(&stdout(&output)).expect("one document");
+    assert_eq!(document["errorCode"], "sandbox_unavailable");
+}
