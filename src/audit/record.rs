@@ -37,6 +37,8 @@ pub enum Kind {
     SessionEnd,
     /// A lower tier was overruled by the sealed one.
     Enforcement,
+    /// A person trusted a folder, or took the trust back.
+    Trust,
     /// The log itself was repaired after a crash; written by the log alone.
     Recovered,
 }

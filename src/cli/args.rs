@@ -33,6 +33,8 @@ pub enum Command {
     /// Show, check and locate the configuration.
     #[command(subcommand)]
     Config(super::config::ConfigCommand),
+    /// Trust a folder's own settings, or look at what that would switch on.
+    Trust(super::trust::TrustArgs),
     /// Read and verify the record of decisions.
     #[command(subcommand)]
     Audit(super::audit::AuditCommand),

@@ -14,6 +14,7 @@ pub mod policy;
 pub mod prompt;
 pub mod start;
 pub mod tour;
+pub mod trust;
 pub mod welcome;
 
 pub use exit::{CommandError, Exit};
@@ -86,6 +87,7 @@ fn dispatch(arguments: &[OsString], out: &mut Output) -> Result<Exit, CommandErr
         Command::Prompt(args) => prompt::run(&args, &environment, out),
         Command::Policy(command) => start::policy(&command, &environment, out),
         Command::Config(command) => config::run(&command, &environment, out),
+        Command::Trust(args) => trust::run(&args, &environment, out),
         Command::Audit(command) => start::audit(command, &environment, out),
         Command::Help { topic } => help::run(topic.as_deref(), out),
         Command::Completions { shell } => completions(shell, out),

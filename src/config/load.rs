@@ -65,6 +65,19 @@ pub struct Loaded {
     pub accepted_unused: Vec<Located<String>>,
     /// Every file that was looked for.
     pub files: Vec<FileSeen>,
+    /// What the working folder brings along.
+    pub project: Project,
+}
+
+/// The settings of the working folder, as trust sees them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Its files that were read.
+    pub files: Vec<String>,
+    /// SHA-256 (hex) over their names and contents: what trust is given to.
+    pub fingerprint: String,
+    /// The keys that do nothing until the folder is trusted.
+    pub ignored: Vec<String>,
 }
 
 /// One file below the sealed tier, as read.
@@ -117,7 +130,12 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ConfigErrors> {
     findings.problems.extend(flag_problems);
     flag_layer = expand(flag_layer);
 
-    let trusted = trusted(&places, &texts, &mut findings.warnings);
+    let in_project = || texts.iter().filter(|file| file.tier == Tier::Project);
+    let project_fingerprint =
+        fingerprint(in_project().filter_map(|file| Some((file.name, file.text.as_deref()?))));
+    let project_files: Vec<String> =
+        in_project().filter(|file| file.text.is_some()).map(|file| file.shown.clone()).collect();
+    let trusted = trusted(&places, &project_fingerprint, &mut findings.warnings);
     let (strangers, project) = if trusted { (Vec::new(), project) } else { (project, Vec::new()) };
 
     let profile = profile_choice::choose(request, &sealed, &user, &project, &mut findings);
@@ -204,6 +222,11 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ConfigErrors> {
         table,
         accepted_unused,
         files,
+        project: Project {
+            files: project_files,
+            fingerprint: project_fingerprint,
+            ignored: ignored.into_iter().collect(),
+        },
     })
 }
 
@@ -354,14 +377,12 @@ fn one_place_per_key(layers: &[Layer], findings: &mut Findings) {
     }
 }
 
-fn trusted(places: &Places, texts: &[Text], warnings: &mut Vec<Warning>) -> bool {
+fn trusted(places: &Places, fingerprint: &str, warnings: &mut Vec<Warning>) -> bool {
     let Some(file) = places.data_dir.as_ref().and_then(|dir| dir.join(trust::FILE)) else {
         return false;
     };
-    let project = texts.iter().filter(|file| file.tier == Tier::Project);
-    let read = project.filter_map(|file| Some((file.name, file.text.as_deref()?)));
     match TrustStore::load(file.as_path()) {
-        Ok(store) => store.is_trusted(&places.workspace, &fingerprint(read)),
+        Ok(store) => store.is_trusted(&places.workspace, fingerprint),
         // FAIL CLOSED: without the store every folder is a stranger.
         Err(error) => {
             warnings.push(Warning {

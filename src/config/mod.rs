@@ -37,7 +37,7 @@ pub use effective::{Effective, InForce};
 pub use environ::Environment;
 pub use explain::ShownValue;
 pub use flags::Flags;
-pub use load::{FileSeen, LoadRequest, Loaded, load, look};
+pub use load::{FileSeen, LoadRequest, Loaded, Project, load, look};
 pub use origin::Located;
 pub use problem::{ConfigErrors, Problem, Warning};
 pub use sealed::{Enforcement, SealedSources};

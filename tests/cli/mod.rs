@@ -8,3 +8,4 @@ mod moments;
 mod prompt;
 mod review;
 mod tour;
+mod trust;
