@@ -74,11 +74,11 @@ fn conclude(result: Result<Exit, CommandError>, out: &mut Output) -> Exit {
 }
 
 fn dispatch(arguments: &[OsString], out: &mut Output) -> Result<Exit, CommandError> {
+    let environment = Environment::capture();
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error, out),
+        Err(error) => return usage(&error, &environment, out),
     };
-    let environment = Environment::capture();
     let Some(command) = cli.command else {
         return welcome::run(&environment, out);
     };
@@ -97,9 +97,14 @@ fn dispatch(arguments: &[OsString], out: &mut Output) -> Result<Exit, CommandErr
 }
 
 /// Help and version are data; everything else that clap says is wrong usage.
-fn usage(error: &clap::Error, out: &mut Output) -> Result<Exit, CommandError> {
+fn usage(
+    error: &clap::Error,
+    environment: &Environment,
+    out: &mut Output,
+) -> Result<Exit, CommandError> {
     let rendered = error.render();
-    let show = |coloured: bool| match coloured {
+    let plain = environment.get("NO_COLOR").is_some() || environment.get("TERM") == Some("dumb");
+    let show = |terminal: bool| match terminal && !plain {
         true => rendered.ansi().to_string(),
         false => rendered.to_string(),
     };

@@ -7,8 +7,8 @@ use crate::audit::{AuditLog, Draft, Kind, Origin};
 use crate::config::{self, Effective, Environment, Flags, LoadRequest, Loaded, SealedSources};
 use crate::event::kinds::SCHEMA_VERSION;
 use crate::event::{Event, Sink};
-use crate::gate::{Gate, GateParts};
-use crate::model::{AbsPath, SessionId};
+use crate::gate::{Gate, GateParts, Place, propose};
+use crate::model::{AbsPath, CallId, Effects, SessionId, ToolCall, ToolName};
 use crate::policy::{self, Anchors, CallLimits, RuleSet};
 use crate::provider::scripted::{Script, Scripted};
 use crate::provider::{self, BuildError, BuildSettings, Provider, Route, RouteError};
@@ -114,6 +114,7 @@ impl Runtime {
             effective.redaction.enabled.value,
             known_secrets(effective, request.environment),
         ));
+        get_ready(&rules, &redactor, effective);
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let (provider, route) = choose_model(&request.model, effective, request.environment)?;
         check_budget(effective, &route, &mut warnings)?;
@@ -306,6 +307,25 @@ impl Runtime {
     pub fn confinement_summary(&self) -> String {
         super::machine::confinement(&self.sandbox, &self.loaded.effective)
     }
+}
+
+/// Builds what the first call and the first text need on another core, while this one goes on
+/// and the model is asked: shipped patterns, sensitive paths, kinds of secrets. It judges a call
+/// that does nothing and runs nothing. Whoever needs a part that is not ready waits for it.
+fn get_ready(rules: &Arc<RuleSet>, redactor: &Arc<Redactor>, effective: &Effective) {
+    let (rules, redactor) = (Arc::clone(rules), Arc::clone(redactor));
+    let (workspace, home) = (effective.places.workspace.clone(), effective.places.home.clone());
+    let work = move || {
+        let input = serde_json::Map::from_iter([("command".to_owned(), json!("true"))]);
+        let name = ToolName::resolve("Bash");
+        let call = ToolCall { id: CallId::new("none"), name, input };
+        let place = Place { cwd: &workspace, workspace: &workspace, home: home.as_ref() };
+        let proposed = propose(call, Some(Effects::EXECUTES), &place);
+        drop(policy::evaluate(&rules, &proposed.facts));
+        drop(redactor.text("nothing"));
+    };
+    // Without a thread the same work is done when it is needed.
+    let _ = std::thread::Builder::new().name("get-ready".to_owned()).spawn(work);
 }
 
 fn no_home() -> RunError {
