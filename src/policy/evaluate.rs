@@ -12,6 +12,9 @@ use crate::config::schema::permissions::Severity;
 use crate::model::{Decision, Source, Tier, ToolName};
 use serde::Serialize;
 
+/// Longest path in bytes that is judged: what the kernel takes.
+const MAX_PATH: usize = 4096;
+
 /// What kind of thing decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -138,8 +141,7 @@ impl<'a> Bench<'a> {
         }
         if let Some(script) = &facts.command {
             if let Some(deception) = &script.deceptive {
-                let origin =
-                    builtin_origin("evasion.invisible-character", "policies/dangerous.toml");
+                let origin = danger::invisible_character();
                 self.hit("evasion.invisible-character", "evasion", Severity::Critical);
                 self.say(
                     Decision::Deny,
@@ -321,6 +323,19 @@ impl<'a> Bench<'a> {
 
     /// A path that an argument of another tool names.
     fn own_path(&mut self, path: &PathUse) {
+        // FAIL CLOSED: no kernel takes such a path, and matching it would cost without end.
+        if path.lexical.as_path().as_os_str().len() > MAX_PATH {
+            let problem = format!("a path is longer than {MAX_PATH} bytes");
+            return self.say(
+                Decision::Deny,
+                Basis::Malformed,
+                None,
+                "the call",
+                None,
+                problem,
+                None,
+            );
+        }
         let name = format!("{} {}", verb(path.access), path.lexical);
         let tool = self.facts.tool.clone();
         let heard = self.rules_on(&tool, Subject::Path(path), &name, None);
@@ -387,23 +402,10 @@ impl<'a> Bench<'a> {
             .any(|path| region(path, &self.facts.workspace, home) != Region::Workspace)
     }
 
-    /// What was not understood never gets better than `ask`, except where the mode allows
-    /// everything and no rule could be dodged by it.
+    /// FAIL CLOSED: what was not understood never gets better than `ask`, in any mode.
     fn opaque(&mut self, subject: &str, unit: Option<usize>, reason: &str) {
-        let tool = &self.facts.tool;
-        let could_dodge = |layer: &Layer| {
-            layer
-                .rules
-                .iter()
-                .any(|rule| rule.decision != Decision::Allow && rule.tool.covers(tool))
-        };
-        let dodges = self.rules.layers.iter().any(could_dodge);
         let mode = self.rules.mode.value;
-        let decision = if mode == Decision::Allow && !dodges {
-            Decision::Allow
-        } else {
-            mode.strictest(Decision::Ask)
-        };
+        let decision = mode.strictest(Decision::Ask);
         self.say(
             decision,
             Basis::Opaque,
@@ -541,8 +543,4 @@ fn verb(access: Access) -> &'static str {
         Access::Write => "write",
         Access::Delete => "delete",
     }
-}
-
-fn builtin_origin(id: &str, file: &str) -> Origin {
-    Origin { id: id.to_owned(), tier: Tier::Builtin, source: Source::new(Tier::Builtin, file) }
 }

@@ -8,12 +8,13 @@
 
 mod effects;
 mod guard;
+mod second;
 mod walk;
 mod word;
 mod wrap;
 
 pub use effects::is_harmless_device;
-pub use word::Word;
+pub use word::{ANY, ANY_NAME, ANY_PLAIN_NAME, Word};
 
 use super::facts::{Access, PathUse};
 use crate::model::AbsPath;

@@ -235,7 +235,7 @@ fn assignment(word: &Word) -> Option<(String, Word)> {
     let (name, value) = word.text.split_once('=')?;
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
     (!name.is_empty() && name.chars().all(legal) && !name.starts_with(|c: char| c.is_ascii_digit()))
-        .then(|| (name.to_owned(), Word { text: value.to_owned(), ..word.clone() }))
+        .then(|| (name.to_owned(), word.part(value)))
 }
 
 /// Index of the first word after options, their values, and `skip` positional words.
@@ -270,7 +270,7 @@ fn value_of(args: &[Word], options: &[&str]) -> Option<Word> {
                 if o.starts_with("--") { rest.strip_prefix('=') } else { Some(rest) }
             });
         if let Some(rest) = attached.filter(|rest| !rest.is_empty()) {
-            return Some(Word { text: rest.to_owned(), ..word.clone() });
+            return Some(word.part(rest));
         }
     }
     None
@@ -278,7 +278,8 @@ fn value_of(args: &[Word], options: &[&str]) -> Option<Word> {
 
 fn join(words: &[Word]) -> Word {
     let text = words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ");
-    Word { text, literal: words.iter().all(|w| w.literal), glob: false }
+    let literal = words.iter().all(|w| w.literal);
+    if literal { Word::known(text) } else { Word::unknown(text) }
 }
 
 fn shell(args: &[Word]) -> Option<Wrapped> {

@@ -9,10 +9,16 @@ use super::{Context, Walker, base_name, text_of};
 use crate::model::AbsPath;
 use crate::policy::facts::{Access, PathUse};
 
+/// Longest path in bytes that is looked at: what the kernel takes.
+const MAX_PATH: usize = 4096;
+
 impl Walker {
     /// `text` as paths: relative to every folder that could be current.
     pub(super) fn paths(&self, text: &str, access: Access) -> Vec<PathUse> {
         let mut found = Vec::new();
+        if text.len() > MAX_PATH {
+            return found;
+        }
         let mut add = |path: Option<AbsPath>| {
             let fresh = path.filter(|path| !is_harmless_device(&path.to_string()));
             if let Some(path) =
@@ -59,6 +65,7 @@ impl Walker {
         unit.program.clone_from(&program);
         unit.self_call = self.inside.contains(&program);
         self.subscripts(&program, &args, &mut unit);
+        self.builtin(&program, &args);
         if self.functions.contains(&program) {
             unit.transparent = true;
         }
@@ -166,7 +173,7 @@ impl Walker {
             "test" | "[" | "printf" | "wait" => named,
             _ => false,
         };
-        for word in args.iter().filter(|w| evaluates && w.literal) {
+        for word in args.iter().filter(|_| evaluates) {
             let hidden = word.text.contains("$(") || word.text.contains('`');
             if hidden && (program == "let" || word.text.contains('[')) {
                 unit.opaque = Some("a subscript in it runs a command".to_owned());
@@ -196,6 +203,12 @@ impl Walker {
             return;
         }
         for operand in effects::operands(program, args, more) {
+            // FAIL CLOSED: no kernel takes such a path, so this is not what it seems to be.
+            if operand.text.len() > MAX_PATH {
+                unit.opaque
+                    .get_or_insert_with(|| format!("a path in it is longer than {MAX_PATH} bytes"));
+                continue;
+            }
             if operand.dynamic {
                 if operand.access != Access::Read {
                     unit.dynamic = true;
