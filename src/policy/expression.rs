@@ -5,14 +5,21 @@
 //! also make an expression an order of magnitude cheaper to build, which every start pays for.
 //! Characters stay whole: `^rm .$` must also hit `rm ü`.
 
+use super::possible::Automaton;
 use regex::{Regex, RegexBuilder};
+use std::sync::OnceLock;
 
 /// Largest compiled expression in bytes, so that a hostile file cannot take the memory.
 const LARGEST: usize = 4 << 20;
 
 /// A compiled expression.
 #[derive(Debug, Clone)]
-pub struct Expression(Regex);
+pub struct Expression {
+    regex: Regex,
+    /// The source with its classes written out.
+    source: String,
+    automaton: OnceLock<Option<Automaton>>,
+}
 
 impl Expression {
     /// Compiles `source`.
@@ -20,17 +27,25 @@ impl Expression {
     /// # Errors
     /// The expression's own error, or that it is too large.
     pub fn new(source: &str) -> Result<Self, String> {
-        RegexBuilder::new(&with_ascii_classes(source))
+        let source = with_ascii_classes(source);
+        RegexBuilder::new(&source)
             .dot_matches_new_line(true)
             .size_limit(LARGEST)
             .build()
-            .map(Expression)
+            .map(|regex| Expression { regex, source, automaton: OnceLock::new() })
             .map_err(|error| error.to_string())
     }
 
     /// Whether it matches anywhere in `text`.
     pub fn is_match(&self, text: &str) -> bool {
-        self.0.is_match(text)
+        self.regex.is_match(text)
+    }
+
+    /// Whether it matches some text of `shape`. FAIL CLOSED: yes, if that cannot be told.
+    pub fn could_match(&self, shape: &str) -> bool {
+        let build = || Automaton::new(&self.source, LARGEST);
+        let automaton = self.automaton.get_or_init(build);
+        automaton.as_ref().is_none_or(|automaton| automaton.could_match(shape))
     }
 }
 

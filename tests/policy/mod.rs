@@ -8,3 +8,4 @@ mod reader;
 mod second_look;
 mod shell_lines;
 mod shipped;
+mod unknown_parts;

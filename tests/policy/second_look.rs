@@ -54,7 +54,8 @@ fn a_long_line_of_any_kind_is_judged_and_never_allowed_by_its_length() {
             judged.decision != Decision::Allow
                 || harmless
                 || line.starts_with("cat <<")
-                || line.starts_with("ls 2"),
+                || line.starts_with("ls 2")
+                || line.starts_with("(("),
             "{line:.30}"
         );
     }
@@ -143,6 +144,44 @@ fn every_built_in_finding_names_file_and_line() {
     let rule = judged.rule.expect("a pattern");
     assert_eq!(rule.id, "evasion.invisible-character");
     assert!(rule.source.to_string().starts_with("policies/dangerous.toml:"), "{}", rule.source);
+}
+
+#[test]
+fn a_wrapper_in_disguise_is_unwrapped() {
+    let rules = user(
+        "[permissions]\nmode = \"allow\"\n[[permissions.rules]]\ntool = \"Bash\"\ndecision = \"deny\"\ncommandPatterns = [\"deploy production*\"]\n",
+    );
+    for line in [
+        "env -vS'@'",
+        "env -iS '@'",
+        "env -S'-i A=1 @'",
+        "env --split='@'",
+        "env --split-string '@'",
+        "/lib64/ld-linux-x86-64.so.2 @",
+        "/lib64/ld-linux-x86-64.so.2 --library-path /x /bin/sh -c '@'",
+        "/lib/ld-musl-x86_64.so.1 @",
+        "parallel ./deploy ::: production",
+        "parallel 'rm -rf {}; @' ::: a",
+        "parallel ::: '@'",
+        "select x in a; do @; done",
+    ] {
+        let bad = line.replace('@', "./deploy production");
+        assert_eq!(bash(&rules, &bad).decision, Decision::Deny, "{bad}");
+        let bad = line
+            .replace('@', "rm -rf /opt/app")
+            .replace("./deploy", "rm -rf")
+            .replace("production", "/opt/app");
+        assert_eq!(bash(standard(), &bad).decision, Decision::Deny, "{bad}");
+    }
+    for line in [
+        "start-stop-daemon --start --exec ./deploy -- production",
+        "start-stop-daemon -S -x deploy -- production",
+    ] {
+        assert_eq!(bash(&rules, line).decision, Decision::Deny, "{line}");
+    }
+    assert!(bash(&rules, "run-parts --arg=production x").decision >= Decision::Ask);
+    assert_eq!(bash(standard(), "date -f ~/.ssh/id_rsa").decision, Decision::Deny);
+    assert_eq!(bash(standard(), "date --file=/etc/shadow").decision, Decision::Deny);
 }
 
 #[test]

@@ -35,6 +35,7 @@ pub fn walk(text: &str, place: &ShellPlace<'_>) -> (Vec<Unit>, Option<String>) {
             variables: BTreeMap::new(),
             arrays: BTreeMap::new(),
             cwd: Some(place.cwd.clone()),
+            cwd_shape: None,
             bases: vec![place.cwd.clone()],
         },
         home: place.home.cloned(),
@@ -72,6 +73,8 @@ struct State {
     /// Arrays that were given whole.
     arrays: BTreeMap<String, Vec<Word>>,
     cwd: Option<AbsPath>,
+    /// What is known of the folder where `cwd` is not.
+    cwd_shape: Option<String>,
     /// Every folder that could be current, because a `cd` may fail.
     bases: Vec<AbsPath>,
 }
@@ -146,7 +149,14 @@ impl Walker {
                     unit.via.splice(0..0, via.iter().cloned());
                 }
             }
-            Err(()) => self.give_up("its shell syntax could not be parsed"),
+            Err(()) => {
+                self.give_up("its shell syntax could not be parsed");
+                // The grammar knows no `select`; its body is judged as that of a `for`.
+                let other = text.replace("select ", "for ");
+                if other != text {
+                    self.nested(&other, via);
+                }
+            }
         }
         self.depth -= 1;
     }
@@ -697,6 +707,7 @@ impl Walker {
             if !word.literal && access != Access::Read {
                 unit.dynamic = true;
             }
+            self.reach(word.shape(), access, false, unit);
             let paths = self.paths(&word.text, access);
             if access == Access::Write {
                 self.new_files.extend(paths.iter().map(|path| path.lexical.clone()));
