@@ -185,6 +185,22 @@ fn a_wrapper_in_disguise_is_unwrapped() {
 }
 
 #[test]
+fn a_rule_about_a_tool_that_nobody_knows_is_remarked_on() {
+    let rule = |tool: &str| {
+        user(&format!(
+            "[permissions]\n[[permissions.rules]]\ntool = \"{tool}\"\ndecision = \"deny\"\n"
+        ))
+    };
+    let rules = rule("Bsh");
+    let note = rules.notes().first().expect("a remark");
+    assert!(note.message.contains("`Bsh`") && note.message.contains("`Bash`"), "{}", note.message);
+    assert_eq!(note.source.to_string(), "user.toml:2");
+    for known in ["bash", "exec_command", "*", "mcp__server__tool", "mcp__server", "webfetch"] {
+        assert!(rule(known).notes().is_empty(), "{known}");
+    }
+}
+
+#[test]
 fn an_array_that_is_run_as_a_command_is_judged_as_one() {
     let judged = bash(standard(), "a=(rm -rf /); \"${a[@]}\"");
     assert_eq!(judged.decision, Decision::Deny);
