@@ -7,7 +7,11 @@ mod reader;
 use std::time::Instant;
 
 fn main() {
-    let layers = [reader::layer(reader::STANDARD, ion::model::Tier::Builtin, "standard")];
+    let denials = "[permissions]\n[[permissions.rules]]\ntool = \"Bash\"\ndecision = \"deny\"\ncommandPatterns = [\"deploy production*\", \"git.*--force\"]\n[[permissions.rules]]\ntool = \"*\"\ndecision = \"deny\"\npathPatterns = [\"secret/**\", \"**/*.key\"]\n";
+    let layers = [
+        reader::layer(reader::STANDARD, ion::model::Tier::Builtin, "standard"),
+        reader::layer(denials, ion::model::Tier::User, "user"),
+    ];
     let start = Instant::now();
     let rules = ion::policy::compile(&layers, reader::anchors()).unwrap();
     println!("compile      {:?}", start.elapsed());
@@ -43,7 +47,12 @@ fn main() {
         (format!("echo {}", "$(a".repeat(12)), "open"),
         (format!("cat {}", "'a' ".repeat(2_000)), "quoted"),
         (format!("cat {}", "/a/b/c/../d ".repeat(2_000)), "paths"),
-        (format!("{}", "cat /a/b/c ~/x/*; ".repeat(500)), "cats"),
+        ("cat /a/b/c ~/x/*; ".repeat(500), "cats"),
+        (format!("cat {}", "$x/y ".repeat(2_000)), "unknown paths"),
+        ("git $x $y z*; ".repeat(500), "unknown words"),
+        (format!("((x)); {}", "y='a[$(ls $x)]'; ".repeat(500)), "again"),
+        (format!("((x)); y='{}'", "$(".repeat(12)), "again open"),
+        (format!("git {} x", "${x}a".repeat(400)), "unknown parts"),
         (format!("rm -rf {} ", "{1,2,3,4}{1,2,3,4}{1,2,3,4}/x ".repeat(2_000)), "expansion"),
     ] {
         let start = Instant::now();

@@ -140,10 +140,8 @@ impl Automaton {
 
     fn follow(&self, state: StateID, takes: &impl Fn(u8) -> bool, to: &mut Reached) {
         match self.0.state(state) {
-            State::ByteRange { trans } => {
-                if (trans.start..=trans.end).any(takes) {
-                    self.add(to, trans.next, false, false);
-                }
+            State::ByteRange { trans } if (trans.start..=trans.end).any(takes) => {
+                self.add(to, trans.next, false, false);
             }
             State::Sparse(sparse) => {
                 for trans in sparse.transitions.iter() {
