@@ -7,7 +7,7 @@ use super::danger::{self, Danger, Ground};
 use super::facts::{Access, PathUse};
 use super::match_args::{CommandPattern, Dialect};
 use super::match_path::{Anchors, PathPattern};
-use super::parse::{Specifier, tool_field};
+use super::parse::{Specifier, nearest_name, tool_field};
 use super::rule::{Rule, Subject};
 use super::sensitive::{self, Sensitive};
 use super::shell::{self, ShellPlace};
@@ -216,6 +216,13 @@ impl Work<'_> {
                 return None;
             }
         };
+        if let Some(nearest) = nearest_name(&tool) {
+            let message = format!(
+                "rule `{id}`: no tool is called `{}`, so the rule is about nothing; is `{nearest}` meant?",
+                spec.tool
+            );
+            self.notes.push(RuleProblem { source: source.clone(), message });
+        }
         let before = self.problems.len();
         let allow = spec.decision == Decision::Allow;
         let mut commands = spec.command_patterns.as_ref().map(|list| {

@@ -1,5 +1,6 @@
 //! Dangerous patterns: shipped ones with conditions over a parsed command, users' as expressions.
 
+use super::evaluate::Origin;
 use super::expression::Expression;
 use super::facts::{Access, PathUse, Region, region};
 use super::prefilter::{beginnings, begins};
@@ -116,12 +117,21 @@ const DECODERS: &[&str] = &[
     "sed",
 ];
 
+const FILE: &str = "policies/dangerous.toml";
+
 /// The patterns compiled into the binary.
 pub fn builtin() -> &'static [Danger] {
-    static ALL: LazyLock<Vec<Danger>> = LazyLock::new(|| {
-        load(include_str!("../../policies/dangerous.toml"), "policies/dangerous.toml")
-    });
+    static ALL: LazyLock<Vec<Danger>> =
+        LazyLock::new(|| load(include_str!("../../policies/dangerous.toml"), FILE));
     &ALL
+}
+
+/// The origin of the finding about a line's characters, whose entry has no conditions.
+pub fn invisible_character() -> Origin {
+    const ID: &str = "evasion.invisible-character";
+    let source = builtin().iter().find(|danger| danger.id == ID).and_then(|d| d.source.clone());
+    let source = source.unwrap_or_else(|| Source::new(Tier::Builtin, FILE));
+    Origin { id: ID.to_owned(), tier: Tier::Builtin, source }
 }
 
 /// Line of each `[[pattern]]` header, in order.

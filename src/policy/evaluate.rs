@@ -7,10 +7,14 @@ use super::compile::{Layer, RuleSet};
 use super::danger::{self, Danger, DangerHit, Ground};
 use super::facts::{Access, CallFacts, PathUse, Region, region};
 use super::rule::{Rule, Subject};
-use super::shell::Unit;
+use super::sensitive::Sensitive;
+use super::shell::{ANY, Reach, Unit};
 use crate::config::schema::permissions::Severity;
-use crate::model::{Decision, Source, Tier, ToolName};
+use crate::model::{AbsPath, Decision, Source, Tier, ToolName};
 use serde::Serialize;
+
+/// Longest path in bytes that is judged: what the kernel takes.
+const MAX_PATH: usize = 4096;
 
 /// What kind of thing decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -138,8 +142,7 @@ impl<'a> Bench<'a> {
         }
         if let Some(script) = &facts.command {
             if let Some(deception) = &script.deceptive {
-                let origin =
-                    builtin_origin("evasion.invisible-character", "policies/dangerous.toml");
+                let origin = danger::invisible_character();
                 self.hit("evasion.invisible-character", "evasion", Severity::Critical);
                 self.say(
                     Decision::Deny,
@@ -181,6 +184,9 @@ impl<'a> Bench<'a> {
         self.dangers_on(at, unit, &heard.lifts);
         for path in &unit.paths {
             self.path_of_command(at, path, &heard.lifts);
+        }
+        for reach in &unit.reaches {
+            self.reach_of_command(at, reach, &heard.lifts);
         }
         if let Some(reason) = &unit.opaque {
             self.opaque(&unit.text, Some(at), reason);
@@ -319,8 +325,61 @@ impl<'a> Bench<'a> {
         }
     }
 
+    /// A path that is not known in full, or a tree: only what restricts is asked, because a
+    /// denial that cannot be evaluated denies.
+    fn reach_of_command(&mut self, at: usize, reach: &Reach, lifts: &[&Rule]) {
+        let shown = reach.shape.replace(|c: char| c.is_control(), "*");
+        let below = if reach.tree { "/**" } else { "" };
+        let name = format!("{} {}{below}", verb(reach.access), shown.trim_end_matches('/'));
+        let named = (!reach.tree && !reach.shape.contains(ANY)).then(|| AbsPath::new(&shown));
+        let named = named.flatten().map(|path| PathUse::lexical(path, reach.access));
+        let tools: &[&str] =
+            if reach.access == Access::Read { &["Read"] } else { &["Write", "Edit"] };
+        let rules = self.rules;
+        for layer in &rules.layers {
+            for tool in tools.iter().map(|tool| ToolName::resolve(tool)) {
+                // In one list, an earlier allow of all that a glob can name speaks first.
+                let settles = |rule: &&Rule| match rule.decision {
+                    Decision::Allow => {
+                        !layer.tighten_only
+                            && named
+                                .as_ref()
+                                .is_some_and(|path| rule.covers(&tool, Subject::Path(path)))
+                    }
+                    _ => rule.could_reach(&tool, reach),
+                };
+                let first = layer.rules.iter().find(settles);
+                if let Some(rule) = first.filter(|rule| rule.decision != Decision::Allow) {
+                    self.say_rule(rule, &name, Some(at));
+                }
+            }
+            for (pattern, source) in &layer.read_only {
+                let heard = layer.tier != Tier::Builtin || named.is_some();
+                if reach.access != Access::Read && heard && pattern.could_reach(reach) {
+                    self.say_read_only(source, &name, &shown, Some(at));
+                }
+            }
+        }
+        for entry in rules.sensitive().iter().filter(|entry| entry.could_reach(reach)) {
+            self.say_sensitive(entry, &name, &shown, Some(at), lifts);
+        }
+    }
+
     /// A path that an argument of another tool names.
     fn own_path(&mut self, path: &PathUse) {
+        // FAIL CLOSED: no kernel takes such a path, and matching it would cost without end.
+        if path.lexical.as_path().as_os_str().len() > MAX_PATH {
+            let problem = format!("a path is longer than {MAX_PATH} bytes");
+            return self.say(
+                Decision::Deny,
+                Basis::Malformed,
+                None,
+                "the call",
+                None,
+                problem,
+                None,
+            );
+        }
         let name = format!("{} {}", verb(path.access), path.lexical);
         let tool = self.facts.tool.clone();
         let heard = self.rules_on(&tool, Subject::Path(path), &name, None);
@@ -346,38 +405,43 @@ impl<'a> Bench<'a> {
         if path.access != Access::Read {
             for (pattern, source) in rules.layers.iter().flat_map(|layer| &layer.read_only) {
                 if pattern.restricts(path) {
-                    let origin = Origin {
-                        id: "read-only-path".to_owned(),
-                        tier: source.tier,
-                        source: source.clone(),
-                    };
-                    self.say(
-                        Decision::Deny,
-                        Basis::ReadOnlyPath,
-                        Some(origin),
-                        name,
-                        unit,
-                        format!("path is read-only: {}", path.lexical),
-                        None,
-                    );
+                    self.say_read_only(source, name, &path.lexical.to_string(), unit);
                 }
             }
         }
         for entry in rules.sensitive().iter().filter(|entry| entry.hits(path)) {
-            self.hit(&entry.id, "credential", entry.severity);
-            let decision = match entry.severity {
-                Severity::Critical => Decision::Deny,
-                Severity::High => Decision::Ask,
-                Severity::Notice => continue,
-            };
-            if lifted(&entry.id, Tier::Builtin, lifts) {
-                continue;
-            }
-            let origin =
-                Origin { id: entry.id.clone(), tier: Tier::Builtin, source: entry.source.clone() };
-            let reason = format!("access to sensitive path: {} ({})", path.lexical, entry.reason);
-            self.say(decision, Basis::SensitivePath, Some(origin), name, unit, reason, None);
+            self.say_sensitive(entry, name, &path.lexical.to_string(), unit, lifts);
         }
+    }
+
+    fn say_read_only(&mut self, source: &Source, name: &str, path: &str, unit: Option<usize>) {
+        let origin =
+            Origin { id: "read-only-path".to_owned(), tier: source.tier, source: source.clone() };
+        let reason = format!("path is read-only: {path}");
+        self.say(Decision::Deny, Basis::ReadOnlyPath, Some(origin), name, unit, reason, None);
+    }
+
+    fn say_sensitive(
+        &mut self,
+        entry: &Sensitive,
+        name: &str,
+        path: &str,
+        unit: Option<usize>,
+        lifts: &[&Rule],
+    ) {
+        self.hit(&entry.id, "credential", entry.severity);
+        let decision = match entry.severity {
+            Severity::Critical => Decision::Deny,
+            Severity::High => Decision::Ask,
+            Severity::Notice => return,
+        };
+        if lifted(&entry.id, Tier::Builtin, lifts) {
+            return;
+        }
+        let origin =
+            Origin { id: entry.id.clone(), tier: Tier::Builtin, source: entry.source.clone() };
+        let reason = format!("access to sensitive path: {path} ({})", entry.reason);
+        self.say(decision, Basis::SensitivePath, Some(origin), name, unit, reason, None);
     }
 
     fn leaves_workspace(&self, path: &PathUse) -> bool {
@@ -387,23 +451,10 @@ impl<'a> Bench<'a> {
             .any(|path| region(path, &self.facts.workspace, home) != Region::Workspace)
     }
 
-    /// What was not understood never gets better than `ask`, except where the mode allows
-    /// everything and no rule could be dodged by it.
+    /// FAIL CLOSED: what was not understood never gets better than `ask`, in any mode.
     fn opaque(&mut self, subject: &str, unit: Option<usize>, reason: &str) {
-        let tool = &self.facts.tool;
-        let could_dodge = |layer: &Layer| {
-            layer
-                .rules
-                .iter()
-                .any(|rule| rule.decision != Decision::Allow && rule.tool.covers(tool))
-        };
-        let dodges = self.rules.layers.iter().any(could_dodge);
         let mode = self.rules.mode.value;
-        let decision = if mode == Decision::Allow && !dodges {
-            Decision::Allow
-        } else {
-            mode.strictest(Decision::Ask)
-        };
+        let decision = mode.strictest(Decision::Ask);
         self.say(
             decision,
             Basis::Opaque,
@@ -541,8 +592,4 @@ fn verb(access: Access) -> &'static str {
         Access::Write => "write",
         Access::Delete => "delete",
     }
-}
-
-fn builtin_origin(id: &str, file: &str) -> Origin {
-    Origin { id: id.to_owned(), tier: Tier::Builtin, source: Source::new(Tier::Builtin, file) }
 }

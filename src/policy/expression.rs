@@ -5,14 +5,21 @@
 //! also make an expression an order of magnitude cheaper to build, which every start pays for.
 //! Characters stay whole: `^rm .$` must also hit `rm ü`.
 
+use super::possible::Automaton;
 use regex::{Regex, RegexBuilder};
+use std::sync::OnceLock;
 
 /// Largest compiled expression in bytes, so that a hostile file cannot take the memory.
 const LARGEST: usize = 4 << 20;
 
 /// A compiled expression.
 #[derive(Debug, Clone)]
-pub struct Expression(Regex);
+pub struct Expression {
+    regex: Regex,
+    /// The source with its classes written out.
+    source: String,
+    automaton: OnceLock<Option<Automaton>>,
+}
 
 impl Expression {
     /// Compiles `source`.
@@ -20,17 +27,25 @@ impl Expression {
     /// # Errors
     /// The expression's own error, or that it is too large.
     pub fn new(source: &str) -> Result<Self, String> {
-        RegexBuilder::new(&with_ascii_classes(source))
+        let source = with_ascii_classes(source);
+        RegexBuilder::new(&source)
             .dot_matches_new_line(true)
             .size_limit(LARGEST)
             .build()
-            .map(Expression)
+            .map(|regex| Expression { regex, source, automaton: OnceLock::new() })
             .map_err(|error| error.to_string())
     }
 
     /// Whether it matches anywhere in `text`.
     pub fn is_match(&self, text: &str) -> bool {
-        self.0.is_match(text)
+        self.regex.is_match(text)
+    }
+
+    /// Whether it matches some text of `shape`. FAIL CLOSED: yes, if that cannot be told.
+    pub fn could_match(&self, shape: &str) -> bool {
+        let build = || Automaton::new(&self.source, LARGEST);
+        let automaton = self.automaton.get_or_init(build);
+        automaton.as_ref().is_none_or(|automaton| automaton.could_match(shape))
     }
 }
 
@@ -39,9 +54,17 @@ impl Expression {
 fn with_ascii_classes(source: &str) -> String {
     let mut out = String::with_capacity(source.len() + 16);
     let (mut chars, mut in_brackets) = (source.chars(), 0usize);
+    // Where the content of the innermost brackets begins.
+    let mut content = 0;
     while let Some(c) = chars.next() {
         match c {
             '\\' => match (chars.next(), in_brackets > 0) {
+                // `[(-\w]` and `[\w-z]` are no ranges: the expression's own error is the answer.
+                (Some(class @ ('w' | 'd' | 's')), true)
+                    if bounds_a_range(&out, content, &chars) =>
+                {
+                    out.extend(['\\', class]);
+                }
                 (Some('w'), true) => out.push_str("0-9A-Za-z_"),
                 (Some('d'), true) => out.push_str("0-9"),
                 (Some('s'), true) => out.push_str(r"\t\n\v\f\r "),
@@ -65,6 +88,7 @@ fn with_ascii_classes(source: &str) -> String {
                     chars = rest.clone();
                 }
                 let mut first = chars.clone();
+                content = out.len();
                 if in_brackets == 1 && first.next() == Some(']') {
                     out.push(']');
                     chars = first;
@@ -78,6 +102,18 @@ fn with_ascii_classes(source: &str) -> String {
         }
     }
     out
+}
+
+/// Whether a class escape that comes next in brackets would be one end of a range. A hyphen at
+/// either end of the brackets, or an escaped one, is only a hyphen.
+fn bounds_a_range(out: &str, content: usize, rest: &std::str::Chars<'_>) -> bool {
+    let before = out.get(content..).unwrap_or_default();
+    let opened = before.strip_suffix('-').is_some_and(|start| {
+        !start.is_empty() && !(start.ends_with('\\') && !start.ends_with(r"\\"))
+    });
+    let mut rest = rest.clone();
+    let closes = rest.next() == Some('-') && rest.next() != Some(']');
+    opened || closes
 }
 
 #[cfg(test)]
@@ -102,6 +138,9 @@ mod tests {
         assert!(matches(r"^[]\w]+$", "a]b"));
         assert!(matches(r"^[^]\s]+$", "ab") && !matches(r"^[^]\s]+$", "a]"));
         assert!(matches(r"^\\w$", r"\w") && matches(r"^[\\w]+$", r"\w"));
+        assert!(matches(r"^[\w-]+$", "a-b") && matches(r"^[-\w]+$", "a-b"));
+        assert!(matches(r"^[.\-\w]+$", "a-.b") && !matches(r"^[\w.-]+$", "ü"));
+        assert!(Expression::new(r"[(-\w]").is_err() && Expression::new(r"[\w-z]").is_err());
         assert!(Expression::new("(").is_err());
         assert!(Expression::new(r"(\w{1000}){1000}").is_err());
     }

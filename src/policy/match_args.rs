@@ -122,6 +122,15 @@ impl CommandPattern {
         self.compiled().as_ref().map(drop).map_err(Clone::clone)
     }
 
+    /// Whether some command of this shape matches; a pattern that does not compile always does.
+    pub fn could_match(&self, shape: &str) -> bool {
+        // A glob is asked as one: its second reading begins at any blank, also of `ls *`.
+        let readings = if has_signals(&self.written) { self.sources.len() } else { 1 };
+        self.compiled()
+            .as_ref()
+            .map_or(true, |all| all.iter().take(readings).any(|regex| regex.could_match(shape)))
+    }
+
     /// Whether a command matches; `broken` is the answer of a pattern that does not compile.
     pub fn matches(&self, text: &str, broken: bool) -> bool {
         if !begins(text, self.starts.as_deref()) {

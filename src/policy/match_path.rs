@@ -4,9 +4,13 @@
 //! restricting pattern hits if the lexical or the canonical path does; a permitting one only
 //! if both do. `X/**` means `X` too.
 
+use super::expression::Expression;
 use super::facts::PathUse;
+use super::possible::Automaton;
+use super::shell::{ANY, ANY_NAME, ANY_PLAIN_NAME, Reach};
 use crate::model::AbsPath;
 use globset::{GlobBuilder, GlobMatcher};
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// The folders that relative patterns start from.
@@ -17,6 +21,11 @@ pub struct Anchors {
     /// Behind `~/x`.
     pub home: Option<AbsPath>,
 }
+
+const SPECIAL: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
+const MARKS: [char; 3] = [ANY, ANY_NAME, ANY_PLAIN_NAME];
+/// Largest automaton in bytes.
+const LARGEST: usize = 4 << 20;
 
 /// A compiled path pattern.
 #[derive(Debug)]
@@ -33,11 +42,11 @@ struct LazyGlob {
     ends: String,
     glob: globset::Glob,
     matcher: OnceLock<GlobMatcher>,
+    possible: OnceLock<Option<Automaton>>,
 }
 
 impl LazyGlob {
     fn new(glob: globset::Glob) -> Self {
-        const SPECIAL: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
         let text = glob.glob();
         let begins = text.split(SPECIAL).next().unwrap_or_default();
         // `/a/**` also matches below a folder whose slash belongs to the wildcard.
@@ -45,7 +54,21 @@ impl LazyGlob {
         let plain = !text.contains(SPECIAL);
         let ends = if plain { text } else { text.rsplit(SPECIAL).next().unwrap_or_default() };
         let ends = ends.trim_start_matches('/').to_owned();
-        LazyGlob { begins, ends, glob, matcher: OnceLock::new() }
+        LazyGlob { begins, ends, glob, matcher: OnceLock::new(), possible: OnceLock::new() }
+    }
+
+    /// The whole path, where the glob is one path or everything below one.
+    fn literal_base(&self) -> Option<&str> {
+        let text = self.glob.glob();
+        let base = text.strip_suffix("/**").or_else(|| text.strip_suffix("/*")).unwrap_or(text);
+        (!base.is_empty() && !base.contains(SPECIAL)).then_some(base)
+    }
+
+    fn could_match(&self, shape: &str) -> bool {
+        self.possible
+            .get_or_init(|| Automaton::new(self.glob.regex(), LARGEST))
+            .as_ref()
+            .is_none_or(|automaton| automaton.could_match(shape))
     }
 
     fn matches(&self, path: &AbsPath) -> bool {
@@ -55,6 +78,66 @@ impl LazyGlob {
             && bytes.ends_with(self.ends.as_bytes())
             && self.matcher.get_or_init(|| self.glob.compile_matcher()).is_match(path.as_path())
     }
+}
+
+/// Whether a folder of this shape could lead to `base`.
+fn could_lead(shape: &str, base: &str) -> bool {
+    let mut source = String::from("^");
+    for c in shape.chars() {
+        match c {
+            ANY => source.push_str(".*"),
+            ANY_NAME | ANY_PLAIN_NAME => source.push_str("[^/]*"),
+            other => source.push_str(&regex::escape(other.encode_utf8(&mut [0; 4]))),
+        }
+    }
+    source.push_str("(?:/|$)");
+    Expression::new(&source).map_or(true, |regex| regex.is_match(base))
+}
+
+/// Whether a name with wildcards says enough to mean a secret: a dot in front, or an ending.
+fn tells(name: &str, pattern: &str) -> bool {
+    let head = name.split(MARKS).next().unwrap_or_default();
+    let tail = name.rsplit(MARKS).next().unwrap_or_default();
+    // `*.toml` means all of a kind, unless the pattern is about that kind (`*.pem`).
+    let ending = tail.len() >= 4 && (pattern.starts_with('*') || !tail.starts_with('.'));
+    !name.contains(MARKS) || head.starts_with('.') || head.len() >= 3 || ending
+}
+
+/// Name by name: a known one fits the pattern, one with wildcards fits its plainest instance.
+fn could_name(shape: &[&str], pattern: &[&str]) -> bool {
+    shape.iter().zip(pattern).all(|(name, pattern)| {
+        if name.contains(MARKS) {
+            let plain = pattern.replace(['*', '\\'], "");
+            !(name.starts_with(ANY_PLAIN_NAME) && plain.starts_with('.')) && wild(name, &plain)
+        } else {
+            let marked: String = pattern
+                .chars()
+                .map(|c| if matches!(c, '*' | '?') { ANY_NAME } else { c })
+                .collect();
+            wild(&marked.replace('\\', ""), name)
+        }
+    })
+}
+
+/// Whether a name with marks could be `text`.
+fn wild(name: &str, text: &str) -> bool {
+    let mut parts = name.split(MARKS).peekable();
+    let Some(mut rest) = parts.next().and_then(|head| text.strip_prefix(head)) else {
+        return false;
+    };
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = rest.get(at + part.len()..).unwrap_or_default(),
+            None => return false,
+        }
+    }
+    true
 }
 
 /// Escapes a folder's own characters for use inside a glob.
@@ -117,6 +200,67 @@ impl PathPattern {
     /// Whether one path matches.
     pub fn matches(&self, path: &AbsPath) -> bool {
         self.globs.iter().any(|glob| glob.matches(path))
+    }
+
+    /// Whether a path that is not known in full could match, or one below the root of a tree.
+    pub fn could_reach(&self, reach: &Reach) -> bool {
+        self.globs.iter().any(|glob| {
+            let named = !reach.shape.contains(MARKS) && !reach.tree;
+            let below = reach.tree
+                && glob.literal_base().is_some_and(|base| {
+                    if reach.shape.contains(MARKS) {
+                        could_lead(&reach.shape, base)
+                    } else {
+                        Path::new(base).starts_with(&reach.shape)
+                    }
+                });
+            below || !named && glob.could_match(&reach.shape)
+        })
+    }
+
+    /// As [`Self::could_reach`], for what ships: a wildcard alone names nothing, and a tree
+    /// only what the pattern names in full outside the workspace.
+    pub fn shipped_could_reach(&self, reach: &Reach) -> bool {
+        let anchored = self.written.starts_with(['/', '~']);
+        if reach.tree {
+            return anchored
+                && !reach.shape.contains(MARKS)
+                && self
+                    .globs
+                    .iter()
+                    .filter_map(LazyGlob::literal_base)
+                    .any(|base| Path::new(base).starts_with(&reach.shape));
+        }
+        if !reach.shape.contains(MARKS) || reach.shape.contains(ANY) {
+            return false;
+        }
+        let shape: Vec<&str> = reach.shape.split('/').collect();
+        self.globs.iter().any(|glob| {
+            let text = glob.glob.glob();
+            match text.strip_prefix("/**/") {
+                Some(tail) => {
+                    let tail: Vec<&str> = tail.trim_end_matches("/**").split('/').collect();
+                    let from = shape.len().saturating_sub(tail.len());
+                    let last = shape.last().copied().unwrap_or_default();
+                    tells(last, tail.last().copied().unwrap_or_default())
+                        && shape.len() >= tail.len()
+                        && could_name(shape.get(from..).unwrap_or_default(), &tail)
+                }
+                None if self.written.contains('/') => {
+                    let base = text.trim_end_matches("/**");
+                    let deep = base.len() < text.len();
+                    let base: Vec<&str> = base.split('/').collect();
+                    let head = shape.get(..base.len()).unwrap_or_default();
+                    let fits = head.len() == base.len() && (deep || shape.len() == base.len());
+                    let vague = shape.len() == base.len()
+                        && shape
+                            .last()
+                            .is_some_and(|last| last.chars().all(|c| MARKS.contains(&c)));
+                    fits && !vague && could_name(head, &base)
+                }
+                None => false,
+            }
+        })
     }
 
     /// Either form hits.

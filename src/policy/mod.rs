@@ -15,6 +15,7 @@ pub mod facts;
 pub mod match_args;
 pub mod match_path;
 pub mod parse;
+mod possible;
 mod prefilter;
 pub mod rule;
 pub mod sensitive;

@@ -44,6 +44,31 @@ impl ToolMatch {
     }
 }
 
+/// The shipped name nearest to one that no tool is known by: a mistyped denial protects nothing.
+pub fn nearest_name(tool: &ToolMatch) -> Option<&'static str> {
+    let ToolMatch::Name(name) = tool else { return None };
+    let name = name.as_str();
+    if BUILT_IN.contains(&name) || name.starts_with("mcp__") {
+        return None;
+    }
+    let name: String = name.chars().take(64).collect::<String>().to_ascii_lowercase();
+    BUILT_IN.iter().copied().min_by_key(|known| distance(&name, &known.to_ascii_lowercase()))
+}
+
+/// How many letters have to be put in, left out or changed.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (at, a) in one.chars().enumerate() {
+        let mut corner = std::mem::replace(&mut row[0], at + 1);
+        for (b, pair) in other.chars().zip(1..) {
+            let changed = corner + usize::from(a != b);
+            corner = row[pair];
+            row[pair] = changed.min(row[pair] + 1).min(row[pair - 1] + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
 /// What stands in the brackets of a compact rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Specifier {

@@ -4,7 +4,7 @@ use super::facts::PathUse;
 use super::match_args::CommandPattern;
 use super::match_path::PathPattern;
 use super::parse::ToolMatch;
-use super::shell::Unit;
+use super::shell::{ANY, Reach, Unit};
 use crate::model::{Decision, Source, Tier, ToolName};
 
 /// Folders whose programs are what their name says.
@@ -74,6 +74,25 @@ impl Rule {
         }
     }
 
+    /// Whether a restricting rule of `tool` could be about a path that is not known in full.
+    pub fn could_reach(&self, tool: &ToolName, reach: &Reach) -> bool {
+        self.tool.covers(tool)
+            && self.commands.is_none()
+            && self.hosts.is_none()
+            && self.could_reach_path(reach)
+    }
+
+    fn could_reach_path(&self, reach: &Reach) -> bool {
+        // What ships must not stop `cat $FILE`: it hears of globs alone.
+        let heard = self.tier != Tier::Builtin || !reach.tree && !reach.shape.contains(ANY);
+        self.decision != Decision::Allow
+            && heard
+            && self
+                .paths
+                .as_ref()
+                .is_some_and(|patterns| patterns.iter().any(|pattern| pattern.could_reach(reach)))
+    }
+
     fn any_path(&self, patterns: &[PathPattern], path: &PathUse) -> bool {
         patterns.iter().any(|pattern| match self.decision {
             Decision::Allow => pattern.permits(path),
@@ -89,8 +108,11 @@ impl Rule {
         }
         let commands = self.commands.as_ref().is_none_or(|patterns| {
             let text = if allow { permitted_text(unit) } else { unit.text.clone() };
+            // What ships is written with what is unknown in mind; others' words mean all of it.
+            let shapes = if allow || self.tier == Tier::Builtin { vec![] } else { unit.shapes() };
             patterns.iter().any(|pattern| {
-                pattern.matches(&text, !allow)
+                shapes.iter().any(|shape| pattern.could_match(shape))
+                    || pattern.matches(&text, !allow)
                     || (!allow
                         && written_text(unit).is_some_and(|text| pattern.matches(&text, true)))
             })
@@ -102,6 +124,7 @@ impl Rule {
                     !unit.paths.is_empty() && unit.paths.iter().all(hit)
                 } else {
                     unit.paths.iter().any(hit)
+                        || unit.reaches.iter().any(|reach| self.could_reach_path(reach))
                 }
             })
     }

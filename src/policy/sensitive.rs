@@ -3,6 +3,7 @@
 use super::danger::{header_lines, list_of, severity, text_of};
 use super::facts::{Access, PathUse};
 use super::match_path::{Anchors, PathPattern};
+use super::shell::Reach;
 use crate::config::schema::permissions::Severity;
 use crate::model::{AbsPath, Source, Tier};
 use toml_edit::{Document, Item};
@@ -40,6 +41,12 @@ impl Sensitive {
                 && !self.except.iter().any(|p| p.matches(path))
         };
         one(&path.lexical) || one(&path.canonical) || self.could_expand(&path.lexical)
+    }
+
+    /// Whether a path with wildcards, or a tree, could be one of these.
+    pub fn could_reach(&self, reach: &Reach) -> bool {
+        (!self.writes_only || reach.access != Access::Read)
+            && self.patterns.iter().any(|pattern| pattern.shipped_could_reach(reach))
     }
 
     /// A shell glob such as `~/.s*/id_rsa` that could name an example of this pattern.

@@ -5,5 +5,7 @@ mod combine_layers;
 mod docs;
 mod properties;
 mod reader;
+mod second_look;
 mod shell_lines;
 mod shipped;
+mod unknown_parts;

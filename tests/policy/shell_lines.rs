@@ -186,7 +186,7 @@ fn what_is_only_known_at_run_time_is_opaque() {
         "c=rm; c=ls; \"$y\" x",
         "echo \"${x@P}\"",
         "f() { $1; }; f rm",
-        "a=(rm x); \"${a[@]}\"",
+        "a=(rm x); a[0]=$y; \"${a[@]}\"",
     ] {
         let script = script(line);
         assert!(

@@ -16,6 +16,8 @@ pub struct Operand {
     pub access: Access,
     /// Only known when it runs.
     pub dynamic: bool,
+    /// The text with marks for what is not known.
+    pub shape: String,
 }
 
 const NO_PATHS: &[&str] = &[
@@ -237,7 +239,9 @@ pub fn operands(program: &str, args: &[Word], more: bool) -> Vec<Operand> {
         } else {
             Access::Read
         };
-        found.push(Operand { text: String::new(), access, dynamic: true });
+        // What another program makes of its operands is not known; these take them for paths.
+        let shape = if known { super::ANY.to_string() } else { String::new() };
+        found.push(Operand { text: String::new(), access, dynamic: true, shape });
     }
     found
 }
@@ -251,7 +255,43 @@ fn push(word: &Word, access: Access, known: bool, found: &mut Vec<Operand>) {
         return;
     }
     if known || looks_like_path(text) || !text.contains(char::is_whitespace) {
-        found.push(Operand { text: text.to_owned(), access, dynamic: !word.literal });
+        let shape = word.shape();
+        let shape = shape.strip_prefix('@').unwrap_or(shape);
+        let vague = !known && !shape.contains('/') && shape.contains(super::ANY);
+        let shape = if vague { String::new() } else { shape.to_owned() };
+        found.push(Operand { text: text.to_owned(), access, dynamic: !word.literal, shape });
+    }
+}
+
+/// Whether the command goes through the contents of whole folders.
+pub fn reads_tree(program: &str, args: &[Word]) -> bool {
+    let flag = |letters: &[char], long: &str| {
+        args.iter().take_while(|w| w.text != "--").any(|w| {
+            let bundle = w.text.starts_with('-') && !w.text.starts_with("--");
+            bundle && w.text.contains(letters) || w.text == long
+        })
+    };
+    match program {
+        "rg" | "ag" | "ack" | "7z" | "7za" | "restic" | "borg" => true,
+        "grep" | "egrep" | "fgrep" | "zgrep" => {
+            flag(&['r', 'R'], "--recursive") || flag(&[], "--dereference-recursive")
+        }
+        "cp" => flag(&['r', 'R', 'a'], "--recursive") || flag(&[], "--archive"),
+        "rsync" => flag(&['r', 'a'], "--recursive") || flag(&[], "--archive"),
+        "scp" | "zip" | "diff" => flag(&['r'], "--recursive"),
+        "rm" | "chmod" | "chown" | "chgrp" | "mv" => {
+            program == "mv" || flag(&['r', 'R'], "--recursive")
+        }
+        "tar" | "gtar" | "bsdtar" => {
+            let first = args
+                .first()
+                .is_some_and(|w| !w.text.starts_with("--") && w.text.contains(['c', 'r', 'u']));
+            first || flag(&['c'], "--create")
+        }
+        "find" => {
+            find_access(args) == Access::Delete || args.iter().any(|w| w.text.starts_with("-exec"))
+        }
+        _ => false,
     }
 }
 
@@ -351,8 +391,27 @@ fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
         let next = args.get(at);
         let text = word.text.as_str();
         let mut add = |text: &str, access| {
-            found.push(Operand { text: text.to_owned(), access, dynamic: !word.literal });
+            let shape = word.part(text).shape().to_owned();
+            found.push(Operand { text: text.to_owned(), access, dynamic: !word.literal, shape });
         };
+        if program == "date" {
+            // Each line of the file shows in an error message.
+            if matches!(text, "-f" | "--file" | "-uf") {
+                if let Some(value) = next {
+                    found.push(Operand {
+                        text: value.text.clone(),
+                        access: Access::Read,
+                        dynamic: !value.literal,
+                        shape: value.shape().to_owned(),
+                    });
+                }
+            } else if let Some(path) =
+                text.strip_prefix("--file=").or_else(|| text.strip_prefix("-f"))
+            {
+                add(path, Access::Read);
+            }
+            continue;
+        }
         if program == "dd" {
             if let Some(path) = text.strip_prefix("of=") {
                 add(path, Access::Write);
@@ -379,6 +438,7 @@ fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
                     text: value.text.clone(),
                     access: Access::Write,
                     dynamic: !value.literal,
+                    shape: value.shape().to_owned(),
                 });
                 at += 1;
                 continue;
@@ -392,6 +452,7 @@ fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
                     text: value.text.clone(),
                     access: Access::Write,
                     dynamic: !value.literal,
+                    shape: value.shape().to_owned(),
                 });
             }
             continue;
@@ -406,6 +467,7 @@ fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
                 text: value.text.clone(),
                 access: Access::Write,
                 dynamic: !value.literal,
+                shape: value.shape().to_owned(),
             });
             continue;
         }
@@ -415,6 +477,7 @@ fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
                     text: value.text.clone(),
                     access: Access::Write,
                     dynamic: !value.literal,
+                    shape: value.shape().to_owned(),
                 });
             }
             continue;

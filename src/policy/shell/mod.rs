@@ -8,14 +8,16 @@
 
 mod effects;
 mod guard;
+mod second;
 mod walk;
 mod word;
 mod wrap;
 
 pub use effects::is_harmless_device;
-pub use word::Word;
+pub use word::{ANY, ANY_NAME, ANY_PLAIN_NAME, Word};
 
 use super::facts::{Access, PathUse};
+use super::possible::ANY_WORDS;
 use crate::model::AbsPath;
 
 /// Longest command line that is looked at, in bytes. Longer ones are opaque.
@@ -43,6 +45,17 @@ pub struct Assignment {
     pub value: Word,
 }
 
+/// A path of which parts are only known at run time, or the root of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// Absolute, with [`ANY`] and its kin; it begins with [`ANY`] where the folder is unknown.
+    pub shape: String,
+    /// What happens to it.
+    pub access: Access,
+    /// Everything below it is touched too.
+    pub tree: bool,
+}
+
 /// One simple command, or one bare redirection or assignment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unit {
@@ -56,6 +69,10 @@ pub struct Unit {
     pub assignments: Vec<Assignment>,
     /// Paths that the command or its redirections touch.
     pub paths: Vec<PathUse>,
+    /// Paths that are not known in full, and folders whose whole tree is touched.
+    pub reaches: Vec<Reach>,
+    /// More operands come at run time (`xargs`).
+    pub late: bool,
     /// `host:port` of `/dev/tcp` and `/dev/udp` redirections.
     pub sockets: Vec<String>,
     /// Wrappers and substitutions around it, outermost first.
@@ -111,6 +128,31 @@ impl Unit {
     /// Arguments after the program.
     pub fn arguments(&self) -> &[Word] {
         self.words.get(1..).unwrap_or_default()
+    }
+
+    /// The command with marks for what is not known, its program by base name and as written;
+    /// empty where all is known.
+    pub fn shapes(&self) -> Vec<String> {
+        if !self.late && self.arguments().iter().all(|word| word.shape.is_empty()) {
+            return Vec::new();
+        }
+        let mut rest = String::new();
+        for word in self.arguments() {
+            let shape = word.shape();
+            if shape.chars().eq([ANY]) {
+                rest.push(ANY_WORDS);
+                continue;
+            }
+            rest.push(' ');
+            rest.push_str(&if self.late { shape.replace("{}", "\u{1}") } else { shape.to_owned() });
+        }
+        if self.late {
+            rest.push(ANY_WORDS);
+        }
+        let first = self.words.first().map(|word| word.text.clone());
+        let mut names = vec![self.program.clone()];
+        names.extend(first.filter(|first| first.contains('/')));
+        names.into_iter().map(|name| name + &rest).collect()
     }
 
     /// Whether a path is written or deleted.

@@ -1,17 +1,29 @@
 //! Walks the syntax tree and lists every simple command with what surrounds it.
 
 use super::effects;
+use super::second::Evaluations;
 use super::word::{self, Resolved, Scope, Variable, options};
-use super::{Assignment, MAX_DEPTH, MAX_UNITS, ShellPlace, Unit, Word, guard};
+use super::{MAX_DEPTH, MAX_UNITS, ShellPlace, Unit, Word, guard};
 use crate::model::AbsPath;
 use crate::policy::facts::Access;
 use brush_parser::ast::{self, Command, CommandPrefixOrSuffixItem as Item, CompoundCommand};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod again;
+mod assign;
 mod run;
 
 /// Most commands that are visited, repeated ones counted.
 const MAX_STEPS: usize = 4096;
+/// Most bytes that reading and expanding the words of one line may come to.
+const MAX_EXPANSION: usize = 256 * 1024;
+/// Most bytes of all commands together, wrapped ones counted again.
+const MAX_TEXT: usize = 64 * 1024;
+/// Most paths of all commands together.
+const MAX_PATHS: usize = 4096;
+/// Most words of one simple command.
+const MAX_WORDS: usize = 2048;
 /// Most values of one `for` list whose body is walked one by one.
 const MAX_LOOP_VALUES: usize = 8;
 
@@ -22,7 +34,9 @@ pub fn walk(text: &str, place: &ShellPlace<'_>) -> (Vec<Unit>, Option<String>) {
         opaque: None,
         state: State {
             variables: BTreeMap::new(),
+            arrays: BTreeMap::new(),
             cwd: Some(place.cwd.clone()),
+            cwd_shape: None,
             bases: vec![place.cwd.clone()],
         },
         home: place.home.cloned(),
@@ -36,8 +50,15 @@ pub fn walk(text: &str, place: &ShellPlace<'_>) -> (Vec<Unit>, Option<String>) {
         late: false,
         depth: 0,
         steps: 0,
+        exhausted: false,
+        budget: Cell::new(MAX_EXPANSION),
+        text_left: MAX_TEXT,
+        paths_left: MAX_PATHS,
+        mentions: BTreeMap::new(),
+        second: Evaluations::default(),
     };
     walker.text(text);
+    walker.evaluated_again();
     (walker.units, walker.opaque)
 }
 
@@ -50,7 +71,11 @@ pub fn base_name(program: &str) -> String {
 #[derive(Clone)]
 struct State {
     variables: BTreeMap<String, Variable>,
+    /// Arrays that were given whole.
+    arrays: BTreeMap<String, Vec<Word>>,
     cwd: Option<AbsPath>,
+    /// What is known of the folder where `cwd` is not.
+    cwd_shape: Option<String>,
     /// Every folder that could be current, because a `cd` may fail.
     bases: Vec<AbsPath>,
 }
@@ -71,6 +96,14 @@ struct Walker {
     late: bool,
     depth: usize,
     steps: usize,
+    /// Over one of the bounds: nothing more is looked at.
+    exhausted: bool,
+    budget: Cell<usize>,
+    text_left: usize,
+    paths_left: usize,
+    /// How often a name stands bare in the line.
+    mentions: BTreeMap<String, usize>,
+    second: Evaluations,
 }
 
 /// What is known about the standard input of a command.
@@ -83,6 +116,12 @@ struct Context {
 impl Walker {
     fn give_up(&mut self, reason: impl Into<String>) {
         self.opaque.get_or_insert_with(|| reason.into());
+    }
+
+    /// FAIL CLOSED: over a bound the whole line is opaque, and no more work is spent on it.
+    fn exhaust(&mut self, reason: impl Into<String>) {
+        self.exhausted = true;
+        self.give_up(reason);
     }
 
     /// Parses and walks a shell text.
@@ -111,7 +150,14 @@ impl Walker {
                     unit.via.splice(0..0, via.iter().cloned());
                 }
             }
-            Err(()) => self.give_up("its shell syntax could not be parsed"),
+            Err(()) => {
+                self.give_up("its shell syntax could not be parsed");
+                // The grammar knows no `select`; its body is judged as that of a `for`.
+                let other = text.replace("select ", "for ");
+                if other != text {
+                    self.nested(&other, via);
+                }
+            }
         }
         self.depth -= 1;
     }
@@ -142,13 +188,16 @@ impl Walker {
         let start = self.units.len();
         let many = pipeline.seq.len() > 1;
         for command in &pipeline.seq {
+            if self.exhausted {
+                return;
+            }
             let stage = self.units.len();
             if many {
                 self.isolated(|walker| walker.command(command));
             } else {
                 self.command(command);
             }
-            let upstream: Vec<String> = self
+            let upstream: BTreeSet<String> = self
                 .units
                 .iter()
                 .take(stage)
@@ -166,7 +215,10 @@ impl Walker {
         // Loops are walked once per value, so nested ones multiply: an end is needed.
         self.steps += 1;
         if self.steps > MAX_STEPS {
-            return self.give_up(format!("it takes more than {MAX_STEPS} steps to read"));
+            return self.exhaust(format!("it takes more than {MAX_STEPS} steps to read"));
+        }
+        if self.exhausted {
+            return;
         }
         match command {
             Command::Simple(simple) => self.simple(simple),
@@ -247,10 +299,17 @@ impl Walker {
 
     fn for_loop(&mut self, clause: &ast::ForClauseCommand) {
         let mut values = Vec::new();
-        for value in clause.values.iter().flatten() {
-            values.extend(self.resolve(&value.value).words);
-        }
         let name = &clause.variable_name;
+        for value in clause.values.iter().flatten() {
+            let words = self.resolve(&value.value).words;
+            for word in &words {
+                self.second.gives(name, &value.value, Some(word));
+            }
+            values.extend(words);
+        }
+        if clause.values.is_none() {
+            self.second.gives(name, "$@", None);
+        }
         // The values are named by the line even if the body never uses them.
         let listed = Unit {
             paths: values
@@ -272,7 +331,7 @@ impl Walker {
             return self.maybe(|walker| walker.list(&clause.body.list));
         }
         for value in values {
-            if self.steps > MAX_STEPS {
+            if self.exhausted {
                 break;
             }
             // A glob may expand to a name that starts with a dash, unless a folder leads it.
@@ -284,8 +343,12 @@ impl Walker {
     }
 
     fn arithmetic(&mut self, expr: &ast::UnexpandedArithmeticExpr) {
+        self.evaluates(&expr.value);
         if expr.value.contains(['$', '`']) {
-            self.resolve(&expr.value);
+            let resolved = self.document(&expr.value);
+            for word in &resolved.words {
+                self.evaluates(&word.text);
+            }
         }
     }
 
@@ -297,20 +360,64 @@ impl Walker {
                 self.test(b);
             }
             Test::Not(a) | Test::Parenthesized(a) => self.test(a),
-            Test::UnaryTest(_, word) => drop(self.resolve(&word.value)),
-            Test::BinaryTest(_, a, b) => {
-                self.resolve(&a.value);
-                self.resolve(&b.value);
+            Test::UnaryTest(predicate, word) => {
+                use ast::UnaryPredicate as Unary;
+                let names = matches!(
+                    predicate,
+                    Unary::ShellVariableIsSetAndAssigned | Unary::ShellVariableIsSetAndNameRef
+                );
+                self.tested(&word.value, names);
+            }
+            Test::BinaryTest(predicate, a, b) => {
+                use ast::BinaryPredicate as Binary;
+                let arithmetic = matches!(
+                    predicate,
+                    Binary::ArithmeticEqualTo
+                        | Binary::ArithmeticNotEqualTo
+                        | Binary::ArithmeticLessThan
+                        | Binary::ArithmeticLessThanOrEqualTo
+                        | Binary::ArithmeticGreaterThan
+                        | Binary::ArithmeticGreaterThanOrEqualTo
+                );
+                self.tested(&a.value, arithmetic);
+                self.tested(&b.value, arithmetic);
             }
         }
     }
 
-    /// Resolves a raw word and walks the code inside it.
-    fn resolve(&mut self, raw: &str) -> Resolved {
+    /// An operand of `[[ … ]]`, which may be an expression.
+    fn tested(&mut self, raw: &str, evaluated: bool) {
+        let resolved = self.resolve(raw);
+        if evaluated {
+            self.evaluates(raw);
+            for word in &resolved.words {
+                self.evaluates(&word.text);
+            }
+        }
+    }
+
+    /// Resolves a text that is expanded as if it stood in double quotes.
+    fn document(&mut self, raw: &str) -> Resolved {
         let scope = Scope {
             variables: &self.state.variables,
             cwd: self.state.cwd.as_ref(),
             home: self.home.as_ref(),
+            budget: &self.budget,
+        };
+        let resolved = word::resolve_document(raw, &scope);
+        self.code_inside(resolved)
+    }
+
+    /// Resolves a raw word and walks the code inside it.
+    fn resolve(&mut self, raw: &str) -> Resolved {
+        if let Some(words) = self.whole_array(raw) {
+            return Resolved { words, ..Resolved::default() };
+        }
+        let scope = Scope {
+            variables: &self.state.variables,
+            cwd: self.state.cwd.as_ref(),
+            home: self.home.as_ref(),
+            budget: &self.budget,
         };
         let resolved = word::resolve(raw, &scope);
         self.code_inside(resolved)
@@ -320,6 +427,13 @@ impl Walker {
         if resolved.broken {
             self.give_up("one of its words could not be parsed");
         }
+        if resolved.exhausted {
+            self.exhaust("its variables expand to too much text");
+        }
+        self.second.texts(&resolved.words);
+        for text in &resolved.evaluated {
+            self.evaluates(text);
+        }
         if resolved.evaluates_value {
             self.push(Unit {
                 opaque: Some("a prompt expansion runs a value as code".to_owned()),
@@ -328,6 +442,7 @@ impl Walker {
             });
         }
         for text in &resolved.substitutions {
+            self.second.walked.insert(text.clone());
             self.isolated(|walker| walker.nested(text, &["$(…)".to_owned()]));
         }
         resolved
@@ -355,6 +470,9 @@ impl Walker {
             .filter(|unit| !unit.transparent)
             .map(|unit| unit.program.clone())
             .collect();
+        if words.len() > MAX_WORDS {
+            return self.exhaust(format!("a command in it has more than {MAX_WORDS} words"));
+        }
         if words.is_empty() {
             let only_constants = unit.paths.is_empty() && unit.sockets.is_empty();
             self.remember(&unit.assignments);
@@ -413,50 +531,6 @@ impl Walker {
         }
     }
 
-    fn assigned(&mut self, assignment: &ast::Assignment) -> Assignment {
-        let name = match &assignment.name {
-            ast::AssignmentName::VariableName(name) => name.clone(),
-            ast::AssignmentName::ArrayElementName(name, index) => {
-                self.resolve(index);
-                name.clone()
-            }
-        };
-        let value = match &assignment.value {
-            ast::AssignmentValue::Scalar(word) => {
-                let mut words = self.resolve(&word.value).words;
-                if words.len() == 1 && !assignment.append {
-                    words.remove(0)
-                } else if words.is_empty() {
-                    Word::known("")
-                } else {
-                    Word::unknown(word.value.clone())
-                }
-            }
-            ast::AssignmentValue::Array(items) => {
-                for (key, value) in items {
-                    if let Some(key) = key {
-                        self.resolve(&key.value);
-                    }
-                    self.resolve(&value.value);
-                }
-                Word::unknown("(…)")
-            }
-        };
-        Assignment { name, value }
-    }
-
-    /// Keeps constant assignments for later words.
-    fn remember(&mut self, assignments: &[Assignment]) {
-        for assignment in assignments {
-            let (name, value) = (assignment.name.clone(), assignment.value.clone());
-            // Named once and nowhere else: nothing can have changed it in between.
-            let certain = self.conditional == 0 && bare_mentions(&self.whole, &name) == 1;
-            let value = if value.literal { value } else { Word::unknown(value.text) };
-            let certain = certain && value.literal;
-            self.state.variables.insert(name, Variable { value, certain });
-        }
-    }
-
     fn redirects_alone(&mut self, redirects: Option<&ast::RedirectList>) {
         let Some(redirects) = redirects else { return };
         let (mut unit, mut context) =
@@ -509,15 +583,10 @@ impl Walker {
             IoRedirect::HereDocument(_, document) => {
                 let raw = document.doc.value.as_str();
                 context.document = Some(if document.requires_expansion {
-                    let scope = Scope {
-                        variables: &self.state.variables,
-                        cwd: self.state.cwd.as_ref(),
-                        home: self.home.as_ref(),
-                    };
-                    let resolved = word::resolve_document(raw, &scope);
-                    let resolved = self.code_inside(resolved);
+                    let resolved = self.document(raw);
                     resolved.words.into_iter().next().unwrap_or_else(|| Word::known(""))
                 } else {
+                    self.second.text(raw);
                     Word::known(raw)
                 });
             }
@@ -535,6 +604,7 @@ impl Walker {
             if !word.literal && access != Access::Read {
                 unit.dynamic = true;
             }
+            self.reach(word.shape(), access, false, unit);
             let paths = self.paths(&word.text, access);
             if access == Access::Write {
                 self.new_files.extend(paths.iter().map(|path| path.lexical.clone()));
@@ -543,9 +613,15 @@ impl Walker {
         }
     }
 
-    fn push(&mut self, unit: Unit) {
+    fn push(&mut self, mut unit: Unit) {
+        self.text_left = self.text_left.saturating_sub(unit.text.len());
+        self.paths_left = self.paths_left.saturating_sub(unit.paths.len());
+        if self.text_left == 0 || self.paths_left == 0 {
+            unit.paths.truncate(self.paths_left);
+            self.exhaust("its commands together are too long");
+        }
         if self.units.len() >= MAX_UNITS {
-            return self.give_up(format!("it holds more than {MAX_UNITS} commands"));
+            return self.exhaust(format!("it holds more than {MAX_UNITS} commands"));
         }
         self.units.push(unit);
     }
@@ -558,20 +634,6 @@ fn text_of(program: &str, args: &[Word]) -> String {
         text.push_str(&word.text);
     }
     text
-}
-
-/// How often `name` stands in `text` other than as `$name` or `${name`.
-fn bare_mentions(text: &str, name: &str) -> usize {
-    let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    text.match_indices(name)
-        .filter(|(at, _)| {
-            let (before, after) = (&text[..*at], &text[at + name.len()..]);
-            !after.starts_with(in_name)
-                && !before.ends_with(in_name)
-                && !before.ends_with('$')
-                && !before.ends_with("${")
-        })
-        .count()
 }
 
 /// Whether two brackets of a line stand next to each other but for white space.

@@ -2,12 +2,24 @@
 //!
 //! What is only known at run time stays as written and makes the word *not literal*.
 
+use super::second;
 use crate::model::AbsPath;
 use brush_parser::ParserOptions;
 use brush_parser::word::{
     self, Parameter, ParameterExpr, ParameterTransformOp, TildeExpr, WordPiece, WordPieceWithSource,
 };
+use std::cell::Cell;
 use std::collections::BTreeMap;
+
+/// Stands in a [`Word::shape`] for any text.
+pub const ANY: char = '\u{1}';
+/// Stands for any text without a slash (a glob).
+pub const ANY_NAME: char = '\u{2}';
+/// As [`ANY_NAME`], at the start of a name: what it stands for does not begin with a dot.
+pub const ANY_PLAIN_NAME: char = '\u{3}';
+
+/// Longest text in bytes that variables may make of one word; a longer one is not known.
+const MAX_VALUE: usize = 4096;
 
 /// A word after quote removal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -18,17 +30,35 @@ pub struct Word {
     pub literal: bool,
     /// Whether the shell expands a `*`, `?` or `[` in it.
     pub glob: bool,
+    /// The text with [`ANY`] and its kin for what is only known at run time; empty where all
+    /// is known.
+    #[serde(skip)]
+    pub shape: String,
 }
 
 impl Word {
     /// A word that is known.
     pub fn known(text: impl Into<String>) -> Self {
-        Word { text: text.into(), literal: true, glob: false }
+        Word { text: text.into(), literal: true, glob: false, shape: String::new() }
     }
 
     /// A word that is only known when it runs.
     pub fn unknown(text: impl Into<String>) -> Self {
-        Word { text: text.into(), literal: false, glob: false }
+        Word { text: text.into(), literal: false, glob: false, shape: ANY.to_string() }
+    }
+}
+
+impl Word {
+    /// A piece of this word: known if the whole is.
+    pub fn part(&self, text: &str) -> Self {
+        let known = self.shape.is_empty();
+        let shape = if known { String::new() } else { ANY.to_string() };
+        Word { text: text.to_owned(), literal: self.literal, glob: self.glob, shape }
+    }
+
+    /// The text with marks for what is not known.
+    pub fn shape(&self) -> &str {
+        if self.shape.is_empty() { &self.text } else { &self.shape }
     }
 }
 
@@ -49,6 +79,17 @@ pub struct Scope<'a> {
     pub cwd: Option<&'a AbsPath>,
     /// Home.
     pub home: Option<&'a AbsPath>,
+    /// Bytes that expansion may still make. INVARIANT (bounded): doubling a variable over and
+    /// over must not cost more than reading the line.
+    pub budget: &'a Cell<usize>,
+}
+
+impl Scope<'_> {
+    fn spend(&self, bytes: usize) -> bool {
+        let left = self.budget.get().checked_sub(bytes.saturating_add(1));
+        self.budget.set(left.unwrap_or(0));
+        left.is_some()
+    }
 }
 
 /// A resolved word together with the code found inside it.
@@ -60,8 +101,12 @@ pub struct Resolved {
     pub substitutions: Vec<String>,
     /// A prompt expansion (`${x@P}`): runs a value as code.
     pub evaluates_value: bool,
+    /// Texts that the shell evaluates as arithmetic, subscripts or names.
+    pub evaluated: Vec<String>,
     /// The word could not be parsed.
     pub broken: bool,
+    /// The budget is used up.
+    pub exhausted: bool,
 }
 
 /// The dialect that everything is parsed with: bash with extended globs.
@@ -74,24 +119,62 @@ struct Builder {
     literal: bool,
     glob: bool,
     started: bool,
+    shape: String,
     out: Vec<Word>,
 }
 
 impl Builder {
     fn push(&mut self, text: &str) {
         self.current.push_str(text);
+        self.shape.push_str(text);
         self.started = true;
     }
 
+    /// Unquoted text, in which the shell expands globs.
+    fn push_glob(&mut self, text: &str) {
+        self.current.push_str(text);
+        self.started = true;
+        let mut chars = text.chars();
+        while let Some(c) = chars.next() {
+            let wild = match c {
+                '*' | '?' => true,
+                '[' => match chars.as_str().find(']') {
+                    Some(end) => {
+                        chars = chars.as_str().get(end + 1..).unwrap_or_default().chars();
+                        true
+                    }
+                    None => false,
+                },
+                _ => false,
+            };
+            if !wild {
+                self.shape.push(c);
+            } else if self.shape.is_empty() || self.shape.ends_with('/') {
+                self.shape.push(ANY_PLAIN_NAME);
+            } else if !self.shape.ends_with([ANY_NAME, ANY_PLAIN_NAME]) {
+                self.shape.push(ANY_NAME);
+            }
+        }
+    }
+
     fn unknown(&mut self, text: &str) {
-        self.push(text);
+        self.current.push_str(text);
+        self.started = true;
         self.literal = false;
+        self.shape.push(ANY);
     }
 
     fn split(&mut self) {
         if self.started {
             let text = std::mem::take(&mut self.current);
-            self.out.push(Word { text, literal: self.literal, glob: self.glob });
+            let mut shape = std::mem::take(&mut self.shape);
+            // FAIL CLOSED: not literal, and no part is marked: any part may be unknown.
+            if !self.literal && !shape.contains([ANY, ANY_NAME, ANY_PLAIN_NAME]) {
+                shape = ANY.to_string();
+            } else if !shape.contains([ANY, ANY_NAME, ANY_PLAIN_NAME]) {
+                shape.clear();
+            }
+            self.out.push(Word { text, literal: self.literal, glob: self.glob, shape });
         }
         (self.literal, self.glob, self.started) = (true, false, false);
     }
@@ -101,6 +184,11 @@ impl Builder {
 pub fn resolve(raw: &str, scope: &Scope<'_>) -> Resolved {
     let mut found = Resolved::default();
     for alternative in braces(raw) {
+        if !scope.spend(alternative.len()) {
+            found.exhausted = true;
+            found.words.push(Word::unknown(""));
+            break;
+        }
         resolve_one(&alternative, scope, &mut found);
     }
     found
@@ -135,8 +223,14 @@ fn finish(
     found: &mut Resolved,
     quoted: bool,
 ) {
-    let mut builder =
-        Builder { current: String::new(), literal: true, glob: false, started: false, out: vec![] };
+    let mut builder = Builder {
+        current: String::new(),
+        literal: true,
+        glob: false,
+        started: false,
+        shape: String::new(),
+        out: vec![],
+    };
     for piece in pieces {
         add(raw, piece, scope, found, &mut builder, quoted);
     }
@@ -159,6 +253,7 @@ fn add(
             if !quoted && (text.contains(['*', '?']) || (text.contains('[') && text.contains(']')))
             {
                 to.glob = true;
+                return to.push_glob(text);
             }
             // A tilde that the grammar left alone still means home to `cp --to=~/x`.
             to.push(text);
@@ -191,6 +286,7 @@ fn add(
             substitution(plain, source, scope, found, to);
         }
         WordPiece::ArithmeticExpression(expr) => {
+            found.evaluated.push(expr.value.clone());
             nested(&expr.value, scope, found);
             to.unknown(source);
         }
@@ -234,14 +330,25 @@ fn parameter(
             _ => None,
         };
         let Some(value) = value else { return to.unknown(source) };
+        let fits = to.current.len() + value.text.len() <= MAX_VALUE;
+        if !scope.spend(value.text.len()) {
+            found.exhausted = true;
+            return to.unknown(source);
+        }
+        if !fits {
+            return to.unknown(source);
+        }
         to.literal &= value.literal;
+        if !to.literal {
+            to.shape.push(ANY);
+        }
         if quoted {
             return to.push(&value.text);
         }
         to.glob |= value.glob || value.text.contains(['*', '?', '[']);
         let mut parts = value.text.split_whitespace().peekable();
         while let Some(part) = parts.next() {
-            to.push(part);
+            to.push_glob(part);
             if parts.peek().is_some() {
                 let literal = to.literal;
                 to.split();
@@ -254,6 +361,7 @@ fn parameter(
         found.evaluates_value = true;
     }
     if let Some(inner) = source.strip_prefix("${").and_then(|s| s.strip_suffix('}')) {
+        found.evaluated.extend(second::evaluated_inside(inner));
         nested(inner, scope, found);
     }
     to.unknown(source);
@@ -267,8 +375,10 @@ fn nested(text: &str, scope: &Scope<'_>, found: &mut Resolved) {
     let mut inner = Resolved::default();
     resolve_one(text, scope, &mut inner);
     found.substitutions.append(&mut inner.substitutions);
+    found.evaluated.append(&mut inner.evaluated);
     found.evaluates_value |= inner.evaluates_value;
     found.broken |= inner.broken;
+    found.exhausted |= inner.exhausted;
 }
 
 /// Expands unquoted `{a,b}` lists, at most 64 alternatives; other braces stay as they are.

@@ -154,13 +154,33 @@ pub fn unwrap(program: &str, args: &[Word]) -> Option<Wrapped> {
         "xargs" => return Some(xargs(args)),
         "parallel" => {
             let at = command_at(args, &["-j", "--jobs", "-a", "-I", "-S", "--sshlogin"], 0)?;
-            let inner = args
-                .get(at..)?
-                .iter()
-                .take_while(|w| !w.text.starts_with(":::"))
-                .cloned()
-                .collect();
-            return Some(Wrapped { inner: vec![Inner::Words(inner, true)], ..Default::default() });
+            return Some(parallel(args.get(at..)?));
+        }
+        "start-stop-daemon" => {
+            let mut words: Vec<Word> =
+                value_of(args, &["-x", "--exec", "-a", "--startas"]).into_iter().collect();
+            let after = args.iter().position(|w| w.text == "--").unwrap_or(args.len());
+            words.extend(args.iter().skip(after + 1).cloned());
+            return Some(Wrapped { inner: vec![Inner::Words(words, false)], ..Default::default() });
+        }
+        "run-parts" => {
+            // Whatever lies in the folder.
+            let words = vec![Word::unknown("run-parts/*")];
+            return Some(Wrapped { inner: vec![Inner::Words(words, true)], ..Default::default() });
+        }
+        _ if is_loader(program) => {
+            let valued = [
+                "--library-path",
+                "--inhibit-rpath",
+                "--audit",
+                "--preload",
+                "--argv0",
+                "--glibc-hwcaps-prepend",
+                "--glibc-hwcaps-mask",
+            ];
+            let at = command_at(args, &valued, 0)?;
+            let words = args.get(at..).unwrap_or_default().to_vec();
+            return Some(Wrapped { inner: vec![Inner::Words(words, false)], ..Default::default() });
         }
         "busybox" | "toybox" | "coreutils" => {
             return Some(Wrapped {
@@ -230,12 +250,72 @@ pub fn unwrap(program: &str, args: &[Word]) -> Option<Wrapped> {
     })
 }
 
+/// Whether the program is the dynamic loader, which runs the program that it is given.
+fn is_loader(program: &str) -> bool {
+    program.starts_with("ld-linux")
+        || program.starts_with("ld-musl")
+        || program == "ld.so"
+        || program.starts_with("ld-") && program.contains(".so")
+        || program.starts_with("ld64.so")
+}
+
+/// Most operands of one `parallel` that are joined to its command one by one.
+const MAX_OPERANDS: usize = 16;
+
+/// `parallel COMMAND ::: operands`: the command is a shell text, its operands are known.
+fn parallel(args: &[Word]) -> Wrapped {
+    let mark = |w: &Word| w.text.starts_with(":::");
+    let command: Vec<Word> = args.iter().take_while(|w| !mark(w)).cloned().collect();
+    let operands = args.iter().skip(command.len()).filter(|w| !mark(w)).take(MAX_OPERANDS);
+    let joined = join(&command);
+    let mut inner: Vec<Inner> = operands
+        .map(|operand| {
+            let text = if joined.text.contains("{}") {
+                joined.text.replace("{}", &operand.text)
+            } else {
+                format!("{} {}", joined.text, operand.text)
+            };
+            let known = joined.literal && operand.literal && !operand.glob;
+            Inner::Text(if known { Word::known(text) } else { Word::unknown(text) })
+        })
+        .collect();
+    match command.as_slice() {
+        [] => {}
+        [text] if text.text.contains(' ') && inner.is_empty() => {
+            inner.push(Inner::Text(text.clone()));
+        }
+        _ => inner.push(Inner::Words(command, true)),
+    }
+    Wrapped { inner, ..Wrapped::default() }
+}
+
+/// The text that `env -S` splits, and how many words the option takes.
+fn split_string(word: &Word, next: Option<&Word>) -> Option<(Word, usize)> {
+    let text = word.text.as_str();
+    let missing = || next.cloned().unwrap_or_else(|| Word::unknown(""));
+    if text.starts_with("--") {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (text, None),
+        };
+        // Long options may be shortened.
+        if name.len() < 3 || !"--split-string".starts_with(name) {
+            return None;
+        }
+        return Some(value.map_or_else(|| (missing(), 2), |value| (word.part(value), 1)));
+    }
+    let bundle = text.strip_prefix('-')?;
+    let at = bundle.find(|c: char| !matches!(c, 'i' | '0' | 'v'))?;
+    let value = bundle.get(at..)?.strip_prefix('S')?;
+    Some(if value.is_empty() { (missing(), 2) } else { (word.part(value), 1) })
+}
+
 /// `NAME=value` as a plain word.
 fn assignment(word: &Word) -> Option<(String, Word)> {
     let (name, value) = word.text.split_once('=')?;
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
     (!name.is_empty() && name.chars().all(legal) && !name.starts_with(|c: char| c.is_ascii_digit()))
-        .then(|| (name.to_owned(), Word { text: value.to_owned(), ..word.clone() }))
+        .then(|| (name.to_owned(), word.part(value)))
 }
 
 /// Index of the first word after options, their values, and `skip` positional words.
@@ -270,7 +350,7 @@ fn value_of(args: &[Word], options: &[&str]) -> Option<Word> {
                 if o.starts_with("--") { rest.strip_prefix('=') } else { Some(rest) }
             });
         if let Some(rest) = attached.filter(|rest| !rest.is_empty()) {
-            return Some(Word { text: rest.to_owned(), ..word.clone() });
+            return Some(word.part(rest));
         }
     }
     None
@@ -278,7 +358,8 @@ fn value_of(args: &[Word], options: &[&str]) -> Option<Word> {
 
 fn join(words: &[Word]) -> Word {
     let text = words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ");
-    Word { text, literal: words.iter().all(|w| w.literal), glob: false }
+    let literal = words.iter().all(|w| w.literal);
+    if literal { Word::known(text) } else { Word::unknown(text) }
 }
 
 fn shell(args: &[Word]) -> Option<Wrapped> {
@@ -323,15 +404,10 @@ fn environment(args: &[Word]) -> Wrapped {
         let text = word.text.as_str();
         if matches!(text, "-u" | "--unset" | "-C" | "--chdir" | "-f" | "-a") {
             at += 2;
-        } else if text == "-S"
-            || text == "--split-string"
-            || text.starts_with("--split-string=")
-            || (text.starts_with("-S") && text.len() > 2)
-        {
-            let value =
-                value_of(args, &["-S", "--split-string"]).unwrap_or_else(|| Word::unknown(""));
-            let rest = args.get(at + 2..).unwrap_or_default();
-            let mut parts = vec![value];
+        } else if let Some((value, taken)) = split_string(word, args.get(at + 1)) {
+            let rest = args.get(at + taken..).unwrap_or_default();
+            // Options and assignments may stand in the text too.
+            let mut parts = vec![Word::known("env"), value];
             parts.extend(rest.iter().cloned());
             wrapped.inner.push(Inner::Text(join(&parts)));
             return wrapped;
@@ -409,11 +485,23 @@ fn xargs(args: &[Word]) -> Wrapped {
     ];
     let at = command_at(args, &valued, 0).unwrap_or(args.len());
     match args.get(at..).filter(|rest| !rest.is_empty()) {
-        Some(rest) => Wrapped {
-            inner: vec![Inner::Words(rest.to_vec(), true)],
-            transparent: true,
-            ..Wrapped::default()
-        },
+        Some(rest) => {
+            // `-I NAME` says where the operand goes.
+            let mark = value_of(args.get(..at).unwrap_or_default(), &["-I", "--replace"]);
+            let mark = mark.map(|mark| mark.text).filter(|mark| !mark.is_empty());
+            let late = |word: &Word| match &mark {
+                Some(mark) if word.text.contains(mark.as_str()) => Word {
+                    shape: word.shape().replace(mark.as_str(), &super::ANY.to_string()),
+                    ..word.clone()
+                },
+                _ => word.clone(),
+            };
+            Wrapped {
+                inner: vec![Inner::Words(rest.iter().map(late).collect(), true)],
+                transparent: true,
+                ..Wrapped::default()
+            }
+        }
         None => Wrapped::default(),
     }
 }

@@ -4,15 +4,60 @@
 
 use super::super::effects::{self, is_harmless_device};
 use super::super::wrap::{self, Inner};
-use super::super::{Assignment, MAX_DEPTH, Unit, Word};
+use super::super::{ANY, ANY_NAME, ANY_PLAIN_NAME, Assignment, MAX_DEPTH, Reach, Unit, Word};
 use super::{Context, Walker, base_name, text_of};
 use crate::model::AbsPath;
 use crate::policy::facts::{Access, PathUse};
+
+/// Longest path in bytes that is looked at: what the kernel takes.
+const MAX_PATH: usize = 4096;
+
+/// Most paths of one command that are not known in full.
+const MAX_REACHES: usize = 64;
+
+/// Takes the dots out of a shape. What a `..` after an unknown name leads to is any folder.
+fn clean(shape: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    let mut any = shape.starts_with(ANY);
+    let marks = [ANY, ANY_NAME, ANY_PLAIN_NAME];
+    let count = shape.split('/').count();
+    for (at, part) in shape.split('/').enumerate() {
+        let wild = part.contains(marks);
+        // A pattern such as `.?` can name the folder above.
+        let climbs = wild
+            && part.starts_with('.')
+            && part.trim_start_matches('.').chars().all(|c| marks.contains(&c));
+        match part {
+            "" | "." => {}
+            ".." => match parts.pop() {
+                Some(last) if last.contains(ANY) => {
+                    parts.clear();
+                    any = true;
+                }
+                _ => {}
+            },
+            _ if climbs && at + 1 < count => {
+                parts.clear();
+                any = true;
+            }
+            part => parts.push(part),
+        }
+    }
+    let path = parts.join("/");
+    match (any, path.starts_with(ANY)) {
+        (true, true) => path,
+        (true, false) => format!("{ANY}/{path}"),
+        (false, _) => format!("/{path}"),
+    }
+}
 
 impl Walker {
     /// `text` as paths: relative to every folder that could be current.
     pub(super) fn paths(&self, text: &str, access: Access) -> Vec<PathUse> {
         let mut found = Vec::new();
+        if text.len() > MAX_PATH {
+            return found;
+        }
         let mut add = |path: Option<AbsPath>| {
             let fresh = path.filter(|path| !is_harmless_device(&path.to_string()));
             if let Some(path) =
@@ -52,6 +97,7 @@ impl Walker {
         let args: Vec<Word> = words.iter().skip(1).cloned().collect();
         unit.via.extend(context.via.iter().cloned());
         unit.remote |= self.remote;
+        unit.late = more;
         if !first.literal || first.glob {
             unit.opaque = Some("the program is only known when it runs".to_owned());
         }
@@ -59,6 +105,7 @@ impl Walker {
         unit.program.clone_from(&program);
         unit.self_call = self.inside.contains(&program);
         self.subscripts(&program, &args, &mut unit);
+        self.builtin(&program, &args);
         if self.functions.contains(&program) {
             unit.transparent = true;
         }
@@ -166,13 +213,55 @@ impl Walker {
             "test" | "[" | "printf" | "wait" => named,
             _ => false,
         };
-        for word in args.iter().filter(|w| evaluates && w.literal) {
+        for word in args.iter().filter(|_| evaluates) {
             let hidden = word.text.contains("$(") || word.text.contains('`');
             if hidden && (program == "let" || word.text.contains('[')) {
                 unit.opaque = Some("a subscript in it runs a command".to_owned());
                 self.resolve(&word.text);
             }
         }
+    }
+
+    /// Keeps a path that is not known in full, or the root of a tree.
+    pub(super) fn reach(&self, shape: &str, access: Access, tree: bool, unit: &mut Unit) {
+        if shape.len() > MAX_PATH || is_harmless_device(shape) {
+            return;
+        }
+        for shape in self.absolute_shapes(shape) {
+            let reach = Reach { shape, access, tree };
+            let needed = tree || reach.shape.contains([ANY, ANY_NAME, ANY_PLAIN_NAME]);
+            if needed && unit.reaches.len() < MAX_REACHES && !unit.reaches.contains(&reach) {
+                unit.reaches.push(reach);
+            } else if needed && unit.reaches.len() >= MAX_REACHES {
+                // FAIL CLOSED: too many to ask about one by one.
+                unit.opaque.get_or_insert_with(|| {
+                    format!("more than {MAX_REACHES} of its paths are not known in full")
+                });
+            }
+        }
+    }
+
+    /// A shape below every folder that could be current.
+    fn absolute_shapes(&self, shape: &str) -> Vec<String> {
+        let whole = match shape.strip_prefix('~') {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                self.home.as_ref().map(|home| format!("{home}{rest}"))
+            }
+            _ => shape.starts_with(['/', ANY]).then(|| shape.to_owned()),
+        };
+        if let Some(whole) = whole {
+            return vec![clean(&whole)];
+        }
+        let mut bases: Vec<String> = self.state.bases.iter().map(AbsPath::to_string).collect();
+        match (&self.state.cwd, &self.state.cwd_shape) {
+            (Some(cwd), _) => bases.push(cwd.to_string()),
+            (None, shape) => bases.push(shape.clone().unwrap_or_else(|| ANY.to_string())),
+        }
+        let mut found: Vec<String> =
+            bases.into_iter().map(|base| clean(&format!("{base}/{shape}"))).collect();
+        found.sort();
+        found.dedup();
+        found
     }
 
     fn own_paths(
@@ -195,7 +284,19 @@ impl Walker {
         if inner_later || wrap::unwrap(program, args).is_some_and(|w| w.transparent) {
             return;
         }
-        for operand in effects::operands(program, args, more) {
+        let tree = effects::reads_tree(program, args);
+        let operands = effects::operands(program, args, more);
+        if tree && operands.is_empty() {
+            self.reach(".", Access::Read, true, unit);
+        }
+        for operand in operands {
+            self.reach(&operand.shape, operand.access, tree, unit);
+            // FAIL CLOSED: no kernel takes such a path, so this is not what it seems to be.
+            if operand.text.len() > MAX_PATH {
+                unit.opaque
+                    .get_or_insert_with(|| format!("a path in it is longer than {MAX_PATH} bytes"));
+                continue;
+            }
             if operand.dynamic {
                 if operand.access != Access::Read {
                     unit.dynamic = true;
@@ -305,6 +406,14 @@ impl Walker {
                 self.paths(&word.text, Access::Read).into_iter().next().map(|path| path.lexical)
             }
             Some(_) => None,
+        };
+        self.state.cwd_shape = match (&next, target) {
+            (None, Some(word)) if word.text != "-" && !word.text.starts_with('+') => {
+                let mut shapes = self.absolute_shapes(word.shape());
+                let shape = shapes.pop();
+                if shapes.is_empty() { shape } else { Some(ANY.to_string()) }
+            }
+            _ => None,
         };
         if let Some(next) = &next
             && self.state.bases.len() < 8
