@@ -17,7 +17,7 @@ use crate::model::{
     AbsPath, CallId, Decision, Effects, Requirement, Seq, SessionId, ToolCall, ToolName,
 };
 use crate::policy::{
-    Basis, CallLimits, Confinement, Judgement, Origin, RuleSet, confinement_for, evaluate,
+    Basis, CallLimits, Confinement, Judgement, Origin, RuleSet, confinement_for, evaluate, withheld,
 };
 use crate::redact::Redactor;
 use serde_json::{Value, json};
@@ -146,7 +146,11 @@ impl Gate {
     }
 
     fn admit(&self, proposed: Proposed, judgement: &Judgement) -> Verdict {
-        let confinement = confinement_for(&self.parts.sandbox, &self.parts.limits, &proposed.facts);
+        let mut confinement =
+            confinement_for(&self.parts.sandbox, &self.parts.limits, &proposed.facts);
+        if proposed.call.name.as_str() == "Grep" {
+            confinement.withheld = withheld(&self.parts.rules);
+        }
         let (tool, cwd) = (&proposed.call.name, &proposed.facts.cwd);
         let backend = match self.parts.confiner.make_ready(&confinement, tool, cwd) {
             Ok(backend) => backend,

@@ -74,6 +74,7 @@ pub fn confinement_for(
         (false, _) => limits.tool,
     };
     Confinement {
+        withheld: Vec::new(),
         requirement: settings.requirement.value,
         backend: settings.backend.as_ref().map(|backend| backend.value.clone()),
         workspace: facts.workspace.clone(),

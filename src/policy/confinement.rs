@@ -1,6 +1,7 @@
 //! What must hold while a call runs. Answered separately from allow, ask and deny: an
 //! allowed call is not a free one.
 
+use super::withheld::Withheld;
 use crate::model::{AbsPath, Requirement};
 use serde::Serialize;
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub struct Confinement {
     pub protect: Vec<String>,
     /// Paths that must not be visible even below a readable root.
     pub hide: Vec<AbsPath>,
+    /// Files whose contents a search leaves out.
+    pub withheld: Vec<Withheld>,
     /// Network access.
     pub network: NetworkAccess,
     /// Resource limits.

@@ -109,7 +109,8 @@ fn with_ascii_classes(source: &str) -> String {
 fn bounds_a_range(out: &str, content: usize, rest: &std::str::Chars<'_>) -> bool {
     let before = out.get(content..).unwrap_or_default();
     let opened = before.strip_suffix('-').is_some_and(|start| {
-        !start.is_empty() && !(start.ends_with('\\') && !start.ends_with(r"\\"))
+        let escaped = start.ends_with('\\') && !start.ends_with(r"\\");
+        !start.is_empty() && !escaped
     });
     let mut rest = rest.clone();
     let closes = rest.next() == Some('-') && rest.next() != Some(']');

@@ -197,6 +197,11 @@ impl PathPattern {
         Ok(PathPattern { written: written.to_owned(), globs })
     }
 
+    /// The globs that it stands for, over absolute paths.
+    pub(super) fn globs(&self) -> impl Iterator<Item = &str> {
+        self.globs.iter().map(|glob| glob.glob.glob())
+    }
+
     /// Whether one path matches.
     pub fn matches(&self, path: &AbsPath) -> bool {
         self.globs.iter().any(|glob| glob.matches(path))

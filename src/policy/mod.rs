@@ -20,6 +20,7 @@ mod prefilter;
 pub mod rule;
 pub mod sensitive;
 pub mod shell;
+pub mod withheld;
 
 pub use compile::{CompileError, RuleProblem, RuleSet, check_shipped, compile};
 pub use confine::{CallLimits, confinement_for};
@@ -29,3 +30,4 @@ pub use describe::describe;
 pub use evaluate::{Basis, Considered, JudgedCommand, Judgement, Origin, evaluate};
 pub use facts::{Access, CallFacts, PathUse};
 pub use match_path::Anchors;
+pub use withheld::{Withheld, withheld};

@@ -25,8 +25,8 @@ pub struct Sensitive {
     pub matches: Vec<String>,
     /// Paths that must not match.
     pub rejects: Vec<String>,
-    patterns: Vec<PathPattern>,
-    except: Vec<PathPattern>,
+    pub(super) patterns: Vec<PathPattern>,
+    pub(super) except: Vec<PathPattern>,
     examples: Vec<AbsPath>,
 }
 

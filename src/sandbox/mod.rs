@@ -159,6 +159,11 @@ impl Sandbox {
             wall_ms: u64::try_from(confinement.limits.wall.as_millis()).unwrap_or(u64::MAX),
             output_bytes: confinement.limits.output_bytes,
             writable: plan.writable.clone(),
+            withheld: confinement
+                .withheld
+                .iter()
+                .map(|entry| (entry.globs.clone(), entry.except.clone()))
+                .collect(),
         };
         let wall = confinement.limits.wall;
         let (plan, outcome) = spawn::exchange(prepared, &call, wall, cancel).await;
@@ -364,6 +369,7 @@ fn nothing_to_do() -> Terms {
         paths: Vec::new(),
         cwd: root.clone(),
         confinement: Confinement {
+            withheld: Vec::new(),
             requirement: Requirement::View,
             backend: None,
             workspace: root,

@@ -154,6 +154,7 @@ fn terms(scene: Scene) -> Result<Terms, String> {
         paths: all(&scene.paths)?,
         cwd: workspace.clone(),
         confinement: Confinement {
+            withheld: Vec::new(),
             requirement: scene.requirement,
             backend: scene.backend,
             workspace,

@@ -165,6 +165,9 @@ pub struct Call {
     pub output_bytes: usize,
     /// Where a command may write, for the note after a refusal by the kernel.
     pub writable: Vec<WirePath>,
+    /// Files whose contents a search leaves out: globs over absolute paths, and exceptions.
+    #[serde(default)]
+    pub withheld: Vec<(Vec<String>, Vec<String>)>,
 }
 
 /// How the call ended.

@@ -197,3 +197,30 @@ fn a_machine_that_cannot_hold_the_profile_ends_the_run_with_exit_2() {
     let document: Value = serde_json::from_str(&stdout(&output)).expect("one document");
     assert_eq!(document["errorCode"], "sandbox_unavailable");
 }
+
+#[test]
+fn a_search_does_not_show_what_reading_would_be_refused() {
+    let home = Home::new();
+    home.write("work/.env", "TOPSECRET_LINE=1\n");
+    home.write("work/secret/x.txt", "TOPSECRET_LINE=2\n");
+    home.write("work/open.txt", "TOPSECRET_LINE=3\n");
+    home.write(
+        "home/.ion/engine.json",
+        r#"{"permissions": {"rules": [{"tool": "Read", "decision": "deny", "pathPatterns": ["secret/**"]}]}}"#,
+    );
+    for input in [
+        "{ pattern = \"TOPSECRET\" }",
+        "{ pattern = \"TOPSECRET\", path = \".\", glob = \".e*\" }",
+        "{ pattern = \"TOPSECRET\", glob = \"secre?/x*\" }",
+        "{ pattern = \"TOPSECRET\", output_mode = \"count\" }",
+    ] {
+        home.write(
+            "work/s.toml",
+            &format!("[[turn]]\n[[turn.call]]\nname = \"Grep\"\ninput = {input}\n[[turn]]\ntext = \"{{{{last_tool_result}}}}\"\n"),
+        );
+        let text = stdout(&home.run(&["prompt", "--model", "scripted:s.toml", "go"]));
+        assert!(!text.contains("LINE=1") && !text.contains("LINE=2"), "{input}: {text}");
+        assert!(text.contains("policy withholds"), "{input}: {text}");
+        assert!(text.contains("open.txt") || input.contains("glob"), "{input}: {text}");
+    }
+}

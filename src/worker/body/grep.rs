@@ -2,6 +2,7 @@
 
 use super::{Arguments, Outcome, glob, say};
 use crate::worker::open;
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::sinks::Bytes;
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder};
@@ -66,11 +67,45 @@ pub fn run(arguments: &Arguments<'_>) -> Result<Outcome, String> {
     files.sort_by(|a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
     let mut searcher =
         SearcherBuilder::new().binary_detection(BinaryDetection::quit(0)).line_number(true).build();
+    let withheld = Withheld::new(&arguments.call.withheld)?;
+    let mut left_out = 0_u64;
     for file in &files {
+        // The file that the call itself names was judged by name.
+        if *file != root && withheld.covers(file) {
+            left_out += 1;
+            continue;
+        }
         let label = label(file, &root, shown_as.as_deref());
         found.search(&mut searcher, &matcher, file, &label);
     }
-    Ok(found.render())
+    Ok(found.render(left_out))
+}
+
+/// Files whose contents policy does not show.
+struct Withheld(Vec<(GlobSet, GlobSet)>);
+
+impl Withheld {
+    /// FAIL CLOSED: a glob that cannot be built ends the search.
+    fn new(lists: &[(Vec<String>, Vec<String>)]) -> Result<Self, String> {
+        let set = |globs: &[String]| {
+            let mut set = GlobSetBuilder::new();
+            for glob in globs {
+                let built = GlobBuilder::new(glob)
+                    .literal_separator(true)
+                    .backslash_escape(true)
+                    .build()
+                    .map_err(|e| format!("Error: withheld files: {e}"))?;
+                set.add(built);
+            }
+            set.build().map_err(|e| format!("Error: withheld files: {e}"))
+        };
+        let pair = |(globs, except): &(Vec<String>, Vec<String>)| Ok((set(globs)?, set(except)?));
+        lists.iter().map(pair).collect::<Result<_, String>>().map(Withheld)
+    }
+
+    fn covers(&self, file: &Path) -> bool {
+        self.0.iter().any(|(globs, except)| globs.is_match(file) && !except.is_match(file))
+    }
 }
 
 /// The path as ripgrep prints it: as it was asked for, or relative to the working folder.
@@ -141,9 +176,14 @@ impl Found {
         self.lines += 1;
     }
 
-    fn render(self) -> Outcome {
+    fn render(self, left_out: u64) -> Outcome {
+        let withheld = match left_out {
+            0 => String::new(),
+            1 => "\n(1 file was not searched: policy withholds its contents)".to_owned(),
+            n => format!("\n({n} files were not searched: policy withholds their contents)"),
+        };
         if self.lines == 0 && self.dropped_lines == 0 {
-            return Outcome::done("(no matches)");
+            return Outcome::done(format!("(no matches){withheld}"));
         }
         let mut content = self.text;
         if self.dropped_lines > 0 {
@@ -153,6 +193,7 @@ impl Found {
                 self.lines, self.dropped_lines, self.cap
             ));
         }
+        content.push_str(&withheld);
         Outcome { omitted_bytes: self.dropped_bytes, ..Outcome::done(content) }
     }
 }
