@@ -304,7 +304,7 @@ fn verify(json: bool, file: &AbsPath, out: &mut Output) -> Result<Exit, CommandE
             format!("there is no audit log with a record at {file}"),
         )
         .detail("if calls were recorded there, it was removed")
-        .detail("next: `ion config show` names the file under audit.file"));
+        .detail("next: check ION_DATA_DIR and the key `audit.file`, which decide where it lies"));
     };
     if json {
         let mut document = chain_json(&report, Skipped::default());

@@ -352,7 +352,7 @@ fn too_weak(backend: Backend, requirement: Requirement) -> String {
         "the backend `{}` is weaker than policy requires; the tool did not run\n  \
          needs     {needs}\n  \
          fix       choose a stronger backend, or ask the owner of the policy to lower \
-         `sandbox.requirement`",
+         `sandbox.minimum`",
         backend.as_str()
     )
 }
