@@ -9,7 +9,7 @@ use crate::audit::Record;
 use crate::config::effective::ToolRestrictions;
 use crate::gate::{Place, propose, withdrawn};
 use crate::model::{AbsPath, CallId, Decision, Effects, Seq, ToolCall, ToolName};
-use crate::policy::{Basis, Considered, Judgement, RuleSet, evaluate};
+use crate::policy::{Basis, Circumstances, Considered, Judgement, RuleSet, evaluate};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -81,6 +81,8 @@ pub struct CheckContext {
     pub cwd: AbsPath,
     /// The user's home.
     pub home: Option<AbsPath>,
+    /// Who asks, when, and what the session has seen.
+    pub circumstances: Circumstances,
     /// What each registered tool can do.
     pub effects: BTreeMap<ToolName, Effects>,
     /// Name of the profile in force, for people.
@@ -250,7 +252,12 @@ fn judge(
 ) -> (Judgement, f64) {
     let start = Instant::now();
     let effects = context.effects.get(&call.name).copied();
-    let place = Place { cwd, workspace: &context.workspace, home: context.home.as_ref() };
+    let place = Place {
+        cwd,
+        workspace: &context.workspace,
+        home: context.home.as_ref(),
+        circumstances: &context.circumstances,
+    };
     let proposed = propose(call.clone(), effects, &place);
     let mut judgement = evaluate(rules, &proposed.facts);
     // As in a run: a tool that is taken away is refused whatever the rules say.

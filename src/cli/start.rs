@@ -6,6 +6,7 @@ use super::{CommandError, Exit, Output};
 use crate::audit::query;
 use crate::config::{Effective, Environment, Flags};
 use crate::model::Seq;
+use crate::policy::Circumstances;
 use crate::runtime::{StartError, start};
 use crate::tool::Registry;
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ pub fn policy(
         workspace: effective.places.workspace.clone(),
         cwd: effective.places.workspace.clone(),
         home: effective.places.home.clone(),
+        circumstances: Circumstances::default(),
         effects: Registry::builtin(&effective.tools).effects(),
         profile: effective.profile.value.clone(),
         restrictions: effective.tools.clone(),

@@ -17,7 +17,8 @@ use crate::model::{
     AbsPath, CallId, Decision, Effects, Requirement, Seq, SessionId, ToolCall, ToolName,
 };
 use crate::policy::{
-    Basis, CallLimits, Confinement, Judgement, Origin, RuleSet, confinement_for, evaluate, withheld,
+    Basis, CallLimits, Circumstances, Confinement, Judgement, Origin, RuleSet, confinement_for,
+    evaluate, withheld,
 };
 use crate::redact::Redactor;
 use serde_json::{Value, json};
@@ -52,6 +53,8 @@ pub struct GateParts {
     pub workspace: AbsPath,
     /// The user's home.
     pub home: Option<AbsPath>,
+    /// Who asks, and what the session has seen.
+    pub circumstances: Circumstances,
 }
 
 /// The gate's answer to one call.
@@ -91,7 +94,7 @@ impl Gate {
     pub fn judge(&self, call: ToolCall, cwd: &AbsPath) -> Verdict {
         let parts = &self.parts;
         let effects = parts.effects.get(&call.name).copied();
-        let place = Place { cwd, workspace: &parts.workspace, home: parts.home.as_ref() };
+        let place = self.place(cwd);
         let proposed = propose(call, effects, &place);
         let judgement = evaluate(&parts.rules, &proposed.facts);
         let name = &proposed.call.name;
@@ -111,7 +114,7 @@ impl Gate {
     pub fn spoilt(&self, id: CallId, name: ToolName, problem: &str, cwd: &AbsPath) -> Refusal {
         let parts = &self.parts;
         let call = ToolCall { id, name, input: serde_json::Map::new() };
-        let place = Place { cwd, workspace: &parts.workspace, home: parts.home.as_ref() };
+        let place = self.place(cwd);
         let proposed = propose(call, None, &place);
         let judgement = evaluate(&parts.rules, &proposed.facts);
         let cause = Cause {
@@ -123,6 +126,16 @@ impl Gate {
             retryable: true,
         };
         self.refuse(&proposed, &judgement, cause)
+    }
+
+    fn place<'a>(&'a self, cwd: &'a AbsPath) -> Place<'a> {
+        let parts = &self.parts;
+        Place {
+            cwd,
+            workspace: &parts.workspace,
+            home: parts.home.as_ref(),
+            circumstances: &parts.circumstances,
+        }
     }
 
     /// Whether no tool of this run has that name.

@@ -6,7 +6,7 @@
 
 use crate::model::{AbsPath, Effects, ToolCall};
 use crate::policy::shell::{self, ShellPlace};
-use crate::policy::{Access, CallFacts, PathUse};
+use crate::policy::{Access, CallFacts, Circumstances, PathUse};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::{Component, Path, PathBuf};
@@ -27,6 +27,8 @@ pub struct Place<'a> {
     pub workspace: &'a AbsPath,
     /// The user's home.
     pub home: Option<&'a AbsPath>,
+    /// Who asks, when, and what the session has seen.
+    pub circumstances: &'a Circumstances,
 }
 
 /// A call that is understood, not yet judged.
@@ -69,6 +71,7 @@ pub fn propose(call: ToolCall, effects: Option<Effects>, place: &Place<'_>) -> P
         home: place.home.cloned(),
         malformed,
         timeout_ms,
+        circumstances: place.circumstances.clone(),
     };
     Proposed { call, facts, paths, digest }
 }
@@ -342,8 +345,13 @@ mod tests {
     fn proposed(dir: &AbsPath, tool: &str, input: Value) -> Proposed {
         let Value::Object(input) = input else { panic!("an object") };
         let home = AbsPath::new("/home/dev").unwrap();
+        let circumstances = Circumstances::default();
         let call = ToolCall { id: CallId::new("c"), name: ToolName::resolve(tool), input };
-        propose(call, None, &Place { cwd: dir, workspace: dir, home: Some(&home) })
+        propose(
+            call,
+            None,
+            &Place { cwd: dir, workspace: dir, home: Some(&home), circumstances: &circumstances },
+        )
     }
 
     #[test]

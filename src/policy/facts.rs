@@ -1,5 +1,6 @@
 //! What is known about a call when it is judged: the input of `evaluate`, made by `gate::propose`.
 
+use super::circumstances::Circumstances;
 use super::shell::Script;
 use crate::model::{AbsPath, Effects, ToolName};
 use serde::Serialize;
@@ -57,6 +58,8 @@ pub struct CallFacts {
     pub malformed: Option<String>,
     /// `timeout` of the call in milliseconds, where it names one.
     pub timeout_ms: Option<u64>,
+    /// Who asks, when, and what the session has seen.
+    pub circumstances: Circumstances,
 }
 
 impl CallFacts {
@@ -73,6 +76,7 @@ impl CallFacts {
             home: home.cloned(),
             malformed: None,
             timeout_ms: None,
+            circumstances: Circumstances::default(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! (made by [`compile()`]) and leaves as a [`Judgement`]. Nothing here can run a command, and
 //! nothing can loosen a verdict. Read [`facts`], [`shell`], [`rule`], [`danger`], [`mod@evaluate`].
 
+pub mod circumstances;
 pub mod compile;
 pub mod confine;
 pub mod confinement;
@@ -22,6 +23,7 @@ pub mod sensitive;
 pub mod shell;
 pub mod withheld;
 
+pub use circumstances::{Annotations, Circumstances, Moment};
 pub use compile::{CompileError, RuleProblem, RuleSet, check_shipped, compile};
 pub use confine::{CallLimits, confinement_for};
 pub use confinement::{Confinement, NetworkAccess, ResourceLimits};

@@ -9,7 +9,7 @@ use crate::event::kinds::SCHEMA_VERSION;
 use crate::event::{Event, Sink};
 use crate::gate::{Gate, GateParts, Place, propose};
 use crate::model::{AbsPath, CallId, Effects, SessionId, ToolCall, ToolName};
-use crate::policy::{self, Anchors, CallLimits, RuleSet};
+use crate::policy::{self, Anchors, CallLimits, Circumstances, RuleSet};
 use crate::provider::scripted::{Script, Scripted};
 use crate::provider::{self, BuildError, BuildSettings, Provider, Route, RouteError};
 use crate::redact::{Redactor, Secret, names_a_secret};
@@ -191,6 +191,7 @@ impl Runtime {
             effects: self.registry.effects(),
             workspace: effective.places.workspace.clone(),
             home: effective.places.home.clone(),
+            circumstances: Circumstances { interactive: Some(false), ..Circumstances::default() },
         });
         let agent = Agent {
             provider: self.provider.as_ref(),
@@ -319,7 +320,13 @@ fn get_ready(rules: &Arc<RuleSet>, redactor: &Arc<Redactor>, effective: &Effecti
         let input = serde_json::Map::from_iter([("command".to_owned(), json!("true"))]);
         let name = ToolName::resolve("Bash");
         let call = ToolCall { id: CallId::new("none"), name, input };
-        let place = Place { cwd: &workspace, workspace: &workspace, home: home.as_ref() };
+        let circumstances = Circumstances::default();
+        let place = Place {
+            cwd: &workspace,
+            workspace: &workspace,
+            home: home.as_ref(),
+            circumstances: &circumstances,
+        };
         let proposed = propose(call, Some(Effects::EXECUTES), &place);
         drop(policy::evaluate(&rules, &proposed.facts));
         drop(redactor.text("nothing"));

@@ -33,6 +33,7 @@ fn context() -> CheckContext {
         workspace: workspace(),
         cwd: workspace(),
         home: Some(home()),
+        circumstances: Default::default(),
         effects: Default::default(),
         profile: "standard".to_owned(),
         restrictions: nothing_withdrawn(),

@@ -6,7 +6,7 @@ use ion::config::origin::Located;
 use ion::config::schema::permissions::{DangerSpec, PermissionLayer, RuleSpec, Severity};
 use ion::model::{AbsPath, CallId, Decision, Source, Tier, ToolCall, ToolName};
 use ion::policy::shell::{self, ShellPlace};
-use ion::policy::{Access, Anchors, CallFacts, Judgement, PathUse, RuleSet};
+use ion::policy::{Access, Anchors, CallFacts, Circumstances, Judgement, PathUse, RuleSet};
 use std::sync::LazyLock;
 use toml_edit::{DocumentMut, Item, Table};
 
@@ -120,6 +120,7 @@ fn facts(tool: &str) -> CallFacts {
         home: Some(home()),
         malformed: None,
         timeout_ms: None,
+        circumstances: Circumstances::default(),
     }
 }
 

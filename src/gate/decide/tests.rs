@@ -97,6 +97,7 @@ fn gate(log: Arc<Log>, confines: bool, deny_tools: &[&str]) -> Gate {
         effects: BTreeMap::from([(ToolName::resolve("Bash"), Effects::EXECUTES)]),
         workspace,
         home: None,
+        circumstances: Default::default(),
     })
 }
 

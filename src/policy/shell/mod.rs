@@ -75,6 +75,11 @@ pub struct Unit {
     pub late: bool,
     /// `host:port` of `/dev/tcp` and `/dev/udp` redirections.
     pub sockets: Vec<String>,
+    /// Hosts that the command contacts, as far as they are known: lower case names without a
+    /// trailing dot, IP addresses in their plain form, with `:port` where one is written.
+    pub hosts: Vec<String>,
+    /// It contacts a host that is only known when it runs.
+    pub unknown_host: bool,
     /// Wrappers and substitutions around it, outermost first.
     pub via: Vec<String>,
     /// Programs whose output reaches it through a pipe.
