@@ -26,6 +26,17 @@ impl Confiner for RunsNothing {
     }
 }
 
+/// One thing that a call of another agent does, in Ion's words.
+#[derive(Debug)]
+pub struct ForeignPart {
+    /// Ion's name of the tool.
+    pub tool: ToolName,
+    /// The arguments under Ion's names.
+    pub input: Map<String, Value>,
+    /// The folder that it runs in.
+    pub cwd: AbsPath,
+}
+
 /// A call of another agent.
 #[derive(Debug)]
 pub struct ForeignCall {
@@ -35,8 +46,8 @@ pub struct ForeignCall {
     pub tool: String,
     /// The arguments as the agent sent them.
     pub input: Map<String, Value>,
-    /// The same in Ion's words, each with its folder: all of them happen. Or why that failed.
-    pub parts: Result<Vec<(ToolName, Map<String, Value>, AbsPath)>, String>,
+    /// The same in Ion's words: all of it happens. Or why it cannot be put so.
+    pub parts: Result<Vec<ForeignPart>, String>,
     /// Where it would run.
     pub cwd: AbsPath,
     /// Whether a person can answer a question, or why not.
@@ -70,7 +81,7 @@ impl Gate {
         let heard: Vec<Heard> = match &call.parts {
             Ok(parts) => parts
                 .iter()
-                .map(|(name, input, cwd)| self.hear(&call.id, name.clone(), input.clone(), cwd))
+                .map(|part| self.hear(&call.id, part.tool.clone(), part.input.clone(), &part.cwd))
                 .collect(),
             Err(problem) => vec![self.unreadable(call, problem)],
         };
@@ -106,9 +117,7 @@ impl Gate {
         let effects = self.parts.effects.get(&name).copied();
         let call = ToolCall { id: id.clone(), name, input };
         let mut proposed = propose(call, effects, &self.place(cwd));
-        if proposed.call.name.as_str() == "Grep" {
-            search(&mut proposed);
-        }
+        search(&mut proposed);
         let judgement = evaluate(&self.parts.rules, &proposed.facts);
         let mut decision = match standing(&stages(&judgement)) {
             Standing::Refused => Decision::Deny,
@@ -196,7 +205,10 @@ fn allowed(refusal: &Refusal, seq: Seq) -> String {
 /// What a search would show, as commands that go through folders are judged. Ion's own `Grep`
 /// leaves out what may not be read, file by file; another agent's does not, so a folder with a
 /// denied path below it, or a name pattern that means a sensitive file, counts here.
-fn search(proposed: &mut Proposed) {
+pub fn search(proposed: &mut Proposed) {
+    if proposed.call.name.as_str() != "Grep" {
+        return;
+    }
     let (mut reaches, mut paths) = (Vec::new(), Vec::new());
     let reach = |shape, tree| Reach { shape, access: Access::Read, tree };
     for path in &proposed.facts.paths {

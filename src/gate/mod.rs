@@ -19,7 +19,7 @@ pub mod withdrawn;
 
 pub use confiner::Confiner;
 pub use decide::{Gate, GateParts, Verdict};
-pub use guard::{ForeignCall, Guarded, RunsNothing};
+pub use guard::{ForeignCall, ForeignPart, Guarded, RunsNothing};
 pub use permit::{Permit, Terms};
 pub use propose::{Place, Proposed, propose};
 pub use question::Question;

@@ -328,6 +328,70 @@ fn a_closed_or_lost_stream_never_lets_a_denied_call_through() {
 }
 
 #[test]
+fn a_failure_that_is_no_decision_blocks_too() {
+    let home = Home::new();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec \"$0\" hook claude --settings >/dev/full", env!("CARGO_BIN_EXE_ion")]);
+    shell.env_clear().env("HOME", home.home());
+    // Elsewhere a failed write is exit code 1, which lets a call through.
+    assert_eq!(meaning("claude", &feed(shell, b"")), "deny");
+}
+
+#[test]
+fn the_gate_of_the_guard_permits_nothing_even_when_it_is_asked_to() {
+    use ion::config::{Environment, Flags};
+    use ion::gate::{DecidedBy, Verdict};
+    use ion::model::{AbsPath, CallId, ToolCall, ToolName};
+    let home = Home::new();
+    let environment = Environment::from_pairs([("HOME", home.home().display().to_string())]);
+    let client = ion::runtime::guard::Client { name: "claude", session: None, interactive: true };
+    let guard =
+        ion::runtime::guard::guard(&environment, Flags::default(), &home.work(), client).unwrap();
+    let input = serde_json::Map::from_iter([("command".to_owned(), json!("ls"))]);
+    let call = ToolCall { id: CallId::new("c"), name: ToolName::resolve("Bash"), input };
+    match guard.gate.judge(call, &AbsPath::new(home.work()).unwrap()) {
+        Verdict::Deny(refusal) => assert_eq!(refusal.decided_by, DecidedBy::Sandbox),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_search_does_not_show_what_may_not_be_read() {
+    let home = Home::new();
+    home.write("work/secret/x", "");
+    home.write("work/src/x", "");
+    home.write(
+        "home/.ion/config.toml",
+        "[[permissions.rules]]\nid = \"no.secret\"\ntool = \"Read\"\ndecision = \"deny\"\n\
+         pathPatterns = [\"./secret/**\"]\nreason = \"so\"\n",
+    );
+    for (input, wanted) in [
+        (json!({"pattern": "x"}), "deny"),
+        (json!({"pattern": "x", "path": "secret"}), "deny"),
+        (json!({"pattern": "x", "path": "src/../secret/x"}), "deny"),
+        (json!({"pattern": "x", "glob": "secret/x"}), "deny"),
+        (json!({"pattern": "x", "path": "src"}), "pass"),
+    ] {
+        let output = call(&home, "claude", "Grep", input.clone());
+        assert_eq!(meaning("claude", &output), wanted, "{input}");
+        let seq = newest(&home)["seq"].to_string();
+        let explained = stdout(&home.run(&["policy", "explain", "--record", &seq]));
+        assert!(explained.contains("unchanged"), "{explained}");
+    }
+}
+
+#[test]
+fn a_long_call_has_a_reason_that_fits_and_still_names_the_record() {
+    let home = Home::new();
+    let command = format!("rm -rf / {}", "é".repeat(300_000));
+    let output = call(&home, "codex", "Bash", json!({ "command": command }));
+    assert_eq!(meaning("codex", &output), "deny");
+    assert!(stderr(&output).len() < 8000, "{}", stderr(&output).len());
+    assert!(stderr(&output).contains("explain --record 1"));
+    assert!(home.run(&["audit", "verify"]).status.success());
+}
+
+#[test]
 fn x5_no_list_of_safe_commands_comes_before_policy() {
     let home = Home::new();
     home.write(

@@ -15,14 +15,14 @@ mod strict;
 
 use super::{CommandError, Exit, Output};
 use crate::config::{Environment, Flags};
-use crate::gate::ForeignCall;
+use crate::gate::{ForeignCall, ForeignPart};
 use crate::model::{AbsPath, CallId, Decision, SessionId, ToolName};
 use crate::redact::Redactor;
 use crate::runtime::guard::{self, Client};
 use crate::sys;
 use event::{Event, Waiting};
 use format::{Answer, Format};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -226,13 +226,27 @@ fn judge(
         }),
     };
     let guarded = guard.gate.guard(&foreign);
-    Ok(Answer { decision: guarded.decision, text: guarded.text, approve: guard.allow_skips_prompt })
+    Ok(Answer {
+        decision: guarded.decision,
+        text: shortened(guarded.text),
+        approve: guard.allow_skips_prompt,
+    })
 }
 
-type Placed = Vec<(ToolName, Map<String, Value>, AbsPath)>;
+/// A reason that an agent shows whole: its beginning, and its end with the record's number.
+fn shortened(text: String) -> String {
+    let (head, tail) = (text.floor_char_boundary(5000), text.len().saturating_sub(1500));
+    let tail = text.ceil_char_boundary(tail);
+    match (text.get(..head), text.get(tail..)) {
+        (Some(first), Some(last)) if head < tail => {
+            format!("{first}… [{} bytes left out] …{last}", tail - head)
+        }
+        _ => text,
+    }
+}
 
 /// Gives every part its folder.
-fn placed(parts: Vec<event::Part>, cwd: &AbsPath) -> Result<Placed, String> {
+fn placed(parts: Vec<event::Part>, cwd: &AbsPath) -> Result<Vec<ForeignPart>, String> {
     let place = |part: event::Part| {
         let cwd = match &part.cwd {
             None => cwd.clone(),
@@ -241,7 +255,7 @@ fn placed(parts: Vec<event::Part>, cwd: &AbsPath) -> Result<Placed, String> {
                 folder(&joined.to_string_lossy(), "the folder of the command")?
             }
         };
-        Ok((ToolName::resolve(&part.tool), part.input, cwd))
+        Ok(ForeignPart { tool: ToolName::resolve(&part.tool), input: part.input, cwd })
     };
     parts.into_iter().map(place).collect()
 }
