@@ -350,7 +350,10 @@ fn the_gate_of_the_guard_permits_nothing_even_when_it_is_asked_to() {
     let input = serde_json::Map::from_iter([("command".to_owned(), json!("ls"))]);
     let call = ToolCall { id: CallId::new("c"), name: ToolName::resolve("Bash"), input };
     match guard.gate.judge(call, &AbsPath::new(home.work()).unwrap()) {
-        Verdict::Deny(refusal) => assert_eq!(refusal.decided_by, DecidedBy::Sandbox),
+        Verdict::Deny(refusal) => {
+            assert_eq!(refusal.decided_by, DecidedBy::Sandbox);
+            assert!(refusal.reason.as_str().contains("does not run it"), "{}", refusal.reason);
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -573,6 +576,7 @@ fn rules_name_the_tools_of_mcp_servers_alike_for_every_agent() {
     home.write(
         "home/.ion/config.toml",
         "[[permissions.rules]]\ntool = \"mcp__shop__look\"\ndecision = \"allow\"\n\
+         [[permissions.rules]]\ntool = \"mcp__depot\"\ndecision = \"allow\"\n\
          [[permissions.rules]]\ntool = \"WebFetch(domain:good.example)\"\ndecision = \"allow\"\n",
     );
     for agent in ["claude", "codex"] {
@@ -592,6 +596,10 @@ fn rules_name_the_tools_of_mcp_servers_alike_for_every_agent() {
     assert_eq!(gemini("run_shell_command", of("shop", "buy")), "deny");
     assert_eq!(gemini("mcp_shop_look_x", Value::Null), "deny");
     assert_eq!(gemini("mcp_shop__look", of("shop__look", "x")), "deny");
+    assert_eq!(gemini("mcp_depot_take", of("depot", "take")), "pass");
+    assert_eq!(gemini("mcp_depot__evil_take", of("depot__evil", "take")), "deny");
+    assert_eq!(gemini("mcp_depot_evil_take", of("depot_evil", "take")), "deny");
+    assert_eq!(gemini("mcp_depot_evil_take", Value::Null), "deny");
     for (prompt, wanted) in [
         ("sum up https://good.example/a", "pass"),
         ("sum up https://good.example/a and http://bad.example", "deny"),
