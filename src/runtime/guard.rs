@@ -1,5 +1,5 @@
 //! Builds the gate that judges calls of other agents: configuration, rules, audit log, and
-//! nothing else. No model, no session, no sandbox: it is started for every call.
+//! nothing else. No model, no session, no sandbox, no thread: it is started for every call.
 
 use super::StartError;
 use super::start::{compile, known_secrets, load};
@@ -7,7 +7,7 @@ use crate::audit::{AuditLog, Origin};
 use crate::config::{Environment, Flags};
 use crate::gate::{Gate, GateParts, RunsNothing};
 use crate::model::{Effects, SessionId, ToolName};
-use crate::policy::{CallLimits, Circumstances, danger};
+use crate::policy::{CallLimits, Circumstances};
 use crate::redact::Redactor;
 use crate::tool::Registry;
 use std::path::Path;
@@ -49,7 +49,6 @@ pub fn guard(
     dir: &Path,
     client: Client<'_>,
 ) -> Result<Guard, StartError> {
-    get_ready();
     let loaded = load(environment, flags, Some(&dir.to_path_buf()))?;
     let effective = &loaded.effective;
     let rules = Arc::new(compile(effective)?);
@@ -84,15 +83,4 @@ pub fn guard(
         circumstances,
     });
     Ok(Guard { gate, allow_skips_prompt: effective.hook.allow_skips_prompt.value })
-}
-
-/// Builds what needs no configuration on another core, while this one reads it: shipped patterns
-/// and kinds of secrets. Whoever needs a part that is not ready waits for it.
-fn get_ready() {
-    let work = || {
-        let _ = danger::builtin();
-        drop(Redactor::new(true, Vec::new()).text("nothing"));
-    };
-    // Without a thread the same work is done when it is needed.
-    let _ = std::thread::Builder::new().name("get-ready".to_owned()).spawn(work);
 }
