@@ -235,11 +235,12 @@ fn judge(
 
 /// A reason that an agent shows whole: its beginning, and its end with the record's number.
 fn shortened(text: String) -> String {
-    let (head, tail) = (text.floor_char_boundary(5000), text.len().saturating_sub(1500));
-    let tail = text.ceil_char_boundary(tail);
-    match (text.get(..head), text.get(tail..)) {
-        (Some(first), Some(last)) if head < tail => {
-            format!("{first}… [{} bytes left out] …{last}", tail - head)
+    let boundary = |at: usize| (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    let (head, tail) = (boundary(5000), boundary(text.len().saturating_sub(1500)));
+    match (head.and_then(|at| text.get(..at)), tail.and_then(|at| text.get(at..))) {
+        (Some(first), Some(last)) if first.len() + last.len() < text.len() => {
+            let left_out = text.len() - first.len() - last.len();
+            format!("{first}… [{left_out} bytes left out] …{last}")
         }
         _ => text,
     }
