@@ -12,7 +12,7 @@ use std::time::Duration;
     about = "Runs LLM agents under policy: gated, sandboxed, redacted, audited.",
     disable_help_subcommand = true,
     subcommand_help_heading = "Commands",
-    after_help = "See `ion help TOPIC` for: models, exit-codes, env, files, profiles, admins."
+    after_help = "See `ion help TOPIC` for: models, exit-codes, env, files, profiles, admins, guard."
 )]
 pub struct Cli {
     /// What to do; without one, the first steps are shown.
@@ -33,6 +33,8 @@ pub enum Command {
     /// Show, check and locate the configuration.
     #[command(subcommand)]
     Config(super::config::ConfigCommand),
+    /// Answer another agent's hook with Ion's decision.
+    Hook(super::hook::HookArgs),
     /// Trust a folder's own settings, or look at what that would switch on.
     Trust(super::trust::TrustArgs),
     /// Read and verify the record of decisions.

@@ -17,6 +17,7 @@ const TOPICS: &[(&str, Page)] = &[
     ("files", files),
     ("profiles", profiles),
     ("admins", admins),
+    ("guard", guard),
 ];
 
 /// Prints the page of `topic`; without one, the help of `ion`.
@@ -118,4 +119,23 @@ fn admins() -> String {
        ion config validate FILE     check a policy before it is rolled out\n  \
        enterprise/ in the sources   commented samples\n"
         .to_owned()
+}
+
+fn guard() -> String {
+    let mut page = String::from(
+        "`ion hook claude|codex|gemini` answers another agent's pre-tool hook with Ion's decision:\n\
+         the policy of the folder that the agent works in, recorded like Ion's own decisions.\n\n\
+         Paste these settings (ion hook AGENT --settings prints one of them alone):\n",
+    );
+    for (file, settings) in super::hook::all_settings() {
+        page.push_str(&format!("\n{file}\n"));
+        settings.lines().for_each(|line| page.push_str(&format!("  {line}\n")));
+    }
+    page.push_str(
+        "\nallow leaves the call to the agent's own permissions (--approve or hook.allowSkipsPrompt\n\
+         skips its prompt); ask asks where the agent can and a person is there, else it denies;\n\
+         deny blocks, and so does every failure. Ion judges these calls; it does not confine them.\n\
+         Decisions:  ion audit list --tool Bash     why:  ion policy explain --record N\n",
+    );
+    page
 }

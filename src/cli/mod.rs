@@ -9,6 +9,7 @@ pub mod audit;
 pub mod config;
 pub mod exit;
 pub mod help;
+pub mod hook;
 pub mod output;
 pub mod policy;
 pub mod prompt;
@@ -51,7 +52,12 @@ pub fn main() -> ExitCode {
             .and_then(|()| dispatch(&arguments, &mut out));
         conclude(result, &mut out)
     });
-    outcome.unwrap_or(Exit::Failed).into()
+    let exit = outcome.unwrap_or(Exit::Failed);
+    // FAIL CLOSED: to an agent that waits for an answer, any other code means "go on".
+    if exit != Exit::Done && hook::answers_a_hook(&arguments) {
+        return Exit::Usage.into();
+    }
+    exit.into()
 }
 
 /// The place of a panic, never its message: a message can hold what the redactor has not seen.
@@ -87,6 +93,7 @@ fn dispatch(arguments: &[OsString], out: &mut Output) -> Result<Exit, CommandErr
         Command::Prompt(args) => prompt::run(&args, &environment, out),
         Command::Policy(command) => start::policy(&command, &environment, out),
         Command::Config(command) => config::run(&command, &environment, out),
+        Command::Hook(args) => hook::run(&args, &environment, out),
         Command::Trust(args) => trust::run(&args, &environment, out),
         Command::Audit(command) => start::audit(command, &environment, out),
         Command::Help { topic } => help::run(topic.as_deref(), out),

@@ -94,6 +94,16 @@ impl Output {
         let _ = self.err.write_all(format!("{line}\n").as_bytes()).and_then(|()| self.err.flush());
     }
 
+    /// As [`Output::say`], for a caller who has to know whether it was written.
+    ///
+    /// # Errors
+    /// [`OutputError`] when it was not.
+    pub fn tell(&mut self, line: &str) -> Result<(), OutputError> {
+        self.err.write_all(format!("{line}\n").as_bytes())?;
+        self.err.flush()?;
+        Ok(())
+    }
+
     /// Shows a line on stderr that the next one replaces; an empty one takes it away. For
     /// terminals only.
     pub fn update(&mut self, line: &str) {

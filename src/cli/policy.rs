@@ -7,7 +7,7 @@ use super::exit::{CommandError, Exit};
 use super::output::Output;
 use crate::audit::Record;
 use crate::config::effective::ToolRestrictions;
-use crate::gate::{Place, propose, withdrawn};
+use crate::gate::{Place, guard::search, propose, withdrawn};
 use crate::model::{AbsPath, CallId, Decision, Effects, Seq, ToolCall, ToolName};
 use crate::policy::{Basis, Circumstances, Considered, Judgement, RuleSet, evaluate};
 use serde::Serialize;
@@ -104,6 +104,8 @@ pub struct Recorded {
     pub cwd: AbsPath,
     /// How it was decided.
     pub decision: Decision,
+    /// Whether it was a call of another agent (`ion hook`).
+    pub guarded: bool,
 }
 
 impl Recorded {
@@ -114,7 +116,8 @@ impl Recorded {
         let cwd = AbsPath::new(record.text(&["cwd"])?)?;
         let decision = record.decision?;
         let call = ToolCall { id: CallId::new("recorded"), name, input };
-        Some(Recorded { seq: record.seq, call, cwd, decision })
+        let guarded = record.text(&["confinement"]) == Some("guarded");
+        Some(Recorded { seq: record.seq, call, cwd, decision, guarded })
     }
 
     /// Whether the answer is still the same, in one line.
@@ -258,7 +261,10 @@ fn judge(
         home: context.home.as_ref(),
         circumstances: &context.circumstances,
     };
-    let proposed = propose(call.clone(), effects, &place);
+    let mut proposed = propose(call.clone(), effects, &place);
+    if context.recorded.as_ref().is_some_and(|recorded| recorded.guarded) {
+        search(&mut proposed);
+    }
     let mut judgement = evaluate(rules, &proposed.facts);
     // As in a run: a tool that is taken away is refused whatever the rules say.
     if let Some(withdrawn) = withdrawn(&context.restrictions, &proposed.call.name) {

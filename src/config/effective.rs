@@ -62,6 +62,8 @@ pub struct Effective {
     pub redaction: RedactionSettings,
     /// Where and how decisions are recorded.
     pub audit: AuditSettings,
+    /// How hooks of other agents are answered.
+    pub hook: HookSettings,
     /// Proxy and certificates.
     pub network: NetworkSettings,
     /// Time-outs.
@@ -201,6 +203,13 @@ pub struct RedactionSettings {
 pub struct AuditSettings {
     /// The log file; `None` without a home folder.
     pub file: Option<AbsPath>,
+}
+
+/// `hook`.
+#[derive(Debug, Clone)]
+pub struct HookSettings {
+    /// `hook.allowSkipsPrompt`.
+    pub allow_skips_prompt: Located<bool>,
 }
 
 /// `network`.

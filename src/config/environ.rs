@@ -28,6 +28,8 @@ pub const VARIABLES: &[Variable] = &[
     variable("NO_PROXY", "hosts reached directly where no file names any (also no_proxy)"),
     variable("ANTHROPIC_FOUNDRY_BASE_URL", "endpoint of provider foundry"),
     variable("AZURE_OPENAI_ENDPOINT", "endpoint of provider azure-openai"),
+    variable("CLAUDE_PROJECT_DIR", "the workspace of `ion hook claude`, set by that agent"),
+    variable("GEMINI_PROJECT_DIR", "the workspace of `ion hook gemini`, set by that agent"),
 ];
 
 /// A snapshot of the environment and of the folder that the process started in.

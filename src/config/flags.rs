@@ -28,6 +28,8 @@ pub struct Flags {
     pub write: Vec<String>,
     /// `--pids`.
     pub processes: Option<u64>,
+    /// `--approve`.
+    pub allow_skips_prompt: bool,
 }
 
 /// The flags as a layer, and what is wrong with them.
@@ -83,6 +85,9 @@ pub(super) fn layer(flags: &Flags) -> (Layer, Vec<Problem>) {
     if let Some(processes) = flags.processes {
         let count = i64::try_from(processes).unwrap_or(i64::MAX);
         put("sandbox.processes", "--pids", Value::Whole(count));
+    }
+    if flags.allow_skips_prompt {
+        put("hook.allowSkipsPrompt", "--approve", Value::Flag(true));
     }
     (layer, problems)
 }

@@ -3,8 +3,8 @@
 
 use super::credential::{ENDPOINT_VARIABLES, KEY_VARIABLES, from_environment, written};
 use super::effective::{
-    Admitted, AllowList, AuditSettings, Effective, Limits, Met, NetworkSettings, Places,
-    ProviderSettings, RedactionSettings, SandboxSettings, Timeouts, ToolRestrictions,
+    Admitted, AllowList, AuditSettings, Effective, HookSettings, Limits, Met, NetworkSettings,
+    Places, ProviderSettings, RedactionSettings, SandboxSettings, Timeouts, ToolRestrictions,
 };
 use super::environ::Environment;
 use super::layers::{Held, Settings};
@@ -262,6 +262,7 @@ pub(super) fn resolve(
         },
         redaction: RedactionSettings { enabled: view.flag("security.redactSecrets", true) },
         audit: AuditSettings { file: audit_file },
+        hook: HookSettings { allow_skips_prompt: view.flag("hook.allowSkipsPrompt", false) },
         network: network_settings(&view, parts.environment),
         timeouts: Timeouts {
             tool: view.millis("timeouts.toolDefaultMs", Duration::from_secs(3600)),

@@ -71,7 +71,7 @@ pub enum Verdict {
 
 /// Judges every call of one agent.
 pub struct Gate {
-    parts: GateParts,
+    pub(in crate::gate) parts: GateParts,
 }
 
 /// Why a call is refused, before it is recorded.
@@ -128,7 +128,7 @@ impl Gate {
         self.refuse(&proposed, &judgement, cause)
     }
 
-    fn place<'a>(&'a self, cwd: &'a AbsPath) -> Place<'a> {
+    pub(in crate::gate) fn place<'a>(&'a self, cwd: &'a AbsPath) -> Place<'a> {
         let parts = &self.parts;
         Place {
             cwd,
@@ -152,7 +152,7 @@ impl Gate {
     }
 
     /// Whether policy took the tool away.
-    fn withdrawn(&self, tool: &ToolName) -> Option<Cause> {
+    pub(in crate::gate) fn withdrawn(&self, tool: &ToolName) -> Option<Cause> {
         let Withdrawn { rule, reason } = withdrawn(&self.parts.restrictions, tool)?;
         let rule = Some(rule);
         Some(Cause { by: DecidedBy::Tool, rule, reason, hint: None, asked: None, retryable: false })
@@ -212,7 +212,12 @@ impl Gate {
         }
     }
 
-    fn unrecorded(&self, proposed: &Proposed, judgement: &Judgement, message: &str) -> Refusal {
+    pub(in crate::gate) fn unrecorded(
+        &self,
+        proposed: &Proposed,
+        judgement: &Judgement,
+        message: &str,
+    ) -> Refusal {
         let cause = Cause {
             by: DecidedBy::Audit,
             rule: None,
@@ -224,7 +229,7 @@ impl Gate {
         self.refusal(proposed, judgement, &cause, None)
     }
 
-    fn refusal(
+    pub(in crate::gate) fn refusal(
         &self,
         proposed: &Proposed,
         judgement: &Judgement,
@@ -277,7 +282,7 @@ impl Gate {
 }
 
 /// What goes into the record, before redaction.
-fn body(
+pub(in crate::gate) fn body(
     parts: &GateParts,
     proposed: &Proposed,
     judgement: &Judgement,

@@ -5,7 +5,20 @@ use std::fmt::Write;
 
 /// The whole text. The first line makes sense alone: it is what a model reads.
 pub fn refusal_text(refusal: &Refusal) -> String {
-    let mut text = format!("Permission denied: {}", refusal_line(refusal));
+    lines(format!("Permission denied: {}", refusal_line(refusal)), refusal)
+}
+
+/// The same for a call that only a person can admit, shown by whoever can ask one.
+pub fn question_text(refusal: &Refusal) -> String {
+    let subject = subject(refusal);
+    let first = match &refusal.rule {
+        Some(rule) => format!("Approval needed: `{subject}` (`{}`)", rule.id),
+        None => format!("Approval needed: `{subject}`, as no rule allows it"),
+    };
+    lines(first, refusal)
+}
+
+fn lines(mut text: String, refusal: &Refusal) -> String {
     let mut line = |label: &str, value: &str| {
         let _ = write!(text, "\n  {label:<9} {}", visible(value));
     };
@@ -37,11 +50,7 @@ pub fn refusal_text(refusal: &Refusal) -> String {
 
 /// What was refused and by what, in one line.
 pub fn refusal_line(refusal: &Refusal) -> String {
-    let subject = refusal
-        .unit
-        .as_ref()
-        .and_then(|unit| unit.text.as_str().split_whitespace().next().map(str::to_owned));
-    let subject = visible(&subject.unwrap_or_else(|| refusal.tool_name.to_string()));
+    let subject = subject(refusal);
     let named = |kind: &str| match &refusal.rule {
         Some(rule) => format!("{kind} `{}`", rule.id),
         None => kind.to_owned(),
@@ -73,6 +82,13 @@ pub fn refusal_line(refusal: &Refusal) -> String {
             format!("`{subject}` did not run because the decision could not be recorded")
         }
     }
+}
+
+/// The guilty program, or the tool.
+fn subject(refusal: &Refusal) -> String {
+    let unit = refusal.unit.as_ref();
+    let program = unit.and_then(|unit| unit.text.as_str().split_whitespace().next());
+    visible(program.unwrap_or(refusal.tool_name.as_str()))
 }
 
 /// Control and direction characters made visible: a refusal must not rewrite the terminal.

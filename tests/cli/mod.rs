@@ -4,6 +4,7 @@ mod anomalies;
 mod basics;
 mod denials;
 mod endings;
+mod hook;
 mod moments;
 mod prompt;
 mod review;

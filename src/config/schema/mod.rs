@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod audit;
+pub mod hook;
 pub mod limits;
 pub mod models;
 pub mod network;
@@ -126,6 +127,7 @@ pub const SECTIONS: &[&[Key]] = &[
     sandbox::KEYS,
     security::KEYS,
     audit::KEYS,
+    hook::KEYS,
     tools::KEYS,
     admission::KEYS,
     limits::KEYS,
@@ -136,7 +138,7 @@ pub const SECTIONS: &[&[Key]] = &[
 ];
 
 /// Sections in which a mistake may drop a restriction, so that an unknown key is an error.
-pub const GUARDED: &[&str] = &["permissions", "sandbox", "security", "audit"];
+pub const GUARDED: &[&str] = &["permissions", "sandbox", "security", "audit", "hook"];
 
 /// Every key of the main configuration file.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
