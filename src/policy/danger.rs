@@ -7,9 +7,10 @@ use super::prefilter::{beginnings, begins};
 use super::shell::{Script, Unit};
 use crate::config::schema::permissions::Severity;
 use crate::model::{AbsPath, Source, Tier};
+use crate::shipped::tree::{Data, Entry};
+use crate::shipped::{self, Shipped};
 use serde::Serialize;
 use std::sync::{Arc, LazyLock, OnceLock};
-use toml_edit::{Document, Item, Table};
 
 /// A pattern that a command hit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -117,12 +118,12 @@ const DECODERS: &[&str] = &[
     "sed",
 ];
 
-const FILE: &str = "policies/dangerous.toml";
+const FILE: Shipped = shipped::DANGEROUS;
 
 /// The patterns compiled into the binary.
 pub fn builtin() -> &'static [Danger] {
     static ALL: LazyLock<Vec<Danger>> =
-        LazyLock::new(|| load(include_str!("../../policies/dangerous.toml"), FILE));
+        LazyLock::new(|| each(FILE, "pattern").map(|(table, at)| from_table(&table, at)).collect());
     &ALL
 }
 
@@ -130,39 +131,38 @@ pub fn builtin() -> &'static [Danger] {
 pub fn invisible_character() -> Origin {
     const ID: &str = "evasion.invisible-character";
     let source = builtin().iter().find(|danger| danger.id == ID).and_then(|d| d.source.clone());
-    let source = source.unwrap_or_else(|| Source::new(Tier::Builtin, FILE));
+    let source = source.unwrap_or_else(|| Source::new(Tier::Builtin, FILE.name()));
     Origin { id: ID.to_owned(), tier: Tier::Builtin, source }
 }
 
-/// Line of each `[[pattern]]` header, in order.
-pub(super) fn header_lines(text: &str, header: &str) -> Vec<u32> {
-    text.lines()
-        .zip(1u32..)
-        .filter(|(line, _)| line.trim() == header)
-        .map(|(_, number)| number)
-        .collect()
+/// The tables of a shipped list, each with the place of its header.
+pub(super) fn each(file: Shipped, key: &str) -> impl Iterator<Item = (Vec<Entry>, Source)> {
+    file.tables(key).into_iter().filter_map(move |node| match node.data {
+        Data::Table(table) => {
+            Some((table, Source::new(Tier::Builtin, file.name()).at(node.at.line)))
+        }
+        _ => None,
+    })
 }
 
-fn load(text: &str, file: &str) -> Vec<Danger> {
-    let document = Document::parse(text).expect("the shipped patterns are valid TOML (tested)");
-    let lines = header_lines(text, "[[pattern]]");
-    let tables = document.get("pattern").and_then(Item::as_array_of_tables).into_iter().flatten();
-    tables
-        .zip(lines)
-        .map(|(table, line)| from_table(table, Source::new(Tier::Builtin, file).at(line)))
-        .collect()
+pub(super) fn text_of(table: &[Entry], key: &str) -> Option<String> {
+    match &table.iter().find(|entry| entry.key == key)?.value.data {
+        Data::Text(text) => Some(text.clone()),
+        _ => None,
+    }
 }
 
-pub(super) fn text_of(table: &Table, key: &str) -> Option<String> {
-    table.get(key).and_then(Item::as_str).map(str::to_owned)
+pub(super) fn list_of(table: &[Entry], key: &str) -> Vec<String> {
+    let found = table.iter().find(|entry| entry.key == key).map(|entry| &entry.value.data);
+    let Some(Data::List(nodes)) = found else { return Vec::new() };
+    let text = |data: &Data| match data {
+        Data::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    nodes.iter().filter_map(|node| text(&node.data)).collect()
 }
 
-pub(super) fn list_of(table: &Table, key: &str) -> Vec<String> {
-    let items = table.get(key).and_then(Item::as_array).into_iter().flatten();
-    items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
-}
-
-fn from_table(table: &Table, source: Source) -> Danger {
+fn from_table(table: &[Entry], source: Source) -> Danger {
     let lazy = |key: &str| text_of(table, key).map(|source| Lazy::new(&source));
     Danger {
         id: text_of(table, "id").unwrap_or_default(),
@@ -193,7 +193,7 @@ fn from_table(table: &Table, source: Source) -> Danger {
     }
 }
 
-pub(super) fn severity(table: &Table) -> Option<Severity> {
+pub(super) fn severity(table: &[Entry]) -> Option<Severity> {
     match text_of(table, "severity")?.as_str() {
         "notice" => Some(Severity::Notice),
         "high" => Some(Severity::High),
