@@ -1,16 +1,15 @@
 //! Dangerous patterns: shipped ones with conditions over a parsed command, users' as expressions.
 
 use super::evaluate::Origin;
-use super::expression::Expression;
+use super::expression::{Expression, Lazy};
 use super::facts::{Access, PathUse, Region, region};
-use super::prefilter::{beginnings, begins};
 use super::shell::{Script, Unit};
 use crate::config::schema::permissions::Severity;
 use crate::model::{AbsPath, Source, Tier};
 use crate::shipped::tree::{Data, Entry};
 use crate::shipped::{self, Shipped};
 use serde::Serialize;
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock};
 
 /// A pattern that a command hit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,30 +20,6 @@ pub struct DangerHit {
     pub category: String,
     /// What it does.
     pub severity: Severity,
-}
-
-/// An expression that is compiled when first needed. FAIL CLOSED: one that does not compile
-/// hits everything that its other conditions let through (tests compile every shipped one).
-#[derive(Debug, Default)]
-struct Lazy {
-    source: String,
-    starts: Option<Vec<String>>,
-    compiled: OnceLock<Option<Expression>>,
-}
-
-impl Lazy {
-    fn new(pattern: &str) -> Self {
-        Lazy { source: pattern.to_owned(), starts: beginnings(pattern), compiled: OnceLock::new() }
-    }
-
-    fn hits(&self, text: &str) -> bool {
-        begins(text, self.starts.as_deref())
-            && self
-                .compiled
-                .get_or_init(|| Expression::new(&self.source).ok())
-                .as_ref()
-                .is_none_or(|regex| regex.is_match(text))
-    }
 }
 
 /// A dangerous pattern: every condition that is present must hold.
@@ -163,7 +138,7 @@ pub(super) fn list_of(table: &[Entry], key: &str) -> Vec<String> {
 }
 
 fn from_table(table: &[Entry], source: Source) -> Danger {
-    let lazy = |key: &str| text_of(table, key).map(|source| Lazy::new(&source));
+    let lazy = |key: &str| text_of(table, key).map(Lazy::new);
     Danger {
         id: text_of(table, "id").unwrap_or_default(),
         category: text_of(table, "category").unwrap_or_default(),
@@ -241,7 +216,7 @@ impl Danger {
     pub fn hits_line(&self, script: &Script) -> bool {
         self.programs.is_empty()
             && self.mentions(&script.raw)
-            && self.raw.as_ref().is_some_and(|raw| raw.hits(&script.raw))
+            && self.raw.as_ref().is_some_and(|raw| hits(raw, &script.raw))
     }
 
     /// Whether one command hits.
@@ -269,17 +244,17 @@ impl Danger {
         let args = || unit.text.split_once(' ').map_or("", |(_, rest)| rest);
         self.flags.iter().all(|flag| has_flag(unit, flag))
             && !self.not_flags.iter().any(|flag| has_flag(unit, flag))
-            && self.args.as_ref().is_none_or(|regex| regex.hits(args()))
-            && !self.not_args.as_ref().is_some_and(|regex| regex.hits(args()))
-            && self.text.as_ref().is_none_or(|regex| regex.hits(&unit.text))
+            && self.args.as_ref().is_none_or(|regex| hits(regex, args()))
+            && !self.not_args.as_ref().is_some_and(|regex| hits(regex, args()))
+            && self.text.as_ref().is_none_or(|regex| hits(regex, &unit.text))
             && self
                 .code
                 .as_ref()
-                .is_none_or(|regex| unit.code.as_deref().is_some_and(|code| regex.hits(code)))
+                .is_none_or(|regex| unit.code.as_deref().is_some_and(|code| hits(regex, code)))
             && self
                 .assigns
                 .as_ref()
-                .is_none_or(|regex| unit.assignments.iter().any(|a| regex.hits(&a.name)))
+                .is_none_or(|regex| unit.assignments.iter().any(|a| hits(regex, &a.name)))
     }
 
     fn surroundings_fit(&self, unit: &Unit) -> bool {
@@ -320,6 +295,12 @@ impl Danger {
             && fits(&self.writes, |path| path.access != Access::Read)
             && fits(&self.reads, |path| path.access == Access::Read)
     }
+}
+
+/// FAIL CLOSED: an expression that does not compile hits everything that the other conditions let
+/// through (tests compile every shipped one).
+fn hits(regex: &Lazy, text: &str) -> bool {
+    regex.is_match(text, true)
 }
 
 /// Whether `program` is named by a list of names, `name*` stems and `@groups`.

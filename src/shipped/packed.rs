@@ -28,7 +28,7 @@ pub fn pack(entries: &[Entry]) -> Result<Vec<u8>, Spot> {
 fn table(entries: &[Entry], out: &mut Vec<u8>) -> Result<(), Spot> {
     length(entries.len(), out);
     for entry in entries {
-        text(&entry.key, out);
+        bytes(entry.key.as_bytes(), out);
         spot(entry.at, out);
         node(&entry.value, out)?;
     }
@@ -50,7 +50,7 @@ fn node(node: &Node, out: &mut Vec<u8>) -> Result<(), Spot> {
         }
         Data::Text(value) => {
             out.push(TEXT);
-            text(value, out);
+            bytes(value.as_bytes(), out);
         }
         Data::List(nodes) => {
             out.push(LIST);
@@ -74,13 +74,14 @@ fn spot(at: Spot, out: &mut Vec<u8>) {
     }
 }
 
-fn text(value: &str, out: &mut Vec<u8>) {
+/// Writes bytes behind their number.
+pub fn bytes(value: &[u8], out: &mut Vec<u8>) {
     length(value.len(), out);
-    out.extend(value.as_bytes());
+    out.extend(value);
 }
 
-/// Seven bits a byte, the lowest first; the eighth says that more follow.
-fn length(mut value: usize, out: &mut Vec<u8>) {
+/// Writes a number: seven bits a byte, the lowest first; the eighth says that more follow.
+pub fn length(mut value: usize, out: &mut Vec<u8>) {
     while value > 0x7f {
         out.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
@@ -90,7 +91,7 @@ fn length(mut value: usize, out: &mut Vec<u8>) {
 
 /// Reads what [`pack`] wrote; `None` for anything else.
 pub fn unpack(bytes: &[u8]) -> Option<Vec<Entry>> {
-    let mut reader = Reader { rest: bytes };
+    let mut reader = Reader::new(bytes);
     let entries = reader.table(0)?;
     reader.rest.is_empty().then_some(entries)
 }
@@ -98,11 +99,18 @@ pub fn unpack(bytes: &[u8]) -> Option<Vec<Entry>> {
 /// Deeper than any file that the parsers take.
 const DEEPEST: usize = 256;
 
-struct Reader<'a> {
+/// Reads packed bytes from the front. Every reading is `None` when they end too early.
+#[derive(Debug)]
+pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
+    /// Begins at the first byte.
+    pub fn new(rest: &'a [u8]) -> Self {
+        Reader { rest }
+    }
+
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(count)?;
         self.rest = rest;
@@ -113,7 +121,8 @@ impl<'a> Reader<'a> {
         self.take(1)?.first().copied()
     }
 
-    fn length(&mut self) -> Option<usize> {
+    /// A number.
+    pub fn length(&mut self) -> Option<usize> {
         let (mut value, mut shift) = (0usize, 0u32);
         loop {
             let byte = self.byte()?;
@@ -130,9 +139,15 @@ impl<'a> Reader<'a> {
         Some(Spot { line: part()?, column: part()?, width: part()? })
     }
 
-    fn text(&mut self) -> Option<String> {
+    /// Bytes behind their number.
+    pub fn bytes(&mut self) -> Option<&'a [u8]> {
         let length = self.length()?;
-        std::str::from_utf8(self.take(length)?).ok().map(str::to_owned)
+        self.take(length)
+    }
+
+    /// Text behind its number of bytes.
+    pub fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
     }
 
     fn eight(&mut self) -> Option<[u8; 8]> {
@@ -143,7 +158,7 @@ impl<'a> Reader<'a> {
         let count = self.length()?;
         let mut entries = Vec::with_capacity(count.min(self.rest.len()));
         for _ in 0..count {
-            let (key, at) = (self.text()?, self.spot()?);
+            let (key, at) = (self.text()?.to_owned(), self.spot()?);
             entries.push(Entry { key, at, value: self.node(depth)? });
         }
         Some(entries)
@@ -160,7 +175,7 @@ impl<'a> Reader<'a> {
             YES => Data::Flag(true),
             WHOLE => Data::Whole(i64::from_le_bytes(self.eight()?)),
             NUMBER => Data::Number(f64::from_le_bytes(self.eight()?)),
-            TEXT => Data::Text(self.text()?),
+            TEXT => Data::Text(self.text()?.to_owned()),
             LIST => {
                 let count = self.length()?;
                 let mut nodes = Vec::with_capacity(count.min(self.rest.len()));
