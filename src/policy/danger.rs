@@ -9,6 +9,7 @@ use crate::model::{AbsPath, Source, Tier};
 use crate::shipped::tree::{Data, Entry};
 use crate::shipped::{self, Shipped};
 use serde::Serialize;
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 /// A pattern that a command hit.
@@ -95,11 +96,72 @@ const DECODERS: &[&str] = &[
 
 const FILE: Shipped = shipped::DANGEROUS;
 
+/// The shipped patterns, found by program.
+#[derive(Debug)]
+pub struct Library {
+    all: Vec<Danger>,
+    /// Which patterns name this program and no group or stem.
+    by_program: HashMap<String, Vec<usize>>,
+    /// Patterns that could be about any program.
+    any_program: Vec<usize>,
+    /// Patterns that look at whole lines.
+    lines: Vec<usize>,
+}
+
+impl Library {
+    fn new(all: Vec<Danger>) -> Self {
+        let mut by_program: HashMap<String, Vec<usize>> = HashMap::new();
+        let (mut any_program, mut lines) = (Vec::new(), Vec::new());
+        for (at, danger) in all.iter().enumerate() {
+            lines.extend((danger.programs.is_empty() && danger.raw.is_some()).then_some(at));
+            let group = |name: &String| name.starts_with('@') || name.ends_with('*');
+            if !danger.has_condition() {
+            } else if danger.programs.is_empty() || danger.programs.iter().any(group) {
+                any_program.push(at);
+            } else {
+                for program in &danger.programs {
+                    let list = by_program.entry(program.clone()).or_default();
+                    if list.last() != Some(&at) {
+                        list.push(at);
+                    }
+                }
+            }
+        }
+        Library { all, by_program, any_program, lines }
+    }
+
+    /// The patterns that could hit a command of `program`, in the order of the file.
+    ///
+    /// INVARIANT (prefilter over-approximates): no other pattern hits one.
+    pub fn about(&self, program: &str) -> impl Iterator<Item = &Danger> {
+        let named = self.by_program.get(program).map_or(&[][..], Vec::as_slice);
+        let (mut named, mut open) = (named.iter().peekable(), self.any_program.iter().peekable());
+        let next = move || match (named.peek(), open.peek()) {
+            (Some(one), Some(other)) if one < other => named.next(),
+            (_, Some(_)) => open.next(),
+            _ => named.next(),
+        };
+        std::iter::from_fn(next).filter_map(|at| self.all.get(*at))
+    }
+
+    /// The patterns that look at whole lines, in the order of the file.
+    pub fn lines(&self) -> impl Iterator<Item = &Danger> {
+        self.lines.iter().filter_map(|at| self.all.get(*at))
+    }
+}
+
 /// The patterns compiled into the binary.
-pub fn builtin() -> &'static [Danger] {
-    static ALL: LazyLock<Vec<Danger>> =
-        LazyLock::new(|| each(FILE, "pattern").map(|(table, at)| from_table(&table, at)).collect());
+pub fn library() -> &'static Library {
+    static ALL: LazyLock<Library> = LazyLock::new(|| {
+        let all = each(FILE, "pattern").map(|(table, at)| from_table(&table, at));
+        Library::new(all.collect())
+    });
     &ALL
+}
+
+/// The patterns compiled into the binary, as a list.
+pub fn builtin() -> &'static [Danger] {
+    &library().all
 }
 
 /// The origin of the finding about a line's characters, whose entry has no conditions.
@@ -221,14 +283,18 @@ impl Danger {
 
     /// Whether one command hits.
     pub fn hits(&self, unit: &Unit, ground: &Ground<'_>) -> bool {
-        let has_condition = self.text.is_some() || self.raw.is_none();
         // The cheap questions first: expressions are compiled when they are reached.
-        has_condition
+        self.has_condition()
             && self.program_fits(unit)
             && self.surroundings_fit(unit)
             && self.paths_fit(unit, ground)
             && self.mentions(&unit.text)
             && self.words_fit(unit)
+    }
+
+    /// Whether single commands are looked at, and not only whole lines.
+    fn has_condition(&self) -> bool {
+        self.text.is_some() || self.raw.is_none()
     }
 
     fn mentions(&self, text: &str) -> bool {
@@ -344,3 +410,76 @@ fn has_flag(unit: &Unit, alternatives: &str) -> bool {
 
 /// A compiled list with the tier that each pattern belongs to.
 pub type DangerList = Vec<Arc<Danger>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A misspelt key would drop a condition without a word.
+    #[test]
+    fn the_library_holds_no_key_that_nobody_reads() {
+        const KNOWN: &[&str] = &[
+            "id",
+            "category",
+            "severity",
+            "reason",
+            "hint",
+            "matches",
+            "rejects",
+            "programs",
+            "not_programs",
+            "flags",
+            "not_flags",
+            "args",
+            "not_args",
+            "text",
+            "code",
+            "assigns",
+            "piped_from",
+            "fed_by",
+            "deletes",
+            "writes",
+            "reads",
+            "marks",
+            "raw",
+            "contains",
+        ];
+        for (table, at) in each(FILE, "pattern") {
+            for entry in table {
+                assert!(KNOWN.contains(&entry.key.as_str()), "{at}: `{}`", entry.key);
+            }
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_named_by_the_line_of_its_header() {
+        let lines: Vec<&str> = FILE.text().lines().collect();
+        assert!(builtin().len() > 100);
+        for danger in builtin() {
+            let line = danger.source.as_ref().and_then(|source| source.line).unwrap() as usize;
+            assert_eq!(lines[line - 1], "[[pattern]]", "{}", danger.id);
+            assert_eq!(lines[line], format!("id = \"{}\"", danger.id));
+        }
+    }
+
+    #[test]
+    fn the_index_by_program_leaves_out_no_pattern_that_hits() {
+        use crate::policy::shell::{self, ShellPlace};
+        let (workspace, home) = (AbsPath::new("/w").unwrap(), AbsPath::new("/home/dev").unwrap());
+        let ground = Ground { workspace: &workspace, home: Some(&home) };
+        let place = ShellPlace { cwd: &workspace, home: Some(&home) };
+        for text in builtin().iter().flat_map(|danger| danger.matches.iter().chain(&danger.rejects))
+        {
+            let script = shell::parse(text, &place);
+            for unit in &script.units {
+                let ids = |d: &Danger| d.hits(unit, &ground).then(|| d.id.clone());
+                let found: Vec<String> = library().about(&unit.program).filter_map(ids).collect();
+                let wanted: Vec<String> = builtin().iter().filter_map(ids).collect();
+                assert_eq!(found, wanted, "{text}");
+            }
+            let ids = |d: &Danger| d.hits_line(&script).then(|| d.id.clone());
+            let wanted: Vec<String> = builtin().iter().filter_map(ids).collect();
+            assert_eq!(library().lines().filter_map(ids).collect::<Vec<_>>(), wanted, "{text}");
+        }
+    }
+}

@@ -9,7 +9,7 @@
 use super::dialect::with_ascii_classes;
 use super::hints;
 use super::possible::Automaton;
-use super::prefilter::{Part, Test, whole};
+use super::prefilter::{Part, Test, heads, is_small, whole};
 use regex::{Regex, RegexBuilder};
 use regex_automata::Input;
 use regex_automata::hybrid::dfa::{Cache, DFA};
@@ -73,6 +73,10 @@ impl Expression {
     }
 }
 
+fn has(bits: &[u64; 4], byte: u8) -> bool {
+    bits.get(usize::from(byte >> 6)).is_some_and(|word| word >> (byte & 63) & 1 == 1)
+}
+
 /// An expression of which only the parts that a text could match are compiled.
 ///
 /// INVARIANT (prefilter over-approximates): the answer is that of the whole expression.
@@ -80,8 +84,15 @@ impl Expression {
 pub struct Lazy {
     source: String,
     /// `None` for a source that is no expression.
-    parts: OnceLock<Option<Vec<Compiled>>>,
+    parts: OnceLock<Option<Parts>>,
     possible: OnceLock<Option<Automaton>>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    /// The first bytes of whatever matches, a bit for each; `None` if it may begin with any.
+    heads: Option<[u64; 4]>,
+    all: Vec<Compiled>,
 }
 
 #[derive(Debug)]
@@ -96,25 +107,23 @@ impl Lazy {
         Lazy { source: source.into(), parts: OnceLock::new(), possible: OnceLock::new() }
     }
 
-    /// Compiles now.
+    /// Whether it can be used.
     ///
     /// # Errors
     /// The expression's own error, or that it is too large.
     pub fn check(&self) -> Result<(), String> {
-        let compiled = Expression::new(&self.source)?;
-        // What was compiled for the check is kept where the expression is one part.
-        if let Some([only]) = self.parts().map(Vec::as_slice) {
-            let _ = only.regex.set(Some(compiled));
-        }
-        Ok(())
+        // What is surely small enough need not be compiled to see it.
+        if is_small(&self.source) { Ok(()) } else { Expression::new(&self.source).map(drop) }
     }
 
-    fn parts(&self) -> Option<&Vec<Compiled>> {
+    fn parts(&self) -> Option<&Parts> {
         let build = || {
             let parts =
                 hints::shipped(&self.source).or_else(|| whole(&self.source).map(|part| vec![part]));
+            let parts = parts?;
+            let heads = heads(&parts);
             let lazy = |part| Compiled { part, regex: OnceLock::new() };
-            parts.map(|parts| parts.into_iter().map(lazy).collect())
+            Some(Parts { heads, all: parts.into_iter().map(lazy).collect() })
         };
         self.parts.get_or_init(build).as_ref()
     }
@@ -122,7 +131,12 @@ impl Lazy {
     /// Whether it matches anywhere in `text`; `broken` is the answer of one that does not compile.
     pub fn is_match(&self, text: &str, broken: bool) -> bool {
         let Some(parts) = self.parts() else { return broken };
-        parts.iter().any(|compiled| match &compiled.part.test {
+        if let Some(heads) = &parts.heads
+            && !text.as_bytes().first().is_some_and(|first| has(heads, *first))
+        {
+            return false;
+        }
+        parts.all.iter().any(|compiled| match &compiled.part.test {
             Test::Words(words) => words.begin(text),
             Test::Regex(source) => {
                 compiled.part.lets_through(text)

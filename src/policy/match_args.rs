@@ -4,7 +4,7 @@
 //! deny or ask hits in either reading. An allow takes exactly one: an anchored expression
 //! (`^…`) or a plain glob; anything between is read as an expression over the whole command.
 
-use super::expression::{Expression, Lazy};
+use super::expression::Lazy;
 
 /// Which reading an allow pattern was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,25 +51,20 @@ fn glob_source(glob: &str) -> String {
 impl CommandPattern {
     /// A pattern of a deny or ask rule.
     pub fn restricting(written: &str) -> Self {
-        let mut sources = vec![glob_source(written)];
+        let mut readings = vec![Lazy::new(glob_source(written))];
         let starts_with_word = written.starts_with(|c: char| c.is_ascii_alphanumeric());
         if has_signals(written) {
-            sources.push(written.to_owned());
+            readings.push(Lazy::new(written));
         } else if starts_with_word {
             // `rm *` as an expression would hit `npm run format`: without any sign that an
             // expression was meant, a hit has to begin at a word.
-            let expression = format!("(?:^|\\s)(?:{written})");
-            if Expression::new(&expression).is_ok() {
-                sources.push(expression);
-            }
-        } else if Expression::new(written).is_ok() {
-            sources.push(written.to_owned());
+            let expression = Lazy::new(format!("(?:^|\\s)(?:{written})"));
+            readings.extend(expression.check().is_ok().then_some(expression));
+        } else {
+            let expression = Lazy::new(written);
+            readings.extend(expression.check().is_ok().then_some(expression));
         }
-        CommandPattern {
-            written: written.to_owned(),
-            dialect: Dialect::Regex,
-            readings: sources.into_iter().map(Lazy::new).collect(),
-        }
+        CommandPattern { written: written.to_owned(), dialect: Dialect::Regex, readings }
     }
 
     /// A pattern of an allow rule.

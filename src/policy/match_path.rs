@@ -36,20 +36,27 @@ pub struct PathPattern {
 }
 
 /// A glob whose expression is compiled only when the literals in it fit the path, and never
-/// where it is one path, or all below one.
+/// where it is one path, all below one, or one name at any depth.
 ///
 /// INVARIANT (prefilter over-approximates): the answer is that of the whole glob.
 #[derive(Debug)]
 struct LazyGlob {
     text: String,
-    begins: String,
-    ends: String,
-    /// A literal from its middle.
-    holds: String,
-    form: Form,
-    /// `None` for a text that is no glob.
+    literals: OnceLock<Literals>,
     matcher: OnceLock<Option<GlobMatcher>>,
     possible: OnceLock<Option<Automaton>>,
+}
+
+/// What a path must hold.
+#[derive(Debug)]
+struct Literals {
+    begins: String,
+    ends: String,
+    /// From its middle.
+    holds: String,
+    form: Form,
+    /// Bytes of the path that the glob is, or is everything below.
+    base: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,38 +74,53 @@ fn built(text: &str) -> Result<globset::Glob, globset::Error> {
     GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build()
 }
 
-impl LazyGlob {
-    fn new(text: String) -> Result<Self, String> {
-        let matcher = OnceLock::new();
-        // Without these characters every text is a glob; what has them is built to see it.
-        if text.contains(['[', ']', '{', '}', '\\', ',']) {
-            let glob = built(&text).map_err(|error| error.kind().to_string())?;
-            let _ = matcher.set(Some(glob.compile_matcher()));
-        }
+impl Literals {
+    fn of(text: &str) -> Self {
         let begins = text.split(SPECIAL).next().unwrap_or_default();
         // `/a/**` also matches below a folder whose slash belongs to the wildcard.
         let begins = begins.trim_end_matches('/').to_owned();
         let plain = |text: &str| !text.contains(SPECIAL) && !text.is_empty();
-        let ends = if plain(&text) { &text } else { text.rsplit(SPECIAL).next().unwrap_or("") };
-        let ends = ends.trim_start_matches('/').to_owned();
-        let form = if plain(&text) {
+        let form = if plain(text) {
             Form::Path
         } else if text.strip_suffix("/**").is_some_and(|base| plain(base) && base == begins) {
             Form::Below
-        } else if text.strip_prefix("/**/").is_some_and(plain) {
+        } else if text
+            .strip_prefix("/**/")
+            .is_some_and(|name| plain(name) && !name.starts_with('/'))
+        {
             Form::Name
         } else {
             Form::Other
         };
-        let holds = literal_inside(&text);
-        Ok(LazyGlob { text, begins, ends, holds, form, matcher, possible: OnceLock::new() })
+        let ends = match form {
+            Form::Path => text,
+            _ => text.rsplit(SPECIAL).next().unwrap_or_default(),
+        };
+        let ends = ends.trim_start_matches('/').to_owned();
+        let holds = if form == Form::Other { literal_inside(text) } else { String::new() };
+        let base = text.strip_suffix("/**").or_else(|| text.strip_suffix("/*")).unwrap_or(text);
+        let base = plain(base).then_some(base.len());
+        Literals { begins, ends, holds, form, base }
+    }
+}
+
+impl LazyGlob {
+    fn new(text: String) -> Result<Self, String> {
+        // Without these characters every text is a glob; what has them is built to see it.
+        if text.contains(['[', ']', '{', '}', '\\', ',']) {
+            built(&text).map_err(|error| error.kind().to_string())?;
+        }
+        let (literals, matcher, possible) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Ok(LazyGlob { text, literals, matcher, possible })
+    }
+
+    fn literals(&self) -> &Literals {
+        self.literals.get_or_init(|| Literals::of(&self.text))
     }
 
     /// The whole path, where the glob is one path or everything below one.
     fn literal_base(&self) -> Option<&str> {
-        let text = self.text.as_str();
-        let base = text.strip_suffix("/**").or_else(|| text.strip_suffix("/*")).unwrap_or(text);
-        (!base.is_empty() && !base.contains(SPECIAL)).then_some(base)
+        self.text.get(..self.literals().base?)
     }
 
     fn could_match(&self, shape: &str) -> bool {
@@ -112,18 +134,21 @@ impl LazyGlob {
     fn matches(&self, path: &AbsPath) -> bool {
         use std::os::unix::ffi::OsStrExt;
         let bytes = path.as_path().as_os_str().as_bytes();
-        if !bytes.starts_with(self.begins.as_bytes()) || !bytes.ends_with(self.ends.as_bytes()) {
-            return false;
-        }
-        match self.form {
+        let known = self.literals();
+        let (begins, ends) = (known.begins.as_bytes(), known.ends.as_bytes());
+        // One byte tells most of them apart.
+        match known.form {
             Form::Path => bytes == self.text.as_bytes(),
-            Form::Below => bytes.get(self.begins.len()) == Some(&b'/'),
+            Form::Below => bytes.get(begins.len()) == Some(&b'/') && bytes.starts_with(begins),
             Form::Name => {
-                let before = bytes.len().checked_sub(self.ends.len() + 1);
-                before.is_some_and(|at| bytes.get(at) == Some(&b'/'))
+                let before = bytes.len().checked_sub(ends.len() + 1);
+                before.is_some_and(|at| bytes.get(at) == Some(&b'/')) && bytes.ends_with(ends)
             }
             Form::Other => {
-                memchr::memmem::find(bytes, self.holds.as_bytes()).is_some()
+                (ends.is_empty() || bytes.last() == ends.last())
+                    && bytes.starts_with(begins)
+                    && bytes.ends_with(ends)
+                    && memchr::memmem::find(bytes, known.holds.as_bytes()).is_some()
                     && self.full().is_some_and(|glob| glob.is_match(path.as_path()))
             }
         }
@@ -161,6 +186,14 @@ fn literal_inside(glob: &str) -> String {
     }
     close(run, glob.len(), braces == 0 && !class);
     longest.to_owned()
+}
+
+/// Whether it is worth to compare two paths name by name: `base` begins with the bytes of
+/// `shape`, or `shape` is not written in the plain way (`//`, `/.`).
+fn could_begin(shape: &str, base: &str) -> bool {
+    let odd = |pair: &[u8]| matches!(pair, [b'/', b'/' | b'.']);
+    base.as_bytes().starts_with(shape.trim_end_matches('/').as_bytes())
+        || shape.as_bytes().windows(2).any(odd)
 }
 
 /// Whether a folder of this shape could lead to `base`.
@@ -298,15 +331,13 @@ impl PathPattern {
     /// As [`Self::could_reach`], for what ships: a wildcard alone names nothing, and a tree
     /// only what the pattern names in full outside the workspace.
     pub fn shipped_could_reach(&self, reach: &Reach) -> bool {
-        let anchored = self.written.starts_with(['/', '~']);
         if reach.tree {
-            return anchored
-                && !reach.shape.contains(MARKS)
-                && self
-                    .globs
-                    .iter()
-                    .filter_map(LazyGlob::literal_base)
-                    .any(|base| Path::new(base).starts_with(&reach.shape));
+            return self.written.starts_with(['/', '~'])
+                && self.globs.iter().filter_map(LazyGlob::literal_base).any(|base| {
+                    could_begin(&reach.shape, base)
+                        && !reach.shape.contains(MARKS)
+                        && Path::new(base).starts_with(&reach.shape)
+                });
         }
         if !reach.shape.contains(MARKS) || reach.shape.contains(ANY) {
             return false;
@@ -342,12 +373,12 @@ impl PathPattern {
 
     /// Either form hits.
     pub fn restricts(&self, path: &PathUse) -> bool {
-        self.matches(&path.lexical) || self.matches(&path.canonical)
+        self.matches(&path.lexical) || !path.is_plain() && self.matches(&path.canonical)
     }
 
     /// Both forms hit.
     pub fn permits(&self, path: &PathUse) -> bool {
-        self.matches(&path.lexical) && self.matches(&path.canonical)
+        self.matches(&path.lexical) && (path.is_plain() || self.matches(&path.canonical))
     }
 }
 

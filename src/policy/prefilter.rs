@@ -71,6 +71,51 @@ impl Part {
     }
 }
 
+/// The first bytes of whatever one of the parts matches, a bit for each; `None` if it may begin
+/// with any, or be empty.
+#[allow(dead_code, reason = "the build script does not ask")]
+pub fn heads(parts: &[Part]) -> Option<[u64; 4]> {
+    let mut bits = [0u64; 4];
+    for part in parts {
+        let literals = match &part.test {
+            Test::Words(words) => &words.sorted,
+            Test::Regex(_) => part.starts.as_ref()?,
+        };
+        for literal in literals {
+            let first = literal.first()?;
+            *bits.get_mut(usize::from(first >> 6))? |= 1 << (first & 63);
+        }
+    }
+    Some(bits)
+}
+
+/// More states than this are counted by compiling them.
+const SMALL: usize = 20_000;
+
+/// Whether an expression is one, and so small that it need not be compiled to know its size.
+#[allow(dead_code, reason = "the build script does not ask")]
+pub fn is_small(source: &str) -> bool {
+    parse(source).is_some_and(|hir| states(&hir) < SMALL)
+}
+
+/// About as many states as an automaton of it has, rather more than fewer.
+fn states(hir: &Hir) -> usize {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(Class::Unicode(class)) => class.ranges().len().saturating_mul(16),
+        HirKind::Class(Class::Bytes(class)) => class.ranges().len(),
+        HirKind::Capture(capture) => states(&capture.sub),
+        HirKind::Concat(all) | HirKind::Alternation(all) => {
+            all.iter().map(states).fold(all.len(), usize::saturating_add)
+        }
+        HirKind::Repetition(rep) => {
+            let times = rep.max.unwrap_or(rep.min).max(1) as usize;
+            states(&rep.sub).saturating_add(1).saturating_mul(times)
+        }
+    }
+}
+
 /// Whether `needle`, which is lower case, stands in `text` in either case.
 fn holds(text: &[u8], needle: &[u8]) -> bool {
     let Some(first) = needle.first() else { return true };
@@ -78,8 +123,8 @@ fn holds(text: &[u8], needle: &[u8]) -> bool {
     let here = |at: usize| {
         text.get(at..at + needle.len()).is_some_and(|part| part.eq_ignore_ascii_case(needle))
     };
-    let heads = text.iter().take(last + 1).enumerate();
-    heads.filter(|(_, byte)| byte.eq_ignore_ascii_case(first)).any(|(at, _)| here(at))
+    let heads = text.get(..=last).unwrap_or_default();
+    memchr::memchr2_iter(*first, first.to_ascii_uppercase(), heads).any(here)
 }
 
 fn parse(source: &str) -> Option<Hir> {

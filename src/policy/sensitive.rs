@@ -40,7 +40,9 @@ impl Sensitive {
             self.patterns.iter().any(|p| p.matches(path))
                 && !self.except.iter().any(|p| p.matches(path))
         };
-        one(&path.lexical) || one(&path.canonical) || self.could_expand(&path.lexical)
+        one(&path.lexical)
+            || !path.is_plain() && one(&path.canonical)
+            || self.could_expand(&path.lexical)
     }
 
     /// Whether a path with wildcards, or a tree, could be one of these.
@@ -51,6 +53,11 @@ impl Sensitive {
 
     /// A shell glob such as `~/.s*/id_rsa` that could name an example of this pattern.
     fn could_expand(&self, path: &AbsPath) -> bool {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = path.as_path().as_os_str().as_bytes();
+        if memchr::memchr3(b'*', b'?', b'[', bytes).is_none() {
+            return false;
+        }
         let text = path.to_string();
         let Some(first) = text.find(['*', '?', '[']) else { return false };
         // `src/*` names what lies in the workspace; only a wildcard among folders is a trick.
