@@ -3,7 +3,7 @@
 //! One table, sorted by source, read in place: a start looks up only what it reaches. What does
 //! not fit is not found, and then the expression is taken apart here and now.
 
-use super::prefilter::{Literal, Part, Test, Words};
+use super::prefilter::{Literal, Need, Part, Test, Words};
 use crate::shipped::packed::Reader;
 use std::borrow::Cow;
 
@@ -53,7 +53,8 @@ fn part(reader: &mut Reader<'static>) -> Option<Part> {
         Some(sorted) => Test::Words(Words { sorted, blanks: reader.length()? }),
         None => Test::Regex(Cow::Borrowed(source)),
     };
-    Some(Part { test, starts: literals(reader)?, needs: literals(reader)? })
+    let (starts, needs) = (literals(reader)?, literals(reader)?);
+    Some(Part { test, starts, needs: needs.map(|all| all.into_iter().map(Need::new).collect()) })
 }
 
 /// How many and one more, or 0 for none.

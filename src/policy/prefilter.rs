@@ -22,7 +22,27 @@ pub struct Part {
     /// A match begins at the start of the text, with one of these.
     pub starts: Option<Vec<Literal>>,
     /// A match holds one of these, ASCII letters in either case.
-    pub needs: Option<Vec<Literal>>,
+    pub needs: Option<Vec<Need>>,
+}
+
+/// A lower-case literal, and a bit for each of its bytes: most literals have one that a text lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// The literal.
+    pub literal: Literal,
+    bytes: u128,
+}
+
+impl Need {
+    /// Counts its bytes.
+    pub fn new(literal: Literal) -> Self {
+        Need { bytes: bytes_of(&literal), literal }
+    }
+}
+
+/// A bit for each byte, letters in lower case; bytes that share one are not told apart.
+fn bytes_of(text: &[u8]) -> u128 {
+    text.iter().fold(0, |bits, byte| bits | 1 << (byte.to_ascii_lowercase() & 127))
 }
 
 /// How one alternative is matched.
@@ -66,8 +86,14 @@ impl Part {
     /// Whether `text` is worth a look.
     pub fn lets_through(&self, text: &str) -> bool {
         let bytes = text.as_bytes();
-        self.starts.as_ref().is_none_or(|all| all.iter().any(|start| bytes.starts_with(start)))
-            && self.needs.as_ref().is_none_or(|all| all.iter().any(|need| holds(bytes, need)))
+        let starts = |start: &Literal| start.first() == bytes.first() && bytes.starts_with(start);
+        if self.starts.as_ref().is_some_and(|all| !all.iter().any(starts)) {
+            return false;
+        }
+        let Some(needs) = &self.needs else { return true };
+        // In a long text nearly every byte occurs.
+        let have = if bytes.len() > 256 { u128::MAX } else { bytes_of(bytes) };
+        needs.iter().any(|need| need.bytes & !have == 0 && holds(bytes, &need.literal))
     }
 }
 
@@ -216,7 +242,8 @@ fn filters(hir: &Hir) -> Part {
     Part {
         test: Test::Regex(Cow::Borrowed("")),
         starts: starts(hir),
-        needs: needs(hir).map(|found| found.into_iter().map(Cow::Owned).collect()),
+        needs: needs(hir)
+            .map(|found| found.into_iter().map(|one| Need::new(Cow::Owned(one))).collect()),
     }
 }
 
@@ -330,7 +357,11 @@ mod tests {
         let of = |source: &str| -> Vec<String> {
             let show = |part: Part| match &part.test {
                 Test::Words(words) => format!("words {}", shown(&Some(words.sorted.clone()))),
-                Test::Regex(_) => format!("{} {}", shown(&part.starts), shown(&part.needs)),
+                Test::Regex(_) => {
+                    let needs =
+                        part.needs.map(|all| all.into_iter().map(|one| one.literal).collect());
+                    format!("{} {}", shown(&part.starts), shown(&needs))
+                }
             };
             parts(source).unwrap().into_iter().map(show).collect()
         };
