@@ -50,6 +50,8 @@ dist:
 
 bench: dist
 	python3 benches/startup.py dist/ion
+	$(CARGO) build --locked --release --example decisions
+	python3 benches/decisions.py dist/ion target/release/examples/decisions
 
 clean:
 	$(CARGO) clean

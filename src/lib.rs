@@ -14,6 +14,7 @@ pub mod redact;
 pub mod runtime;
 pub mod sandbox;
 pub mod session;
+pub mod shipped;
 pub mod sys;
 pub mod tool;
 pub mod worker;

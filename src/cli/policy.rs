@@ -9,7 +9,10 @@ use crate::audit::Record;
 use crate::config::effective::ToolRestrictions;
 use crate::gate::{Place, guard::search, propose, withdrawn};
 use crate::model::{AbsPath, CallId, Decision, Effects, Seq, ToolCall, ToolName};
-use crate::policy::{Basis, Circumstances, Considered, Judgement, RuleSet, evaluate};
+use crate::policy::{
+    Basis, Circumstances, Considered, DangerHit, JudgedCommand, Judgement, Origin, RuleSet,
+    evaluate,
+};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -141,13 +144,20 @@ struct Line<'a> {
     id: Option<Value>,
     decision: Decision,
     reason: &'a str,
-    rule: Option<Value>,
-    danger: Vec<Value>,
-    commands: Vec<Value>,
+    rule: Option<RuleLine<'a>>,
+    danger: &'a [DangerHit],
+    commands: &'a [JudgedCommand],
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
     decided_by: Basis,
     elapsed_us: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct RuleLine<'a> {
+    id: &'a str,
+    tier: &'static str,
+    source: String,
 }
 
 /// Runs the command.
@@ -175,7 +185,7 @@ pub fn run(
     let (judgement, elapsed) = judge(&call, cwd, rules, context);
     if args.json {
         let text = if explain {
-            let mut document = line(None, &judgement, elapsed);
+            let mut document = json!(line(None, &judgement, elapsed));
             if let Some(object) = document.as_object_mut() {
                 object.insert("trace".to_owned(), json!(judgement.trace));
                 object.insert("profile".to_owned(), json!(context.profile));
@@ -183,7 +193,7 @@ pub fn run(
             }
             document.to_string()
         } else {
-            line(None, &judgement, elapsed).to_string()
+            text_of(&line(None, &judgement, elapsed))
         };
         out.line(&text)?;
     } else if explain {
@@ -285,19 +295,28 @@ fn tier_name(tier: crate::model::Tier) -> &'static str {
     }
 }
 
-fn line(id: Option<Value>, judgement: &Judgement, elapsed_us: f64) -> Value {
-    let rule = judgement.rule.as_ref();
-    json!(Line {
+fn line(id: Option<Value>, judgement: &Judgement, elapsed_us: f64) -> Line<'_> {
+    fn rule(rule: &Origin) -> RuleLine<'_> {
+        let (tier, source) = (tier_name(rule.tier), rule.source.to_string());
+        RuleLine { id: &rule.id, tier, source }
+    }
+    Line {
         id,
         decision: judgement.decision,
         reason: &judgement.reason,
-        rule: rule.map(|rule| json!({"id": rule.id, "tier": tier_name(rule.tier), "source": rule.source.to_string()})),
-        danger: judgement.danger.iter().map(|hit| json!(hit)).collect(),
-        commands: judgement.commands.iter().map(|c| json!({"text": c.text, "decision": c.decision, "via": c.via})).collect(),
+        rule: judgement.rule.as_ref().map(rule),
+        danger: &judgement.danger,
+        commands: &judgement.commands,
         hint: judgement.hint.as_deref(),
         decided_by: judgement.decided_by,
         elapsed_us,
-    })
+    }
+}
+
+/// Text of what holds texts and numbers alone, which can always be written.
+fn text_of(line: &Line<'_>) -> String {
+    // FAIL CLOSED, should that ever change.
+    serde_json::to_string(line).unwrap_or_else(|_| r#"{"decision":"deny"}"#.to_owned())
 }
 
 /// One decision a line, in input order, written before the next line is read.
@@ -319,7 +338,7 @@ fn batch(
             Ok((id, call, cwd)) => {
                 let (judgement, elapsed) = judge(&call, &cwd, rules, context);
                 strictest = strictest.strictest(judgement.decision);
-                line(Some(id), &judgement, elapsed)
+                text_of(&line(Some(id), &judgement, elapsed))
             }
             Err(Bad { id, reason }) => {
                 strictest = Decision::Deny;
@@ -327,9 +346,10 @@ fn batch(
                     "id": id, "decision": "deny", "reason": format!("line {number}: {reason}"), "rule": null,
                     "danger": [], "commands": [], "decided_by": "malformed", "elapsed_us": 0.0,
                 })
+                .to_string()
             }
         };
-        out.line(&answer.to_string())?;
+        out.line(&answer)?;
     }
     Ok(exit_of(args, strictest))
 }

@@ -6,7 +6,7 @@
 use super::origin::Located;
 use super::problem::{Problem, Warning, nearest, quote, quoted};
 use super::schema::{GUARDED, Key, Shape, providers};
-use super::tree::{Data, Entry, Format, Node, Spot};
+use super::tree::{Data, Entry, Format, Node, Spot, Unparsable};
 use super::value::{KeyPath, Layer, Setting, Value};
 use crate::model::{Source, Tier};
 use crate::redact::Secret;
@@ -42,10 +42,19 @@ pub struct FileText<'a> {
 /// Checks one file. Problems go to `findings`; what is right comes back either way, so that
 /// the mistakes of all files can be reported at once.
 pub fn check(file: FileText<'_>, findings: &mut Findings) -> Layer {
+    check_parsed(file, Format::of(file.shown).parse(file.text), findings)
+}
+
+/// As [`check`], for a file that is parsed already: what ships is parsed at build time.
+pub(super) fn check_parsed(
+    file: FileText<'_>,
+    parsed: Result<Vec<Entry>, Unparsable>,
+    findings: &mut Findings,
+) -> Layer {
     let layer = Layer::empty(file.tier, file.shown);
     let warned = findings.warnings.len();
     let mut checker = Checker { file, findings, layer, names: BTreeSet::new(), unknown: 0 };
-    match Format::of(file.shown).parse(file.text) {
+    match parsed {
         Ok(root) => {
             let root = checker.unwrapped(root);
             checker.walk(&mut Vec::new(), &root);

@@ -432,7 +432,7 @@ fn digest(sealed: &[SealedFile], texts: &[Text], profile: &str) -> String {
             hash.update(part);
         }
     };
-    add(Tier::Builtin, profile, profile::text(profile).unwrap_or(""));
+    add(Tier::Builtin, profile, profile::file(profile).map_or("", |file| file.text()));
     for file in texts {
         if let Some(text) = &file.text {
             add(file.tier, &file.shown, text);

@@ -2,7 +2,7 @@
 //!
 //! A profile is chosen, never merged with another. Read [`super::load`] for what lies above it.
 
-use super::check::{FileText, Findings, check};
+use super::check::{FileText, Findings, check_parsed};
 use super::layers::{Held, Settings};
 use super::load::LoadRequest;
 use super::origin::Located;
@@ -11,6 +11,7 @@ use super::schema::{SECTIONS, profile};
 use super::tree::Spot;
 use super::value::{KeyPath, Layer, Setting, Value};
 use crate::model::{Source, Tier};
+use crate::shipped::{DEFAULTS, Shipped};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -36,7 +37,7 @@ pub(super) fn choose(
     let file = files.filter_map(text).next_back();
     let allowed = sealed.get(&KeyPath::plain("allowedProfiles"));
     let admits = |name: &str| allowed.is_none_or(|held| held.setting.value.set().contains(name));
-    if let Some(flag) = flag.as_ref().filter(|flag| profile::text(&flag.value).is_none()) {
+    if let Some(flag) = flag.as_ref().filter(|flag| profile::file(&flag.value).is_none()) {
         let what = format!("unknown profile {}", quoted(&flag.value));
         let near = nearest(&flag.value, profile::NAMES.iter().copied());
         let help = near.map_or(String::new(), |name| format!("did you mean `{name}`? "));
@@ -65,31 +66,35 @@ pub(super) fn choose(
     chosen
 }
 
-/// The compiled defaults and the profile. They are part of the binary, so parsing one twice in
+/// The compiled defaults and the profile. They are part of the binary, so checking one twice in
 /// a process would give the same.
 pub(super) fn built_in_layers(profile: &str, findings: &mut Findings) -> Vec<Layer> {
-    static PARSED: Mutex<BTreeMap<String, Vec<Layer>>> = Mutex::new(BTreeMap::new());
-    let mut parsed = PARSED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some(known) = parsed.get(profile) {
+    static CHECKED: Mutex<BTreeMap<String, Vec<Layer>>> = Mutex::new(BTreeMap::new());
+    let mut checked = CHECKED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(known) = checked.get(profile) {
         return known.clone();
     }
     let before = findings.problems.len();
-    let layers = parse_built_in(profile, findings);
+    let layers = check_built_in(profile, findings);
     if findings.problems.len() == before {
-        parsed.insert(profile.to_owned(), layers.clone());
+        checked.insert(profile.to_owned(), layers.clone());
     }
     layers
 }
 
-fn parse_built_in(profile: &str, findings: &mut Findings) -> Vec<Layer> {
-    const DEFAULTS: &str = include_str!("defaults.toml");
-    let shown = format!("profiles/{profile}.toml");
-    let texts =
-        [("defaults.toml", DEFAULTS), (shown.as_str(), profile::text(profile).unwrap_or(""))];
-    let check_one = |(shown, text)| {
-        check(FileText { tier: Tier::Builtin, shown, text, sections: SECTIONS }, findings)
+fn check_built_in(profile: &str, findings: &mut Findings) -> Vec<Layer> {
+    // An unknown name is a problem that was reported when it was chosen.
+    let files = [("defaults.toml", Some(DEFAULTS)), (profile, profile::file(profile))];
+    let check_one = |(shown, file): (&str, Option<Shipped>)| match file {
+        Some(file) => {
+            let shown = if file.name().starts_with("profiles/") { file.name() } else { shown };
+            let text =
+                FileText { tier: Tier::Builtin, shown, text: file.text(), sections: SECTIONS };
+            check_parsed(text, Ok(file.entries()), findings)
+        }
+        None => Layer::empty(Tier::Builtin, shown),
     };
-    texts.map(check_one).into()
+    files.map(check_one).into()
 }
 
 /// The profile as a setting, for when no layer names one.

@@ -102,6 +102,13 @@ mod tests {
     }
 
     #[test]
+    fn what_ships_is_packed_as_it_is_written() {
+        for file in crate::shipped::ALL {
+            assert_eq!(file.entries(), parse(file.text()).unwrap(), "{}", file.name());
+        }
+    }
+
+    #[test]
     fn a_key_given_twice_is_refused() {
         let error = parse("mode = 1\nmode = 2\n").unwrap_err();
         assert_eq!(error.at.line, 2);

@@ -148,8 +148,8 @@ fn digest(layers: &[PermissionLayer]) -> String {
         hash.update((text.len() as u64).to_be_bytes());
         hash.update(text.as_bytes());
     };
-    add(include_str!("../../policies/dangerous.toml"));
-    add(include_str!("../../policies/sensitive-paths.toml"));
+    add(crate::shipped::DANGEROUS.text());
+    add(crate::shipped::SENSITIVE_PATHS.text());
     for layer in layers {
         // Places are left out: the same rules at other lines are the same policy.
         add(&format!(

@@ -1,15 +1,16 @@
 //! Dangerous patterns: shipped ones with conditions over a parsed command, users' as expressions.
 
 use super::evaluate::Origin;
-use super::expression::Expression;
+use super::expression::{Expression, Lazy};
 use super::facts::{Access, PathUse, Region, region};
-use super::prefilter::{beginnings, begins};
 use super::shell::{Script, Unit};
 use crate::config::schema::permissions::Severity;
 use crate::model::{AbsPath, Source, Tier};
+use crate::shipped::tree::{Data, Entry};
+use crate::shipped::{self, Shipped};
 use serde::Serialize;
-use std::sync::{Arc, LazyLock, OnceLock};
-use toml_edit::{Document, Item, Table};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 /// A pattern that a command hit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,30 +21,6 @@ pub struct DangerHit {
     pub category: String,
     /// What it does.
     pub severity: Severity,
-}
-
-/// An expression that is compiled when first needed. FAIL CLOSED: one that does not compile
-/// hits everything that its other conditions let through (tests compile every shipped one).
-#[derive(Debug, Default)]
-struct Lazy {
-    source: String,
-    starts: Option<Vec<String>>,
-    compiled: OnceLock<Option<Expression>>,
-}
-
-impl Lazy {
-    fn new(pattern: &str) -> Self {
-        Lazy { source: pattern.to_owned(), starts: beginnings(pattern), compiled: OnceLock::new() }
-    }
-
-    fn hits(&self, text: &str) -> bool {
-        begins(text, self.starts.as_deref())
-            && self
-                .compiled
-                .get_or_init(|| Expression::new(&self.source).ok())
-                .as_ref()
-                .is_none_or(|regex| regex.is_match(text))
-    }
 }
 
 /// A dangerous pattern: every condition that is present must hold.
@@ -117,53 +94,113 @@ const DECODERS: &[&str] = &[
     "sed",
 ];
 
-const FILE: &str = "policies/dangerous.toml";
+const FILE: Shipped = shipped::DANGEROUS;
+
+/// The shipped patterns, found by program.
+#[derive(Debug)]
+pub struct Library {
+    all: Vec<Danger>,
+    /// Which patterns name this program and no group or stem.
+    by_program: HashMap<String, Vec<usize>>,
+    /// Patterns that could be about any program.
+    any_program: Vec<usize>,
+    /// Patterns that look at whole lines.
+    lines: Vec<usize>,
+}
+
+impl Library {
+    fn new(all: Vec<Danger>) -> Self {
+        let mut by_program: HashMap<String, Vec<usize>> = HashMap::new();
+        let (mut any_program, mut lines) = (Vec::new(), Vec::new());
+        for (at, danger) in all.iter().enumerate() {
+            lines.extend((danger.programs.is_empty() && danger.raw.is_some()).then_some(at));
+            let group = |name: &String| name.starts_with('@') || name.ends_with('*');
+            if !danger.has_condition() {
+            } else if danger.programs.is_empty() || danger.programs.iter().any(group) {
+                any_program.push(at);
+            } else {
+                for program in &danger.programs {
+                    let list = by_program.entry(program.clone()).or_default();
+                    if list.last() != Some(&at) {
+                        list.push(at);
+                    }
+                }
+            }
+        }
+        Library { all, by_program, any_program, lines }
+    }
+
+    /// The patterns that could hit a command of `program`, in the order of the file.
+    ///
+    /// INVARIANT (prefilter over-approximates): no other pattern hits one.
+    pub fn about(&self, program: &str) -> impl Iterator<Item = &Danger> {
+        let named = self.by_program.get(program).map_or(&[][..], Vec::as_slice);
+        let (mut named, mut open) = (named.iter().peekable(), self.any_program.iter().peekable());
+        let next = move || match (named.peek(), open.peek()) {
+            (Some(one), Some(other)) if one < other => named.next(),
+            (_, Some(_)) => open.next(),
+            _ => named.next(),
+        };
+        std::iter::from_fn(next).filter_map(|at| self.all.get(*at))
+    }
+
+    /// The patterns that look at whole lines, in the order of the file.
+    pub fn lines(&self) -> impl Iterator<Item = &Danger> {
+        self.lines.iter().filter_map(|at| self.all.get(*at))
+    }
+}
 
 /// The patterns compiled into the binary.
-pub fn builtin() -> &'static [Danger] {
-    static ALL: LazyLock<Vec<Danger>> =
-        LazyLock::new(|| load(include_str!("../../policies/dangerous.toml"), FILE));
+pub fn library() -> &'static Library {
+    static ALL: LazyLock<Library> = LazyLock::new(|| {
+        let all = each(FILE, "pattern").map(|(table, at)| from_table(&table, at));
+        Library::new(all.collect())
+    });
     &ALL
+}
+
+/// The patterns compiled into the binary, as a list.
+pub fn builtin() -> &'static [Danger] {
+    &library().all
 }
 
 /// The origin of the finding about a line's characters, whose entry has no conditions.
 pub fn invisible_character() -> Origin {
     const ID: &str = "evasion.invisible-character";
     let source = builtin().iter().find(|danger| danger.id == ID).and_then(|d| d.source.clone());
-    let source = source.unwrap_or_else(|| Source::new(Tier::Builtin, FILE));
+    let source = source.unwrap_or_else(|| Source::new(Tier::Builtin, FILE.name()));
     Origin { id: ID.to_owned(), tier: Tier::Builtin, source }
 }
 
-/// Line of each `[[pattern]]` header, in order.
-pub(super) fn header_lines(text: &str, header: &str) -> Vec<u32> {
-    text.lines()
-        .zip(1u32..)
-        .filter(|(line, _)| line.trim() == header)
-        .map(|(_, number)| number)
-        .collect()
+/// The tables of a shipped list, each with the place of its header.
+pub(super) fn each(file: Shipped, key: &str) -> impl Iterator<Item = (Vec<Entry>, Source)> {
+    file.tables(key).into_iter().filter_map(move |node| match node.data {
+        Data::Table(table) => {
+            Some((table, Source::new(Tier::Builtin, file.name()).at(node.at.line)))
+        }
+        _ => None,
+    })
 }
 
-fn load(text: &str, file: &str) -> Vec<Danger> {
-    let document = Document::parse(text).expect("the shipped patterns are valid TOML (tested)");
-    let lines = header_lines(text, "[[pattern]]");
-    let tables = document.get("pattern").and_then(Item::as_array_of_tables).into_iter().flatten();
-    tables
-        .zip(lines)
-        .map(|(table, line)| from_table(table, Source::new(Tier::Builtin, file).at(line)))
-        .collect()
+pub(super) fn text_of(table: &[Entry], key: &str) -> Option<String> {
+    match &table.iter().find(|entry| entry.key == key)?.value.data {
+        Data::Text(text) => Some(text.clone()),
+        _ => None,
+    }
 }
 
-pub(super) fn text_of(table: &Table, key: &str) -> Option<String> {
-    table.get(key).and_then(Item::as_str).map(str::to_owned)
+pub(super) fn list_of(table: &[Entry], key: &str) -> Vec<String> {
+    let found = table.iter().find(|entry| entry.key == key).map(|entry| &entry.value.data);
+    let Some(Data::List(nodes)) = found else { return Vec::new() };
+    let text = |data: &Data| match data {
+        Data::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    nodes.iter().filter_map(|node| text(&node.data)).collect()
 }
 
-pub(super) fn list_of(table: &Table, key: &str) -> Vec<String> {
-    let items = table.get(key).and_then(Item::as_array).into_iter().flatten();
-    items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
-}
-
-fn from_table(table: &Table, source: Source) -> Danger {
-    let lazy = |key: &str| text_of(table, key).map(|source| Lazy::new(&source));
+fn from_table(table: &[Entry], source: Source) -> Danger {
+    let lazy = |key: &str| text_of(table, key).map(Lazy::new);
     Danger {
         id: text_of(table, "id").unwrap_or_default(),
         category: text_of(table, "category").unwrap_or_default(),
@@ -193,7 +230,7 @@ fn from_table(table: &Table, source: Source) -> Danger {
     }
 }
 
-pub(super) fn severity(table: &Table) -> Option<Severity> {
+pub(super) fn severity(table: &[Entry]) -> Option<Severity> {
     match text_of(table, "severity")?.as_str() {
         "notice" => Some(Severity::Notice),
         "high" => Some(Severity::High),
@@ -241,19 +278,23 @@ impl Danger {
     pub fn hits_line(&self, script: &Script) -> bool {
         self.programs.is_empty()
             && self.mentions(&script.raw)
-            && self.raw.as_ref().is_some_and(|raw| raw.hits(&script.raw))
+            && self.raw.as_ref().is_some_and(|raw| hits(raw, &script.raw))
     }
 
     /// Whether one command hits.
     pub fn hits(&self, unit: &Unit, ground: &Ground<'_>) -> bool {
-        let has_condition = self.text.is_some() || self.raw.is_none();
         // The cheap questions first: expressions are compiled when they are reached.
-        has_condition
+        self.has_condition()
             && self.program_fits(unit)
             && self.surroundings_fit(unit)
             && self.paths_fit(unit, ground)
             && self.mentions(&unit.text)
             && self.words_fit(unit)
+    }
+
+    /// Whether single commands are looked at, and not only whole lines.
+    fn has_condition(&self) -> bool {
+        self.text.is_some() || self.raw.is_none()
     }
 
     fn mentions(&self, text: &str) -> bool {
@@ -269,17 +310,17 @@ impl Danger {
         let args = || unit.text.split_once(' ').map_or("", |(_, rest)| rest);
         self.flags.iter().all(|flag| has_flag(unit, flag))
             && !self.not_flags.iter().any(|flag| has_flag(unit, flag))
-            && self.args.as_ref().is_none_or(|regex| regex.hits(args()))
-            && !self.not_args.as_ref().is_some_and(|regex| regex.hits(args()))
-            && self.text.as_ref().is_none_or(|regex| regex.hits(&unit.text))
+            && self.args.as_ref().is_none_or(|regex| hits(regex, args()))
+            && !self.not_args.as_ref().is_some_and(|regex| hits(regex, args()))
+            && self.text.as_ref().is_none_or(|regex| hits(regex, &unit.text))
             && self
                 .code
                 .as_ref()
-                .is_none_or(|regex| unit.code.as_deref().is_some_and(|code| regex.hits(code)))
+                .is_none_or(|regex| unit.code.as_deref().is_some_and(|code| hits(regex, code)))
             && self
                 .assigns
                 .as_ref()
-                .is_none_or(|regex| unit.assignments.iter().any(|a| regex.hits(&a.name)))
+                .is_none_or(|regex| unit.assignments.iter().any(|a| hits(regex, &a.name)))
     }
 
     fn surroundings_fit(&self, unit: &Unit) -> bool {
@@ -320,6 +361,12 @@ impl Danger {
             && fits(&self.writes, |path| path.access != Access::Read)
             && fits(&self.reads, |path| path.access == Access::Read)
     }
+}
+
+/// FAIL CLOSED: an expression that does not compile hits everything that the other conditions let
+/// through (tests compile every shipped one).
+fn hits(regex: &Lazy, text: &str) -> bool {
+    regex.is_match(text, true)
 }
 
 /// Whether `program` is named by a list of names, `name*` stems and `@groups`.
@@ -363,3 +410,76 @@ fn has_flag(unit: &Unit, alternatives: &str) -> bool {
 
 /// A compiled list with the tier that each pattern belongs to.
 pub type DangerList = Vec<Arc<Danger>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A misspelt key would drop a condition without a word.
+    #[test]
+    fn the_library_holds_no_key_that_nobody_reads() {
+        const KNOWN: &[&str] = &[
+            "id",
+            "category",
+            "severity",
+            "reason",
+            "hint",
+            "matches",
+            "rejects",
+            "programs",
+            "not_programs",
+            "flags",
+            "not_flags",
+            "args",
+            "not_args",
+            "text",
+            "code",
+            "assigns",
+            "piped_from",
+            "fed_by",
+            "deletes",
+            "writes",
+            "reads",
+            "marks",
+            "raw",
+            "contains",
+        ];
+        for (table, at) in each(FILE, "pattern") {
+            for entry in table {
+                assert!(KNOWN.contains(&entry.key.as_str()), "{at}: `{}`", entry.key);
+            }
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_named_by_the_line_of_its_header() {
+        let lines: Vec<&str> = FILE.text().lines().collect();
+        assert!(builtin().len() > 100);
+        for danger in builtin() {
+            let line = danger.source.as_ref().and_then(|source| source.line).unwrap() as usize;
+            assert_eq!(lines[line - 1], "[[pattern]]", "{}", danger.id);
+            assert_eq!(lines[line], format!("id = \"{}\"", danger.id));
+        }
+    }
+
+    #[test]
+    fn the_index_by_program_leaves_out_no_pattern_that_hits() {
+        use crate::policy::shell::{self, ShellPlace};
+        let (workspace, home) = (AbsPath::new("/w").unwrap(), AbsPath::new("/home/dev").unwrap());
+        let ground = Ground { workspace: &workspace, home: Some(&home) };
+        let place = ShellPlace { cwd: &workspace, home: Some(&home) };
+        for text in builtin().iter().flat_map(|danger| danger.matches.iter().chain(&danger.rejects))
+        {
+            let script = shell::parse(text, &place);
+            for unit in &script.units {
+                let ids = |d: &Danger| d.hits(unit, &ground).then(|| d.id.clone());
+                let found: Vec<String> = library().about(&unit.program).filter_map(ids).collect();
+                let wanted: Vec<String> = builtin().iter().filter_map(ids).collect();
+                assert_eq!(found, wanted, "{text}");
+            }
+            let ids = |d: &Danger| d.hits_line(&script).then(|| d.id.clone());
+            let wanted: Vec<String> = builtin().iter().filter_map(ids).collect();
+            assert_eq!(library().lines().filter_map(ids).collect::<Vec<_>>(), wanted, "{text}");
+        }
+    }
+}

@@ -244,7 +244,7 @@ impl<'a> Bench<'a> {
     fn dangers_on(&mut self, at: usize, unit: &Unit, lifts: &[&Rule]) {
         let ground = self.ground();
         let rules = self.rules;
-        let all = danger::builtin().iter().map(|d| (d, Tier::Builtin));
+        let all = danger::library().about(&unit.program).map(|d| (d, Tier::Builtin));
         let all = all.chain(
             rules.layers.iter().flat_map(|layer| layer.dangers.iter().map(|d| (d, layer.tier))),
         );
@@ -257,12 +257,12 @@ impl<'a> Bench<'a> {
 
     fn line(&mut self, script: &super::shell::Script) {
         let rules = self.rules;
-        let all = danger::builtin().iter().map(|d| (d, Tier::Builtin));
+        let all = danger::library().lines().map(|d| (d, Tier::Builtin));
         for (danger, tier) in all.chain(
             rules.layers.iter().flat_map(|layer| layer.dangers.iter().map(|d| (d, layer.tier))),
         ) {
-            let heard_already = self.hits.iter().any(|hit| hit.pattern == danger.id);
-            if danger.hits_line(script) && !heard_already {
+            let heard_already = || self.hits.iter().any(|hit| hit.pattern == danger.id);
+            if danger.hits_line(script) && !heard_already() {
                 self.say_danger(danger, tier, "the command line", None, &[]);
             }
         }

@@ -3,22 +3,34 @@
 //!
 //! A shell parts words at ASCII blanks alone, so ASCII classes are right for command lines. They
 //! also make an expression an order of magnitude cheaper to build, which every start pays for.
-//! Characters stay whole: `^rm .$` must also hit `rm ü`.
+//! Characters stay whole: `^rm .$` must also hit `rm ü`. Only whether an expression matches is
+//! ever asked, so half of an engine does: a forward automaton that is built while it walks.
 
+use super::dialect::with_ascii_classes;
+use super::hints;
 use super::possible::Automaton;
+use super::prefilter::{Part, Test, heads, is_small, whole};
 use regex::{Regex, RegexBuilder};
-use std::sync::OnceLock;
+use regex_automata::Input;
+use regex_automata::hybrid::dfa::{Cache, DFA};
+use regex_automata::nfa::thompson::{self, WhichCaptures};
+use regex_automata::util::syntax;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Largest compiled expression in bytes, so that a hostile file cannot take the memory.
 const LARGEST: usize = 4 << 20;
 
 /// A compiled expression.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Expression {
-    regex: Regex,
-    /// The source with its classes written out.
-    source: String,
-    automaton: OnceLock<Option<Automaton>>,
+    engine: Engine,
+}
+
+#[derive(Debug)]
+enum Engine {
+    Forward(Box<(DFA, Mutex<Cache>)>),
+    /// For the little that the forward automaton does not know (`\B`).
+    Full(Regex),
 }
 
 impl Expression {
@@ -28,93 +40,121 @@ impl Expression {
     /// The expression's own error, or that it is too large.
     pub fn new(source: &str) -> Result<Self, String> {
         let source = with_ascii_classes(source);
-        RegexBuilder::new(&source)
-            .dot_matches_new_line(true)
-            .size_limit(LARGEST)
-            .build()
-            .map(|regex| Expression { regex, source, automaton: OnceLock::new() })
+        let forward = DFA::builder()
+            .syntax(syntax::Config::new().dot_matches_new_line(true))
+            .thompson(
+                thompson::Config::new()
+                    .which_captures(WhichCaptures::None)
+                    .nfa_size_limit(Some(LARGEST)),
+            )
+            .build(&source);
+        if let Ok(dfa) = forward {
+            let cache = Mutex::new(dfa.create_cache());
+            return Ok(Expression { engine: Engine::Forward(Box::new((dfa, cache))) });
+        }
+        let full =
+            RegexBuilder::new(&source).dot_matches_new_line(true).size_limit(LARGEST).build();
+        full.map(|regex| Expression { engine: Engine::Full(regex) })
             .map_err(|error| error.to_string())
     }
 
     /// Whether it matches anywhere in `text`.
     pub fn is_match(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+        match &self.engine {
+            Engine::Full(regex) => regex.is_match(text),
+            Engine::Forward(engine) => {
+                let (dfa, cache) = engine.as_ref();
+                let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+                let found = dfa.try_search_fwd(&mut cache, &Input::new(text).earliest(true));
+                // It has no byte at which it stops and no limit at which it gives up.
+                found.is_ok_and(|found| found.is_some())
+            }
+        }
+    }
+}
+
+fn has(bits: &[u64; 4], byte: u8) -> bool {
+    bits.get(usize::from(byte >> 6)).is_some_and(|word| word >> (byte & 63) & 1 == 1)
+}
+
+/// An expression of which only the parts that a text could match are compiled.
+///
+/// INVARIANT (prefilter over-approximates): the answer is that of the whole expression.
+#[derive(Debug)]
+pub struct Lazy {
+    source: String,
+    /// `None` for a source that is no expression.
+    parts: OnceLock<Option<Parts>>,
+    possible: OnceLock<Option<Automaton>>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    /// The first bytes of whatever matches, a bit for each; `None` if it may begin with any.
+    heads: Option<[u64; 4]>,
+    all: Vec<Compiled>,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    part: Part,
+    regex: OnceLock<Option<Expression>>,
+}
+
+impl Lazy {
+    /// Nothing is compiled yet: [`Self::check`] does that.
+    pub fn new(source: impl Into<String>) -> Self {
+        Lazy { source: source.into(), parts: OnceLock::new(), possible: OnceLock::new() }
+    }
+
+    /// Whether it can be used.
+    ///
+    /// # Errors
+    /// The expression's own error, or that it is too large.
+    pub fn check(&self) -> Result<(), String> {
+        // What is surely small enough need not be compiled to see it.
+        if is_small(&self.source) { Ok(()) } else { Expression::new(&self.source).map(drop) }
+    }
+
+    fn parts(&self) -> Option<&Parts> {
+        let build = || {
+            let parts =
+                hints::shipped(&self.source).or_else(|| whole(&self.source).map(|part| vec![part]));
+            let parts = parts?;
+            let heads = heads(&parts);
+            let lazy = |part| Compiled { part, regex: OnceLock::new() };
+            Some(Parts { heads, all: parts.into_iter().map(lazy).collect() })
+        };
+        self.parts.get_or_init(build).as_ref()
+    }
+
+    /// Whether it matches anywhere in `text`; `broken` is the answer of one that does not compile.
+    pub fn is_match(&self, text: &str, broken: bool) -> bool {
+        let Some(parts) = self.parts() else { return broken };
+        if let Some(heads) = &parts.heads
+            && !text.as_bytes().first().is_some_and(|first| has(heads, *first))
+        {
+            return false;
+        }
+        parts.all.iter().any(|compiled| match &compiled.part.test {
+            Test::Words(words) => words.begin(text),
+            Test::Regex(source) => {
+                compiled.part.lets_through(text)
+                    && compiled
+                        .regex
+                        .get_or_init(|| Expression::new(source).ok())
+                        .as_ref()
+                        .map_or(broken, |regex| regex.is_match(text))
+            }
+        })
     }
 
     /// Whether it matches some text of `shape`. FAIL CLOSED: yes, if that cannot be told.
     pub fn could_match(&self, shape: &str) -> bool {
-        let build = || Automaton::new(&self.source, LARGEST);
-        let automaton = self.automaton.get_or_init(build);
+        let build = || Automaton::new(&with_ascii_classes(&self.source), LARGEST);
+        let automaton = self.possible.get_or_init(build);
         automaton.as_ref().is_none_or(|automaton| automaton.could_match(shape))
     }
-}
-
-/// Writes out the class escapes of RE2. A negated one inside brackets stays as it is: it then
-/// covers all of Unicode, which only makes the class wider by characters that are no blanks.
-fn with_ascii_classes(source: &str) -> String {
-    let mut out = String::with_capacity(source.len() + 16);
-    let (mut chars, mut in_brackets) = (source.chars(), 0usize);
-    // Where the content of the innermost brackets begins.
-    let mut content = 0;
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match (chars.next(), in_brackets > 0) {
-                // `[(-\w]` and `[\w-z]` are no ranges: the expression's own error is the answer.
-                (Some(class @ ('w' | 'd' | 's')), true)
-                    if bounds_a_range(&out, content, &chars) =>
-                {
-                    out.extend(['\\', class]);
-                }
-                (Some('w'), true) => out.push_str("0-9A-Za-z_"),
-                (Some('d'), true) => out.push_str("0-9"),
-                (Some('s'), true) => out.push_str(r"\t\n\v\f\r "),
-                (Some('w'), false) => out.push_str("[0-9A-Za-z_]"),
-                (Some('W'), false) => out.push_str("[^0-9A-Za-z_]"),
-                (Some('d'), false) => out.push_str("[0-9]"),
-                (Some('D'), false) => out.push_str("[^0-9]"),
-                (Some('s'), false) => out.push_str(r"[\t\n\v\f\r ]"),
-                (Some('S'), false) => out.push_str(r"[^\t\n\v\f\r ]"),
-                (Some('b'), false) => out.push_str(r"(?-u:\b)"),
-                (Some(other), _) => out.extend(['\\', other]),
-                (None, _) => out.push('\\'),
-            },
-            '[' => {
-                in_brackets += 1;
-                out.push(c);
-                // `[]x]` and `[^]x]`: the first bracket is a member.
-                let mut rest = chars.clone();
-                if rest.next() == Some('^') {
-                    out.push('^');
-                    chars = rest.clone();
-                }
-                let mut first = chars.clone();
-                content = out.len();
-                if in_brackets == 1 && first.next() == Some(']') {
-                    out.push(']');
-                    chars = first;
-                }
-            }
-            ']' => {
-                in_brackets = in_brackets.saturating_sub(1);
-                out.push(c);
-            }
-            other => out.push(other),
-        }
-    }
-    out
-}
-
-/// Whether a class escape that comes next in brackets would be one end of a range. A hyphen at
-/// either end of the brackets, or an escaped one, is only a hyphen.
-fn bounds_a_range(out: &str, content: usize, rest: &std::str::Chars<'_>) -> bool {
-    let before = out.get(content..).unwrap_or_default();
-    let opened = before.strip_suffix('-').is_some_and(|start| {
-        let escaped = start.ends_with('\\') && !start.ends_with(r"\\");
-        !start.is_empty() && !escaped
-    });
-    let mut rest = rest.clone();
-    let closes = rest.next() == Some('-') && rest.next() != Some(']');
-    opened || closes
 }
 
 #[cfg(test)]

@@ -33,6 +33,11 @@ impl PathUse {
     pub fn lexical(path: AbsPath, access: Access) -> Self {
         PathUse { canonical: path.clone(), lexical: path, access }
     }
+
+    /// Whether no link stands in the way: both forms are the same bytes.
+    pub fn is_plain(&self) -> bool {
+        self.lexical.as_path().as_os_str() == self.canonical.as_path().as_os_str()
+    }
 }
 
 /// Everything that policy may know about a call.

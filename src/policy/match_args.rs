@@ -4,9 +4,7 @@
 //! deny or ask hits in either reading. An allow takes exactly one: an anchored expression
 //! (`^…`) or a plain glob; anything between is read as an expression over the whole command.
 
-use super::expression::Expression;
-use super::prefilter::{beginnings, begins};
-use std::sync::OnceLock;
+use super::expression::Lazy;
 
 /// Which reading an allow pattern was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +25,7 @@ pub struct CommandPattern {
     pub written: String,
     /// The reading, for an allow.
     pub dialect: Dialect,
-    sources: Vec<String>,
-    starts: Option<Vec<String>>,
-    compiled: OnceLock<Result<Vec<Expression>, String>>,
+    readings: Vec<Lazy>,
 }
 
 const SIGNALS: [char; 11] = ['\\', '^', '$', '(', ')', '[', ']', '{', '}', '|', '+'];
@@ -55,27 +51,20 @@ fn glob_source(glob: &str) -> String {
 impl CommandPattern {
     /// A pattern of a deny or ask rule.
     pub fn restricting(written: &str) -> Self {
-        let mut sources = vec![glob_source(written)];
+        let mut readings = vec![Lazy::new(glob_source(written))];
         let starts_with_word = written.starts_with(|c: char| c.is_ascii_alphanumeric());
         if has_signals(written) {
-            sources.push(written.to_owned());
+            readings.push(Lazy::new(written));
         } else if starts_with_word {
             // `rm *` as an expression would hit `npm run format`: without any sign that an
             // expression was meant, a hit has to begin at a word.
-            let expression = format!("(?:^|\\s)(?:{written})");
-            if Expression::new(&expression).is_ok() {
-                sources.push(expression);
-            }
-        } else if Expression::new(written).is_ok() {
-            sources.push(written.to_owned());
+            let expression = Lazy::new(format!("(?:^|\\s)(?:{written})"));
+            readings.extend(expression.check().is_ok().then_some(expression));
+        } else {
+            let expression = Lazy::new(written);
+            readings.extend(expression.check().is_ok().then_some(expression));
         }
-        CommandPattern {
-            written: written.to_owned(),
-            dialect: Dialect::Regex,
-            sources,
-            starts: None,
-            compiled: OnceLock::new(),
-        }
+        CommandPattern { written: written.to_owned(), dialect: Dialect::Regex, readings }
     }
 
     /// A pattern of an allow rule.
@@ -87,14 +76,7 @@ impl CommandPattern {
         } else {
             (Dialect::Glob, glob_source(written))
         };
-        let starts = if dialect == Dialect::Regex { beginnings(written) } else { None };
-        CommandPattern {
-            written: written.to_owned(),
-            dialect,
-            sources: vec![source],
-            starts,
-            compiled: OnceLock::new(),
-        }
+        CommandPattern { written: written.to_owned(), dialect, readings: vec![Lazy::new(source)] }
     }
 
     /// The compact form `prefix:*`: the prefix alone, or followed by a blank and anything.
@@ -103,15 +85,8 @@ impl CommandPattern {
         CommandPattern {
             written: format!("{prefix}:*"),
             dialect: Dialect::Glob,
-            sources: vec![source],
-            starts: None,
-            compiled: OnceLock::new(),
+            readings: vec![Lazy::new(source)],
         }
-    }
-
-    fn compiled(&self) -> &Result<Vec<Expression>, String> {
-        self.compiled
-            .get_or_init(|| self.sources.iter().map(|source| Expression::new(source)).collect())
     }
 
     /// Compiles now.
@@ -119,26 +94,18 @@ impl CommandPattern {
     /// # Errors
     /// The expression's own error.
     pub fn check(&self) -> Result<(), String> {
-        self.compiled().as_ref().map(drop).map_err(Clone::clone)
+        self.readings.iter().try_for_each(Lazy::check)
     }
 
     /// Whether some command of this shape matches; a pattern that does not compile always does.
     pub fn could_match(&self, shape: &str) -> bool {
         // A glob is asked as one: its second reading begins at any blank, also of `ls *`.
-        let readings = if has_signals(&self.written) { self.sources.len() } else { 1 };
-        self.compiled()
-            .as_ref()
-            .map_or(true, |all| all.iter().take(readings).any(|regex| regex.could_match(shape)))
+        let readings = if has_signals(&self.written) { self.readings.len() } else { 1 };
+        self.readings.iter().take(readings).any(|regex| regex.could_match(shape))
     }
 
     /// Whether a command matches; `broken` is the answer of a pattern that does not compile.
     pub fn matches(&self, text: &str, broken: bool) -> bool {
-        if !begins(text, self.starts.as_deref()) {
-            return false;
-        }
-        match self.compiled() {
-            Ok(all) => all.iter().any(|regex| regex.is_match(text)),
-            Err(_) => broken,
-        }
+        self.readings.iter().any(|regex| regex.is_match(text, broken))
     }
 }

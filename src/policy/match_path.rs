@@ -35,38 +35,98 @@ pub struct PathPattern {
     globs: Vec<LazyGlob>,
 }
 
-/// A glob whose expression is compiled only when its literal ends fit.
+/// A glob whose expression is compiled only when the literals in it fit the path, and never
+/// where it is one path, all below one, or one name at any depth.
+///
+/// INVARIANT (prefilter over-approximates): the answer is that of the whole glob.
 #[derive(Debug)]
 struct LazyGlob {
-    begins: String,
-    ends: String,
-    glob: globset::Glob,
-    matcher: OnceLock<GlobMatcher>,
+    text: String,
+    literals: OnceLock<Literals>,
+    matcher: OnceLock<Option<GlobMatcher>>,
     possible: OnceLock<Option<Automaton>>,
 }
 
-impl LazyGlob {
-    fn new(glob: globset::Glob) -> Self {
-        let text = glob.glob();
+/// What a path must hold.
+#[derive(Debug)]
+struct Literals {
+    begins: String,
+    ends: String,
+    /// From its middle.
+    holds: String,
+    form: Form,
+    /// Bytes of the path that the glob is, or is everything below.
+    base: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// One path.
+    Path,
+    /// `X/**`: everything below `X`.
+    Below,
+    /// `/**/X`: this name at any depth.
+    Name,
+    Other,
+}
+
+fn built(text: &str) -> Result<globset::Glob, globset::Error> {
+    GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build()
+}
+
+impl Literals {
+    fn of(text: &str) -> Self {
         let begins = text.split(SPECIAL).next().unwrap_or_default();
         // `/a/**` also matches below a folder whose slash belongs to the wildcard.
         let begins = begins.trim_end_matches('/').to_owned();
-        let plain = !text.contains(SPECIAL);
-        let ends = if plain { text } else { text.rsplit(SPECIAL).next().unwrap_or_default() };
+        let plain = |text: &str| !text.contains(SPECIAL) && !text.is_empty();
+        let form = if plain(text) {
+            Form::Path
+        } else if text.strip_suffix("/**").is_some_and(|base| plain(base) && base == begins) {
+            Form::Below
+        } else if text
+            .strip_prefix("/**/")
+            .is_some_and(|name| plain(name) && !name.starts_with('/'))
+        {
+            Form::Name
+        } else {
+            Form::Other
+        };
+        let ends = match form {
+            Form::Path => text,
+            _ => text.rsplit(SPECIAL).next().unwrap_or_default(),
+        };
         let ends = ends.trim_start_matches('/').to_owned();
-        LazyGlob { begins, ends, glob, matcher: OnceLock::new(), possible: OnceLock::new() }
+        let holds = if form == Form::Other { literal_inside(text) } else { String::new() };
+        let base = text.strip_suffix("/**").or_else(|| text.strip_suffix("/*")).unwrap_or(text);
+        let base = plain(base).then_some(base.len());
+        Literals { begins, ends, holds, form, base }
+    }
+}
+
+impl LazyGlob {
+    fn new(text: String) -> Result<Self, String> {
+        // Without these characters every text is a glob; what has them is built to see it.
+        if text.contains(['[', ']', '{', '}', '\\', ',']) {
+            built(&text).map_err(|error| error.kind().to_string())?;
+        }
+        let (literals, matcher, possible) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Ok(LazyGlob { text, literals, matcher, possible })
+    }
+
+    fn literals(&self) -> &Literals {
+        self.literals.get_or_init(|| Literals::of(&self.text))
     }
 
     /// The whole path, where the glob is one path or everything below one.
     fn literal_base(&self) -> Option<&str> {
-        let text = self.glob.glob();
-        let base = text.strip_suffix("/**").or_else(|| text.strip_suffix("/*")).unwrap_or(text);
-        (!base.is_empty() && !base.contains(SPECIAL)).then_some(base)
+        self.text.get(..self.literals().base?)
     }
 
     fn could_match(&self, shape: &str) -> bool {
+        let build = || Automaton::new(built(&self.text).ok()?.regex(), LARGEST);
         self.possible
-            .get_or_init(|| Automaton::new(self.glob.regex(), LARGEST))
+            .get_or_init(build)
             .as_ref()
             .is_none_or(|automaton| automaton.could_match(shape))
     }
@@ -74,10 +134,66 @@ impl LazyGlob {
     fn matches(&self, path: &AbsPath) -> bool {
         use std::os::unix::ffi::OsStrExt;
         let bytes = path.as_path().as_os_str().as_bytes();
-        bytes.starts_with(self.begins.as_bytes())
-            && bytes.ends_with(self.ends.as_bytes())
-            && self.matcher.get_or_init(|| self.glob.compile_matcher()).is_match(path.as_path())
+        let known = self.literals();
+        let (begins, ends) = (known.begins.as_bytes(), known.ends.as_bytes());
+        // One byte tells most of them apart.
+        match known.form {
+            Form::Path => bytes == self.text.as_bytes(),
+            Form::Below => bytes.get(begins.len()) == Some(&b'/') && bytes.starts_with(begins),
+            Form::Name => {
+                let before = bytes.len().checked_sub(ends.len() + 1);
+                before.is_some_and(|at| bytes.get(at) == Some(&b'/')) && bytes.ends_with(ends)
+            }
+            Form::Other => {
+                (ends.is_empty() || bytes.last() == ends.last())
+                    && bytes.starts_with(begins)
+                    && bytes.ends_with(ends)
+                    && memchr::memmem::find(bytes, known.holds.as_bytes()).is_some()
+                    && self.full().is_some_and(|glob| glob.is_match(path.as_path()))
+            }
+        }
     }
+
+    /// Never `None`: a text that might be no glob was built when it was read.
+    fn full(&self) -> Option<&GlobMatcher> {
+        let build = || built(&self.text).ok().map(|glob| glob.compile_matcher());
+        self.matcher.get_or_init(build).as_ref()
+    }
+}
+
+/// The longest text that every match holds: outside of wildcards, classes and alternatives.
+fn literal_inside(glob: &str) -> String {
+    let (mut longest, mut run) = ("", 0);
+    let (mut braces, mut class) = (0usize, false);
+    let mut close = |from: usize, to: usize, outside: bool| {
+        let text = glob.get(from..to).unwrap_or_default().trim_matches('/');
+        if outside && text.len() > longest.len() {
+            longest = text;
+        }
+    };
+    for (at, c) in glob.char_indices().filter(|(_, c)| SPECIAL.contains(c) || *c == '!') {
+        close(run, at, braces == 0 && !class);
+        match c {
+            '[' => class = true,
+            ']' => class = false,
+            '{' if !class => braces += 1,
+            '}' if !class => braces = braces.saturating_sub(1),
+            // What is escaped is not taken apart any more: what stands behind is not known.
+            '\\' => return longest.to_owned(),
+            _ => {}
+        }
+        run = at + c.len_utf8();
+    }
+    close(run, glob.len(), braces == 0 && !class);
+    longest.to_owned()
+}
+
+/// Whether it is worth to compare two paths name by name: `base` begins with the bytes of
+/// `shape`, or `shape` is not written in the plain way (`//`, `/.`).
+fn could_begin(shape: &str, base: &str) -> bool {
+    let odd = |pair: &[u8]| matches!(pair, [b'/', b'/' | b'.']);
+    base.as_bytes().starts_with(shape.trim_end_matches('/').as_bytes())
+        || shape.as_bytes().windows(2).any(odd)
 }
 
 /// Whether a folder of this shape could lead to `base`.
@@ -182,24 +298,13 @@ impl PathPattern {
             .map(|base| if base.is_empty() { "/" } else { base }.to_owned())
             .collect();
         texts.extend(bases);
-        let build = |text: &String| {
-            GlobBuilder::new(text)
-                .literal_separator(true)
-                .backslash_escape(true)
-                .build()
-                .map_err(|e| e.kind().to_string())
-        };
-        let globs = texts
-            .iter()
-            .map(build)
-            .map(|glob| glob.map(LazyGlob::new))
-            .collect::<Result<Vec<_>, _>>()?;
+        let globs = texts.into_iter().map(LazyGlob::new).collect::<Result<Vec<_>, _>>()?;
         Ok(PathPattern { written: written.to_owned(), globs })
     }
 
     /// The globs that it stands for, over absolute paths.
     pub(super) fn globs(&self) -> impl Iterator<Item = &str> {
-        self.globs.iter().map(|glob| glob.glob.glob())
+        self.globs.iter().map(|glob| glob.text.as_str())
     }
 
     /// Whether one path matches.
@@ -226,22 +331,20 @@ impl PathPattern {
     /// As [`Self::could_reach`], for what ships: a wildcard alone names nothing, and a tree
     /// only what the pattern names in full outside the workspace.
     pub fn shipped_could_reach(&self, reach: &Reach) -> bool {
-        let anchored = self.written.starts_with(['/', '~']);
         if reach.tree {
-            return anchored
-                && !reach.shape.contains(MARKS)
-                && self
-                    .globs
-                    .iter()
-                    .filter_map(LazyGlob::literal_base)
-                    .any(|base| Path::new(base).starts_with(&reach.shape));
+            return self.written.starts_with(['/', '~'])
+                && self.globs.iter().filter_map(LazyGlob::literal_base).any(|base| {
+                    could_begin(&reach.shape, base)
+                        && !reach.shape.contains(MARKS)
+                        && Path::new(base).starts_with(&reach.shape)
+                });
         }
         if !reach.shape.contains(MARKS) || reach.shape.contains(ANY) {
             return false;
         }
         let shape: Vec<&str> = reach.shape.split('/').collect();
         self.globs.iter().any(|glob| {
-            let text = glob.glob.glob();
+            let text = glob.text.as_str();
             match text.strip_prefix("/**/") {
                 Some(tail) => {
                     let tail: Vec<&str> = tail.trim_end_matches("/**").split('/').collect();
@@ -270,11 +373,34 @@ impl PathPattern {
 
     /// Either form hits.
     pub fn restricts(&self, path: &PathUse) -> bool {
-        self.matches(&path.lexical) || self.matches(&path.canonical)
+        self.matches(&path.lexical) || !path.is_plain() && self.matches(&path.canonical)
     }
 
     /// Both forms hit.
     pub fn permits(&self, path: &PathUse) -> bool {
-        self.matches(&path.lexical) && self.matches(&path.canonical)
+        self.matches(&path.lexical) && (path.is_plain() || self.matches(&path.canonical))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn a_lazy_glob_says_what_the_glob_says(
+            glob in r"/([ab.*?/]|\*\*/|/\*\*|\[a-b\]|\[!a\]|\{a,b/\*\}|\\\\[ab*]){0,8}",
+            path in "/[ab.*]{1,3}(/[ab.]{1,3}){0,3}",
+        ) {
+            let (Ok(lazy), Some(path)) = (LazyGlob::new(glob.clone()), AbsPath::new(&path)) else {
+                prop_assert!(built(&glob).is_err() || AbsPath::new(&path).is_none(), "{}", glob);
+                return Ok(());
+            };
+            let wanted = built(&glob).unwrap().compile_matcher().is_match(path.as_path());
+            prop_assert_eq!(lazy.matches(&path), wanted, "{} on {:?}", glob, path);
+        }
     }
 }

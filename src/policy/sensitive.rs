@@ -1,12 +1,12 @@
 //! Paths that hold secrets or decide what runs: no tool touches them unasked.
 
-use super::danger::{header_lines, list_of, severity, text_of};
+use super::danger::{each, list_of, severity, text_of};
 use super::facts::{Access, PathUse};
 use super::match_path::{Anchors, PathPattern};
 use super::shell::Reach;
 use crate::config::schema::permissions::Severity;
-use crate::model::{AbsPath, Source, Tier};
-use toml_edit::{Document, Item};
+use crate::model::{AbsPath, Source};
+use crate::shipped::SENSITIVE_PATHS;
 
 /// One sensitive path.
 #[derive(Debug)]
@@ -40,7 +40,9 @@ impl Sensitive {
             self.patterns.iter().any(|p| p.matches(path))
                 && !self.except.iter().any(|p| p.matches(path))
         };
-        one(&path.lexical) || one(&path.canonical) || self.could_expand(&path.lexical)
+        one(&path.lexical)
+            || !path.is_plain() && one(&path.canonical)
+            || self.could_expand(&path.lexical)
     }
 
     /// Whether a path with wildcards, or a tree, could be one of these.
@@ -51,6 +53,11 @@ impl Sensitive {
 
     /// A shell glob such as `~/.s*/id_rsa` that could name an example of this pattern.
     fn could_expand(&self, path: &AbsPath) -> bool {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = path.as_path().as_os_str().as_bytes();
+        if memchr::memchr3(b'*', b'?', b'[', bytes).is_none() {
+            return false;
+        }
         let text = path.to_string();
         let Some(first) = text.find(['*', '?', '[']) else { return false };
         // `src/*` names what lies in the workspace; only a wildcard among folders is a trick.
@@ -70,26 +77,21 @@ impl Sensitive {
 /// # Panics
 /// Never: the shipped list is checked by tests.
 pub fn builtin(anchors: &Anchors) -> Vec<Sensitive> {
-    const FILE: &str = "policies/sensitive-paths.toml";
-    let text = include_str!("../../policies/sensitive-paths.toml");
-    let document = Document::parse(text).expect("the shipped list is valid TOML (tested)");
-    let lines = header_lines(text, "[[path]]");
-    let tables = document.get("path").and_then(Item::as_array_of_tables).into_iter().flatten();
     let compile = |list: Vec<String>| -> Vec<PathPattern> {
         list.iter()
             .map(|p| PathPattern::new(p, anchors, true).expect("shipped globs are valid (tested)"))
             .collect()
     };
-    tables
-        .zip(lines)
-        .map(|(table, line)| {
+    each(SENSITIVE_PATHS, "path")
+        .map(|(table, source)| {
+            let table = table.as_slice();
             let matches = list_of(table, "matches");
             Sensitive {
                 id: text_of(table, "id").unwrap_or_default(),
                 reason: text_of(table, "reason").unwrap_or_default(),
                 severity: severity(table).unwrap_or(Severity::Critical),
                 writes_only: text_of(table, "access").as_deref() == Some("write"),
-                source: Source::new(Tier::Builtin, FILE).at(line),
+                source,
                 examples: matches.iter().filter_map(|example| expand(example, anchors)).collect(),
                 rejects: list_of(table, "rejects"),
                 patterns: compile(list_of(table, "patterns")),

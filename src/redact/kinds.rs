@@ -4,14 +4,14 @@
 //! keywords first occurs. A kind that cannot be loaded or compiled is an error that withholds
 //! the text: it must never be skipped. Read `machine` next.
 
+use crate::shipped::SECRETS;
+use crate::shipped::tree::{Data, Entry, Node};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use regex::bytes::{Regex, RegexBuilder};
 use std::ops::Range;
 use std::sync::OnceLock;
-
-const SHIPPED: &str = include_str!("../../policies/secrets.toml");
 
 /// Why a scan could not be trusted. FAIL CLOSED: whoever sees it withholds the text.
 #[derive(Debug, thiserror::Error)]
@@ -56,27 +56,35 @@ impl Kinds {
     pub(in crate::redact) fn shipped() -> Result<&'static Kinds, ScanError> {
         static LOADED: OnceLock<Result<Kinds, String>> = OnceLock::new();
         LOADED
-            .get_or_init(|| Kinds::parse(SHIPPED))
+            .get_or_init(|| Kinds::of(&SECRETS.tables("kind")))
             .as_ref()
             .map_err(|message| ScanError(message.clone()))
     }
 
-    /// Reads a file of kinds.
-    pub(in crate::redact) fn parse(text: &str) -> Result<Kinds, String> {
-        let document = toml_edit::Document::parse(text).map_err(|e| e.to_string())?;
-        let tables = document
-            .get("kind")
-            .and_then(|item| item.as_array_of_tables())
-            .ok_or("secrets.toml has no [[kind]]")?;
+    /// Reads the tables of a file of kinds.
+    pub(in crate::redact) fn of(tables: &[Node]) -> Result<Kinds, String> {
+        if tables.is_empty() {
+            return Err("secrets.toml has no [[kind]]".to_owned());
+        }
         let (mut kinds, mut owners, mut words) = (Vec::new(), Vec::new(), Vec::new());
-        for table in tables.iter() {
-            let text_of = |key: &str| table.get(key).and_then(|i| i.as_str()).map(str::to_owned);
+        for table in tables {
+            let Data::Table(entries) = &table.data else {
+                return Err("a kind is no table".to_owned());
+            };
+            let value = |key: &str| find(entries, key);
+            let text_of = |key: &str| match value(key) {
+                Some(Data::Text(text)) => Some(text.clone()),
+                _ => None,
+            };
             let id = text_of("id").ok_or("a kind has no id")?;
             let pattern = text_of("pattern").ok_or_else(|| format!("{id} has no pattern"))?;
             let list = |key: &str| -> Vec<String> {
-                let array = table.get(key).and_then(|i| i.as_array());
-                let items = array.into_iter().flat_map(|a| a.iter());
-                items.filter_map(|v| v.as_str()).map(str::to_owned).collect()
+                let Some(Data::List(nodes)) = value(key) else { return Vec::new() };
+                let text = |node: &Node| match &node.data {
+                    Data::Text(text) => Some(text.clone()),
+                    _ => None,
+                };
+                nodes.iter().filter_map(text).collect()
             };
             let keywords = list("keywords");
             if keywords.is_empty() {
@@ -174,6 +182,10 @@ impl Kinds {
         }
         Ok(apart)
     }
+}
+
+fn find<'e>(entries: &'e [Entry], key: &str) -> Option<&'e Data> {
+    entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value.data)
 }
 
 impl Kind {

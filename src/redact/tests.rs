@@ -5,6 +5,7 @@
 
 use super::kinds::{Kinds, ScanError};
 use super::{Raw, Redactor, Secret};
+use crate::shipped::tree::{Data, Entry, Node, Spot};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
@@ -355,15 +356,29 @@ fn a_secret_split_across_pieces_is_masked_and_prose_is_not_delayed() {
     assert_eq!(stream.finish().as_str(), "next");
 }
 
+/// A file of kinds that is read here and now, and never given back.
+fn kinds_of(pattern: &str, check: &str) -> Result<&'static Kinds, ScanError> {
+    let at = Spot::default();
+    let text = |text: &str| Node { at, data: Data::Text(text.to_owned()) };
+    let list = |item: &str| Node { at, data: Data::List(vec![text(item)]) };
+    let entry = |key: &str, value: Node| Entry { key: key.to_owned(), at, value };
+    let mut table = vec![
+        entry("id", text("x")),
+        entry("keywords", list("abc")),
+        entry("pattern", text(pattern)),
+    ];
+    table.extend((!check.is_empty()).then(|| entry("checks", list(check))));
+    let kinds = Kinds::of(&[Node { at, data: Data::Table(table) }]).map_err(ScanError)?;
+    Ok(Box::leak(Box::new(kinds)))
+}
+
 #[test]
 fn a_rule_that_fails_or_panics_withholds_the_whole_text() {
     fn broken() -> Result<&'static Kinds, ScanError> {
-        let text = "[[kind]]\nid='x'\nkeywords=['abc']\npattern='abc('\n";
-        Ok(Box::leak(Box::new(Kinds::parse(text).map_err(ScanError)?)))
+        kinds_of("abc(", "")
     }
     fn panicking() -> Result<&'static Kinds, ScanError> {
-        let text = "[[kind]]\nid='x'\nkeywords=['abc']\npattern='abc[0-9]+'\nchecks=['panic']\n";
-        Ok(Box::leak(Box::new(Kinds::parse(text).map_err(ScanError)?)))
+        kinds_of("abc[0-9]+", "panic")
     }
     fn unreadable() -> Result<&'static Kinds, ScanError> {
         Err(ScanError("gone".to_owned()))

@@ -1,28 +1,29 @@
 //! The profile and the model: what a run starts from.
 
 use super::{Empty, Key, Sealing, Shape, Stranger};
+use crate::shipped::{self, Shipped};
 
 /// The five profiles that are built in.
-pub const PROFILES: &[(&str, &str)] = &[
-    ("standard", include_str!("../../../profiles/standard.toml")),
-    ("strict", include_str!("../../../profiles/strict.toml")),
-    ("read-only", include_str!("../../../profiles/read-only.toml")),
-    ("ci", include_str!("../../../profiles/ci.toml")),
-    ("permissive", include_str!("../../../profiles/permissive.toml")),
+pub const PROFILES: &[(&str, Shipped)] = &[
+    ("standard", shipped::STANDARD),
+    ("strict", shipped::STRICT),
+    ("read-only", shipped::READ_ONLY),
+    ("ci", shipped::CI),
+    ("permissive", shipped::PERMISSIVE),
 ];
 
 /// The names of the profiles, as a file may write them.
 pub const NAMES: &[&str] = &["standard", "strict", "read-only", "ci", "permissive"];
 
-/// The profile's text, or `None` for an unknown name.
-pub fn text(name: &str) -> Option<&'static str> {
-    PROFILES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+/// The profile's file, or `None` for an unknown name.
+pub fn file(name: &str) -> Option<Shipped> {
+    PROFILES.iter().find(|(known, _)| *known == name).map(|(_, file)| *file)
 }
 
 /// Each profile with the first sentence of its file, for help pages.
 pub fn summaries() -> impl Iterator<Item = (&'static str, String)> {
-    PROFILES.iter().map(|(name, text)| {
-        let comments = text.lines().map_while(|line| line.strip_prefix('#'));
+    PROFILES.iter().map(|(name, file)| {
+        let comments = file.text().lines().map_while(|line| line.strip_prefix('#'));
         let about: Vec<&str> = comments.map(str::trim).collect();
         (*name, about.join(" "))
     })

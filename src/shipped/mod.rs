@@ -1,0 +1,131 @@
+//! The files of `policies/` and `profiles/`, parsed when Ion is built.
+//!
+//! The TOML files are the source of truth; a start reads the same keys, values and lines from
+//! the packed form, because parsing them costs more than everything else that a start does.
+//! A file that is no TOML fails the build (`build.rs`). Never decides what a key means.
+//! Read [`tree`], then [`packed`].
+
+pub mod packed;
+pub mod tree;
+
+use tree::{Entry, Node};
+
+/// One file inside the binary.
+#[derive(Debug, Clone, Copy)]
+pub struct Shipped {
+    name: &'static str,
+    text: &'static str,
+    packed: &'static [u8],
+}
+
+macro_rules! shipped {
+    ($name:literal) => {
+        Shipped {
+            name: $name,
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $name)),
+            packed: include_bytes!(concat!(env!("OUT_DIR"), "/", $name)),
+        }
+    };
+}
+
+/// Compiled defaults of the configuration.
+pub const DEFAULTS: Shipped = shipped!("src/config/defaults.toml");
+/// Dangerous patterns.
+pub const DANGEROUS: Shipped = shipped!("policies/dangerous.toml");
+/// Sensitive paths.
+pub const SENSITIVE_PATHS: Shipped = shipped!("policies/sensitive-paths.toml");
+/// Kinds of secrets.
+pub const SECRETS: Shipped = shipped!("policies/secrets.toml");
+/// Profile.
+pub const STANDARD: Shipped = shipped!("profiles/standard.toml");
+/// Profile.
+pub const STRICT: Shipped = shipped!("profiles/strict.toml");
+/// Profile.
+pub const READ_ONLY: Shipped = shipped!("profiles/read-only.toml");
+/// Profile.
+pub const CI: Shipped = shipped!("profiles/ci.toml");
+/// Profile.
+pub const PERMISSIVE: Shipped = shipped!("profiles/permissive.toml");
+
+/// Every file, as the build script lists them.
+pub const ALL: &[Shipped] =
+    &[DEFAULTS, DANGEROUS, SENSITIVE_PATHS, SECRETS, STANDARD, STRICT, READ_ONLY, CI, PERMISSIVE];
+
+impl Shipped {
+    /// The file's path in the source tree, which is how its lines are named.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Its text, for people.
+    pub fn text(&self) -> &'static str {
+        self.text
+    }
+
+    /// Its keys and values.
+    ///
+    /// # Panics
+    /// Never: the build script wrote what is read here, and a test compares all of it.
+    pub fn entries(&self) -> Vec<Entry> {
+        packed::unpack(self.packed).expect("what the build script packed can be read (tested)")
+    }
+
+    /// The tables of the list `[[key]]`; none if there is no such list.
+    pub fn tables(&self, key: &str) -> Vec<Node> {
+        let found = self.entries().into_iter().find(|entry| entry.key == key);
+        match found.map(|entry| entry.value.data) {
+            Some(tree::Data::List(nodes)) => nodes,
+            _ => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::packed::{pack, unpack};
+    use super::tree::{Data, Entry, Node, Spot};
+    use proptest::prelude::*;
+
+    fn any_node() -> impl Strategy<Value = Node> {
+        let spot = || {
+            any::<(u32, u32, u32)>().prop_map(|(line, column, width)| Spot { line, column, width })
+        };
+        let leaf = prop_oneof![
+            Just(Data::Null),
+            any::<bool>().prop_map(Data::Flag),
+            any::<i64>().prop_map(Data::Whole),
+            (-1e9f64..1e9).prop_map(Data::Number),
+            ".{0,200}".prop_map(Data::Text),
+        ];
+        let leaf = (spot(), leaf).prop_map(|(at, data)| Node { at, data });
+        leaf.prop_recursive(3, 24, 4, move |inner| {
+            let entry = (".{0,8}", spot(), inner.clone()).prop_map(|(key, at, value)| Entry {
+                key,
+                at,
+                value,
+            });
+            let data = prop_oneof![
+                proptest::collection::vec(inner, 0..4).prop_map(Data::List),
+                proptest::collection::vec(entry, 0..4).prop_map(Data::Table),
+            ];
+            (spot(), data).prop_map(|(at, data)| Node { at, data })
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn what_is_packed_comes_back_and_half_of_it_does_not(value in any_node(), cut in 1usize..64) {
+            let entries = vec![Entry { key: "k".to_owned(), at: Spot::default(), value }];
+            let bytes = pack(&entries).unwrap();
+            prop_assert_eq!(unpack(&bytes), Some(entries));
+            prop_assert_eq!(unpack(&bytes[..bytes.len().saturating_sub(cut)]), None);
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+            let _ = unpack(&bytes);
+        }
+    }
+}
