@@ -12,7 +12,7 @@ use super::rule::{Rule, Subject};
 use super::sensitive::{self, Sensitive};
 use super::shell::{self, ShellPlace};
 use crate::config::origin::Located;
-use crate::config::schema::permissions::{DangerSpec, PermissionLayer, RuleSpec};
+use crate::config::schema::permissions::{DangerSpec, Example, PermissionLayer, RuleSpec};
 use crate::model::{AbsPath, Decision, Source, Tier};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -344,7 +344,9 @@ impl Work<'_> {
     }
 
     fn examples(&mut self, rule: &Rule, spec: &RuleSpec, source: &Source) {
-        for (text, wanted) in both(&spec.matches, &spec.rejects) {
+        let texts = |list: &[Example]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let (matches, rejects) = (texts(&spec.matches), texts(&spec.rejects));
+        for (text, wanted) in both(&matches, &rejects) {
             // Shipped examples are checked by tests.
             if self.layer.tier != Tier::Builtin && rule_matches(rule, text, self.anchors) != wanted
             {
