@@ -66,7 +66,7 @@ pub const EFFECTS: &[&str] = &["reads", "writes", "executes", "network"];
 pub const DAYS: &[&str] = &["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// The words of `enforce`.
-pub const ENFORCE: &[&str] = &["deny", "report"];
+pub const ENFORCE: &[&str] = &["on", "report"];
 
 /// One entry of `permissions.rules`.
 #[derive(Debug, Clone, PartialEq)]
