@@ -143,7 +143,7 @@ impl Surroundings {
                 .interactive
                 .is_none_or(|wanted| known(seen.interactive.map(|is| is == wanted)))
             && self.when.untrusted.is_none_or(|wanted| {
-                known(seen.untrusted.as_ref().map(|list| !list.is_empty() == wanted))
+                known(seen.untrusted.as_ref().map(|list| list.is_empty() != wanted))
             })
             && self.when.min_depth.is_none_or(|least| known(seen.depth.map(|at| at >= least)))
             && self.when.max_depth.is_none_or(|most| known(seen.depth.map(|at| at <= most)))

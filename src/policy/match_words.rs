@@ -149,7 +149,7 @@ impl Token {
 pub fn argv_fits(pattern: &[Token], unit: &Unit, sense: Sense) -> bool {
     let Some((first, rest)) = pattern.split_first() else { return false };
     let program = match first {
-        Token::Rest => return unit.words.first().is_some(),
+        Token::Rest => return !unit.words.is_empty(),
         Token::One => !unit.words.is_empty(),
         Token::Text(names) => program_in(names, unit, sense),
     };

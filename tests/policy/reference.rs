@@ -89,7 +89,8 @@ pub fn verdict(layers: &[PermissionLayer], call: &Call) -> (Decision, Decision, 
     if call.carries_out && !lifted {
         lower = lower.strictest(match of_command {
             Decision::Allow => Decision::Ask,
-            _ => Decision::Deny,
+            Decision::Ask => Decision::Deny,
+            Decision::Deny => Decision::Allow,
         });
     }
     (sealed, lower, sealed.strictest(lower))
