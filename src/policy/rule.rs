@@ -276,3 +276,29 @@ fn permitted_text(unit: &Unit) -> String {
         _ => written_text(unit).unwrap_or_else(|| unit.text.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::read_permissions;
+    use crate::model::{AbsPath, Tier};
+    use crate::policy::{Anchors, compile};
+
+    fn first_words(conditions: &str) -> Option<String> {
+        let toml =
+            format!("[[permissions.rules]]\ntool = \"Bash\"\ndecision = \"deny\"\n{conditions}\n");
+        let layer = read_permissions(Tier::User, "u.toml", &toml).unwrap();
+        let anchors = Anchors { workspace: AbsPath::new("/w").unwrap(), home: None };
+        let rules = compile(&[layer], anchors).unwrap();
+        rules.layers()[0].rules[0].first_words().map(|names| names.join(" "))
+    }
+
+    #[test]
+    fn the_first_words_of_a_rule_are_those_that_it_can_only_be_about() {
+        assert_eq!(first_words("programs = [\"git\", \"/opt/x/hg\"]").as_deref(), Some("git hg"));
+        assert_eq!(first_words("argv = [\"[a|b]\", \"**\"]").as_deref(), Some("a b"));
+        assert_eq!(first_words("programs = [\"python*\"]"), None);
+        assert_eq!(first_words("argv = [\"*\", \"x\"]"), None);
+        assert_eq!(first_words("commandPatterns = [\"git *\"]"), None);
+        assert_eq!(first_words("read = [\"a\"]"), None);
+    }
+}

@@ -60,6 +60,8 @@ fn argv_is_matched_on_the_unwrapped_command() {
         ("argv = [\"frob\", \"*\"]", "frob a b", NEITHER),
         ("argv = [\"frob\", \"production\"]", "frob \"$x\"", DENIES),
         ("argv = [\"frob\", \"production\"]", "frob prod*", DENIES),
+        ("argv = [\"frob\", \"a\", \"b\"]", "frob $x", DENIES),
+        ("argv = [\"frob\"]", "frob $x", DENIES),
         ("argv = [\"frob\", \"**\"]", "frob $x", BOTH),
         ("argv = [\"frob\", \"production\"]", "bash -c 'frob production'", BOTH),
         ("argv = [\"frob\"]", "echo x | xargs frob", DENIES),
@@ -137,6 +139,12 @@ fn read_and_write_are_about_every_path_of_commands_and_file_tools() {
     ] {
         assert_eq!(bash(&allow, command).decision, expected, "{command}");
     }
+    let with_program =
+        one("deny", "Bash", "programs = [\"cat\", \"grep\"]\nread = [\"secret/**\"]");
+    for command in ["cat s?cret/a", "cat \"$x\"", "grep -r x .", "cd secret && cat a"] {
+        assert_eq!(bash(&with_program, command).decision, Deny, "{command}");
+    }
+    assert_eq!(bash(&with_program, "head s?cret/a").decision, Ask);
     let reads = one("allow", "Bash", "read = [\"./**\"]");
     assert_eq!(bash(&reads, "frob src/a").decision, Allow);
     assert_eq!(bash(&reads, "cp src/a src/b").decision, Ask, "an allow to read is none to write");

@@ -251,6 +251,21 @@ fn an_allow_that_names_the_rise_lifts_it_for_its_own_part_alone() {
 }
 
 #[test]
+fn the_order_of_two_allows_does_not_decide_what_they_lift() {
+    let plain = rule("Bash", "allow", "programs = [\"frob\"]");
+    let lifting = rule("Bash", "allow", "overrides = [\"untrusted-content\"]");
+    let denial = rule("Bash", "deny", "argv = [\"frob\", \"x\"]");
+    let of = |rules: [&String; 3]| {
+        let rules: String = rules.into_iter().map(String::as_str).collect();
+        let layer = block(Tier::User, &format!("mode = \"ask\"\n{rules}"));
+        evaluate(&compiled(&[layer]), &read(to("a.example"))).decision
+    };
+    assert_eq!(of([&plain, &lifting, &denial]), Allow);
+    assert_eq!(of([&lifting, &plain, &denial]), Allow);
+    assert_eq!(of([&plain, &denial, &lifting]), Ask, "a restriction stands between them");
+}
+
+#[test]
 fn the_rise_can_be_switched_off_by_the_user_and_on_by_whoever_binds() {
     let off = |tier| block(tier, "mode = \"allow\"\nuntrustedContent = \"off\"\n");
     let on = |tier| block(tier, "untrustedContent = \"rise\"\n");
