@@ -9,7 +9,7 @@ use crate::config::schema::permissions::PermissionLayer;
 use crate::model::{Decision, Source, Tier};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The strictest of sealed and tighten-only modes and the last explicit one below.
 pub(super) fn mode(layers: &[PermissionLayer]) -> Located<Decision> {
@@ -82,10 +82,15 @@ pub(super) fn hashed(parts: &[&str]) -> String {
 
 /// SHA-256 (hex) over what the layers say, shipped patterns included.
 pub(super) fn digest(layers: &[PermissionLayer]) -> String {
-    let mut parts: Vec<String> = vec![
-        include_str!("../../policies/dangerous.toml").to_owned(),
-        include_str!("../../policies/sensitive-paths.toml").to_owned(),
-    ];
+    // The shipped files are long and always the same in one binary.
+    static SHIPPED: OnceLock<String> = OnceLock::new();
+    let shipped = SHIPPED.get_or_init(|| {
+        hashed(&[
+            include_str!("../../policies/dangerous.toml"),
+            include_str!("../../policies/sensitive-paths.toml"),
+        ])
+    });
+    let mut parts = vec![shipped.clone()];
     let mut add = |text: String| parts.push(text);
     for layer in layers {
         // Places are left out: the same rules at other lines are the same policy.

@@ -5,7 +5,7 @@ use ion::config::read_permissions;
 use ion::config::schema::permissions::{Example, PermissionLayer};
 use ion::model::{Decision, Tier};
 
-fn of<'a>(layers: &'a [PermissionLayer], tier: Tier) -> &'a PermissionLayer {
+fn of(layers: &[PermissionLayer], tier: Tier) -> &PermissionLayer {
     layers.iter().find(|layer| layer.tier == tier).unwrap()
 }
 
