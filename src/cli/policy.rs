@@ -501,6 +501,9 @@ fn explained(
     if let Some(hint) = &judgement.hint {
         text.push_str(&format!("instead    {}\n", shown(hint)));
     }
+    if let Some(url) = &judgement.url {
+        text.push_str(&format!("read       {}\n", shown(url)));
+    }
     text.push_str("then       hooks: not run here · classifier: not asked\n");
     let owner = judgement.rule.as_ref().map(|rule| tier_name(rule.tier));
     match (judgement.decision, owner) {

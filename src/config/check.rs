@@ -5,6 +5,7 @@
 
 use super::origin::Located;
 use super::problem::{Problem, Warning, nearest, quote, quoted};
+use super::schema::permissions::SEALED_ONLY;
 use super::schema::{GUARDED, Key, Shape, providers};
 use super::tree::{Data, Entry, Format, Node, Spot, Unparsable};
 use super::value::{KeyPath, Layer, Setting, Value};
@@ -194,6 +195,12 @@ impl Checker<'_> {
         if key.path == "allowedProfiles" && !self.sealed() {
             let message = "ignored: only the sealed tier can limit profiles";
             return self.warn(entry.at, shown.to_string(), message);
+        }
+        let lawful = self.sealed() || self.file.tier == Tier::Builtin;
+        if SEALED_ONLY.contains(&key.path) && !lawful {
+            let what = "only the sealed tier can set this".to_owned();
+            let help = Some("take it out of this file".to_owned());
+            return self.problem(entry.at, shown.to_string(), what, help);
         }
         let node = &entry.value;
         let value = match key.shape {

@@ -5,9 +5,10 @@
 use super::check::{Checker, LONGEST, describe, one_of};
 use super::origin::Located;
 use super::problem::{nearest, quoted};
-use super::schema::permissions::{DANGER, DangerSpec, MODES, RULE, RuleSpec, Severity};
+use super::schema::permissions::{DANGER, DangerSpec, MODES, RuleSpec, Severity};
+use super::schema::rule::{EFFECTS, ENFORCE, RULE};
 use super::tree::{Data, Entry, Node};
-use crate::model::Decision;
+use crate::model::{Decision, Tier};
 
 const SEVERITIES: &[&str] = &["notice", "high", "critical"];
 
@@ -30,17 +31,35 @@ impl Checker<'_> {
         self.only(entries, RULE, key);
         let decision = self.word(entries, "decision", key, MODES);
         let tool = self.text(entries, "tool", key);
+        let report = self.word(entries, "enforce", key, ENFORCE) == Some("report");
+        if report && self.file.tier == Tier::Enterprise {
+            let what = "the sealed tier is always enforced; `report` is for the tiers below it";
+            self.problem(node.at, format!("{key}.enforce"), what.to_owned(), None);
+        }
         let rule = RuleSpec {
             id: self.text(entries, "id", key),
             tool: tool.clone().unwrap_or_default(),
             decision: decision.and_then(decision_of).unwrap_or(Decision::Deny),
             command_patterns: self.patterns(entries, "commandPatterns", key),
             path_patterns: self.patterns(entries, "pathPatterns", key),
+            programs: self.patterns(entries, "programs", key),
+            argv: self.patterns(entries, "argv", key),
+            flags: self.flags(entries, key),
+            read: self.patterns(entries, "read", key),
+            write: self.patterns(entries, "write", key),
+            hosts: self.patterns(entries, "hosts", key),
+            env: self.patterns(entries, "env", key),
+            effects: self.words(entries, "effects", key, EFFECTS),
+            annotations: self.annotations(entries, key),
+            when: self.when(entries, key),
+            expires: self.expires(entries, key),
+            report,
             reason: self.text(entries, "reason", key),
             hint: self.text(entries, "hint", key),
+            url: self.text(entries, "url", key),
             overrides: self.strings(entries, "overrides", key),
-            matches: self.strings(entries, "matches", key),
-            rejects: self.strings(entries, "rejects", key),
+            matches: self.examples(entries, ["matches", "match"], key),
+            rejects: self.examples(entries, ["rejects", "not_match"], key),
         };
         for (name, found) in [("tool", tool.is_some()), ("decision", decision.is_some())] {
             if !found && !entries.iter().any(|e| e.key == name) {
@@ -119,7 +138,7 @@ impl Checker<'_> {
         }
     }
 
-    fn object<'n>(&mut self, node: &'n Node, key: &str) -> Option<&'n [Entry]> {
+    pub(super) fn object<'n>(&mut self, node: &'n Node, key: &str) -> Option<&'n [Entry]> {
         match &node.data {
             Data::Table(entries) => Some(entries),
             _ => {
@@ -130,7 +149,7 @@ impl Checker<'_> {
         }
     }
 
-    fn text(&mut self, entries: &[Entry], name: &str, key: &str) -> Option<String> {
+    pub(super) fn text(&mut self, entries: &[Entry], name: &str, key: &str) -> Option<String> {
         let entry = entries.iter().find(|e| e.key == name)?;
         match &entry.value.data {
             Data::Text(text) if !text.trim().is_empty() && !text.contains('\0') => {
@@ -145,7 +164,7 @@ impl Checker<'_> {
         }
     }
 
-    fn word(
+    pub(super) fn word(
         &mut self,
         entries: &[Entry],
         name: &str,
@@ -170,7 +189,7 @@ impl Checker<'_> {
         found
     }
 
-    fn strings(&mut self, entries: &[Entry], name: &str, key: &str) -> Vec<String> {
+    pub(super) fn strings(&mut self, entries: &[Entry], name: &str, key: &str) -> Vec<String> {
         let Some(entry) = entries.iter().find(|e| e.key == name) else { return Vec::new() };
         let items = self.texts(&entry.value, &format!("{key}.{name}")).unwrap_or_default();
         items.into_iter().map(|item| item.value).collect()
@@ -178,7 +197,12 @@ impl Checker<'_> {
 
     /// `None` when the key is absent. An empty list is refused: one reader takes it for "no
     /// condition", another for "matches nothing", and one of the two is a hole.
-    fn patterns(&mut self, entries: &[Entry], name: &str, key: &str) -> Option<Vec<String>> {
+    pub(super) fn patterns(
+        &mut self,
+        entries: &[Entry],
+        name: &str,
+        key: &str,
+    ) -> Option<Vec<String>> {
         let entry = entries.iter().find(|e| e.key == name)?;
         if matches!(&entry.value.data, Data::List(nodes) if nodes.is_empty()) {
             let what = "an empty list matches nothing; leave the key out to match every call";

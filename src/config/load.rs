@@ -20,7 +20,7 @@ use super::schema::{self, SECTIONS, profile};
 use super::sealed::{Enforcement, SealedFile, SealedSources};
 use super::trust::{self, TrustStore, fingerprint};
 use super::value::{KeyPath, Layer, Setting};
-use super::{models_file, places, profile_choice, sealed, strangers};
+use super::{bypass, models_file, places, profile_choice, sealed, strangers};
 use crate::model::{AbsPath, Tier};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -146,6 +146,7 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ConfigErrors> {
     lower.extend(user);
     lower.extend(project);
     lower.push(flag_layer);
+    bypass::refuse(&sealed, &profile, lower.get(builtin_count..).unwrap_or(&[]), &mut findings);
     if !findings.problems.is_empty() {
         return Err(ConfigErrors { problems: findings.problems, warnings: findings.warnings });
     }

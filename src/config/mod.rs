@@ -5,7 +5,9 @@
 //! room must never run on half a configuration and never show a secret. Start reading at
 //! [`load`], then `schema` for what a file can say.
 
+mod bypass;
 mod check;
+mod check_conditions;
 mod check_rules;
 pub mod credential;
 pub mod effective;
@@ -40,6 +42,7 @@ pub use flags::Flags;
 pub use load::{FileSeen, LoadRequest, Loaded, Project, load, look};
 pub use origin::Located;
 pub use problem::{ConfigErrors, Problem, Warning};
+pub use rules::read_permissions;
 pub use sealed::{Enforcement, SealedSources};
 pub use tree::Spot;
 pub use validate::{ValidFile, validate_file};

@@ -21,7 +21,8 @@ pub(super) fn restrict(
     let mut ignored = BTreeSet::new();
     for layer in strangers {
         ignored.extend(layer.unused.iter().filter_map(|key| ignorable(&key.value)));
-        ignored.extend(layer.named.iter().filter_map(|key| key.value.0.first().cloned()));
+        let names = layer.named.iter().filter_map(|key| key.value.0.first().cloned());
+        ignored.extend(names.filter(|first| first != "permissions"));
         for (path, setting) in &layer.settings {
             let Some(key) = key_of(path) else { continue };
             match (key.stranger, key.sealing) {
@@ -65,6 +66,7 @@ fn has_allows(path: &KeyPath, value: &Value) -> bool {
         Value::Rules(rules) => {
             rules.iter().any(|rule| rule.value.decision == crate::model::Decision::Allow)
         }
+        Value::Text(word) => word == "allow",
         Value::Texts(items) => path.0.last().is_some_and(|l| l == "allow") && !items.is_empty(),
         _ => false,
     }

@@ -61,7 +61,7 @@ fn value_node(value: &Value, lines: &Lines, near: Spot, depth: usize) -> Result<
         Value::Integer(whole) => Data::Whole(*whole.value()),
         Value::Float(float) => Data::Number(*float.value()),
         Value::Boolean(flag) => Data::Flag(*flag.value()),
-        Value::Datetime(_) => Data::Other("a date"),
+        Value::Datetime(date) => Data::Date(date.value().to_string()),
         Value::Array(array) => {
             let nodes = array.iter().map(|v| value_node(v, lines, at, depth + 1));
             Data::List(nodes.collect::<Result<_, _>>()?)

@@ -354,7 +354,7 @@ pub(in crate::gate) fn cause_of(judgement: &Judgement) -> Cause {
 
 fn decided_by(basis: Basis) -> DecidedBy {
     match basis {
-        Basis::Rule | Basis::ReadOnlyPath => DecidedBy::Rule,
+        Basis::Rule | Basis::ReadOnlyPath | Basis::Untrusted | Basis::Report => DecidedBy::Rule,
         Basis::Danger | Basis::SensitivePath => DecidedBy::Danger,
         Basis::Opaque | Basis::Malformed => DecidedBy::Malformed,
         Basis::Mode => DecidedBy::Mode,

@@ -72,6 +72,8 @@ pub fn propose(call: ToolCall, effects: Option<Effects>, place: &Place<'_>) -> P
         malformed,
         timeout_ms,
         circumstances: place.circumstances.clone(),
+        class: None,
+        unconfined: false,
     };
     Proposed { call, facts, paths, digest }
 }

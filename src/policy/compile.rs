@@ -3,20 +3,24 @@
 //! FAIL CLOSED: an unreadable rule must not become a hole, so one bad pattern refuses the
 //! whole set, and every problem is reported at once.
 
-use super::danger::{self, Danger, Ground};
+use super::combined::{binding, digest, duplicates, hashed, mode, untrusted_rise};
+use super::danger::{self, Danger};
+use super::examples::{both, danger_hits, example_matches, example_message};
 use super::facts::{Access, PathUse};
 use super::match_args::{CommandPattern, Dialect};
+use super::match_around::Surroundings;
+use super::match_flags::Flags;
+use super::match_host::HostPattern;
 use super::match_path::{Anchors, PathPattern};
+use super::match_words::Token;
 use super::parse::{Specifier, nearest_name, tool_field};
-use super::rule::{Rule, Subject};
+use super::rule::Rule;
 use super::sensitive::{self, Sensitive};
-use super::shell::{self, ShellPlace};
 use crate::config::origin::Located;
 use crate::config::schema::permissions::{DangerSpec, PermissionLayer, RuleSpec};
 use crate::model::{AbsPath, Decision, Source, Tier};
-use sha2::{Digest, Sha256};
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// One thing that is wrong with a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,14 +61,35 @@ pub struct Layer {
     pub dangers: Vec<Danger>,
     /// Paths that no tool may write.
     pub read_only: Vec<(PathPattern, Source)>,
+    /// `tierRules`: label, decision, place.
+    pub tier_rules: Vec<Located<(String, Decision)>>,
+    /// A call also needs an allow of this block; the place that says so.
+    pub exclusive: Option<Source>,
+    /// One past the last allow rule that lifts something.
+    pub(super) lifts_before: usize,
+}
+
+/// Whether hooks and the classifier may turn a question into an allow. A seal only ever takes
+/// this away; whether the classifier may at all is configured elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MayLift {
+    /// A hook may.
+    pub hook: bool,
+    /// The classifier may.
+    pub classifier: bool,
 }
 
 /// Every rule in force. Immutable.
 #[derive(Debug)]
 pub struct RuleSet {
-    pub(super) layers: Vec<Layer>,
+    pub(super) layers: Vec<Arc<Layer>>,
     pub(super) mode: Located<Decision>,
+    /// Allow rules below the sealed tier do nothing.
+    pub(super) managed_only: bool,
+    /// Whether sinks rise after untrusted content, and who said so.
+    pub(super) untrusted_rise: Located<bool>,
     pub(super) anchors: Anchors,
+    may_lift: MayLift,
     pub(super) sensitive: OnceLock<Vec<Sensitive>>,
     notes: Vec<RuleProblem>,
     digest: String,
@@ -77,12 +102,19 @@ pub struct RuleSet {
 pub fn compile(layers: &[PermissionLayer], anchors: Anchors) -> Result<RuleSet, CompileError> {
     let mut problems = Vec::new();
     let mut notes = Vec::new();
-    let mut compiled = Vec::new();
-    for layer in layers {
-        let mut work =
-            Work { layer, anchors: &anchors, problems: &mut problems, notes: &mut notes };
-        compiled.push(work.layer());
+    let mut compiled: Vec<Arc<Layer>> = Vec::new();
+    for (at, layer) in layers.iter().enumerate() {
+        let before = layers.iter().take(at).filter(|other| other.tier == layer.tier).count();
+        let mut work = Work {
+            layer,
+            anchors: &anchors,
+            problems: &mut problems,
+            notes: &mut notes,
+            nth: before + 1,
+        };
+        compiled.push(Arc::new(work.layer()));
     }
+    duplicates(&compiled, &mut problems);
     if !problems.is_empty() {
         return Err(CompileError { problems });
     }
@@ -90,6 +122,12 @@ pub fn compile(layers: &[PermissionLayer], anchors: Anchors) -> Result<RuleSet, 
     Ok(RuleSet {
         layers: compiled,
         mode: mode(layers),
+        managed_only: binding(layers, |layer| layer.managed_rules_only.as_ref(), true),
+        untrusted_rise: untrusted_rise(layers),
+        may_lift: MayLift {
+            hook: !binding(layers, |layer| layer.allow_hooks.as_ref(), false),
+            classifier: !binding(layers, |layer| layer.allow_classifier.as_ref(), false),
+        },
         anchors,
         sensitive: OnceLock::new(),
         notes,
@@ -109,8 +147,69 @@ impl RuleSet {
     }
 
     /// The compiled blocks, weakest tier first.
-    pub fn layers(&self) -> &[Layer] {
+    pub fn layers(&self) -> &[Arc<Layer>] {
         &self.layers
+    }
+
+    /// Whether hooks and the classifier may answer a question with allow.
+    pub fn may_lift(&self) -> MayLift {
+        self.may_lift
+    }
+
+    /// Rules whose date has passed at `unix_seconds`, for linting: those of the sealed tier that
+    /// restrict go on, all others do nothing.
+    pub fn expired(&self, unix_seconds: i64) -> Vec<RuleProblem> {
+        let past = |rule: &&Rule| rule.expires().is_some_and(|end| unix_seconds >= end);
+        let tell = |rule: &Rule| {
+            let goes_on = rule.tier == Tier::Enterprise && rule.decision != Decision::Allow;
+            let effect = if goes_on { "goes on, because it is sealed" } else { "does nothing" };
+            let message = format!("rule `{}` has expired and {effect}", rule.id);
+            RuleProblem { source: rule.source.clone(), message }
+        };
+        self.layers.iter().flat_map(|layer| layer.rules.iter()).filter(past).map(tell).collect()
+    }
+
+    /// The rules of a child: everything that binds the parent, and `child` on top, which can
+    /// only tighten. An exclusive block also makes every call need one of the child's allows.
+    ///
+    /// # Errors
+    /// [`CompileError`] with every problem of the child's block; then no child may start.
+    pub fn narrowed(&self, child: &PermissionLayer) -> Result<RuleSet, CompileError> {
+        let child = PermissionLayer { tighten_only: true, ..child.clone() };
+        let (mut problems, mut notes) = (Vec::new(), self.notes.clone());
+        let mut work = Work {
+            layer: &child,
+            anchors: &self.anchors,
+            problems: &mut problems,
+            notes: &mut notes,
+            nth: self.layers.iter().filter(|layer| layer.tier == child.tier).count() + 1,
+        };
+        let own = Arc::new(work.layer());
+        duplicates(std::slice::from_ref(&own), &mut problems);
+        if !problems.is_empty() {
+            return Err(CompileError { problems });
+        }
+        let one = std::slice::from_ref(&child);
+        let stricter = child.mode.clone().filter(|mode| mode.value > self.mode.value);
+        let rise = child.untrusted_rise.clone().filter(|rise| rise.value);
+        Ok(RuleSet {
+            layers: self.layers.iter().cloned().chain([own]).collect(),
+            mode: stricter.unwrap_or_else(|| self.mode.clone()),
+            managed_only: self.managed_only,
+            untrusted_rise: rise
+                .filter(|_| !self.untrusted_rise.value)
+                .unwrap_or_else(|| self.untrusted_rise.clone()),
+            may_lift: MayLift {
+                hook: self.may_lift.hook
+                    && !binding(one, |layer| layer.allow_hooks.as_ref(), false),
+                classifier: self.may_lift.classifier
+                    && !binding(one, |layer| layer.allow_classifier.as_ref(), false),
+            },
+            anchors: self.anchors.clone(),
+            sensitive: OnceLock::new(),
+            notes,
+            digest: hashed(&[&self.digest, &digest(one)]),
+        })
     }
 
     /// Remarks that do not stop the start: which reading an ambiguous pattern was given.
@@ -118,58 +217,14 @@ impl RuleSet {
         &self.notes
     }
 
+    /// Whether the allow rules of a layer do nothing.
+    pub(super) fn mutes(&self, layer: &Layer) -> bool {
+        layer.tighten_only || self.managed_only && layer.tier != Tier::Enterprise
+    }
+
     pub(super) fn sensitive(&self) -> &[Sensitive] {
         self.sensitive.get_or_init(|| sensitive::builtin(&self.anchors))
     }
-}
-
-/// The strictest of sealed and tighten-only modes and the last explicit one below.
-fn mode(layers: &[PermissionLayer]) -> Located<Decision> {
-    let explicit = |layer: &&PermissionLayer| !layer.tighten_only && layer.tier != Tier::Enterprise;
-    let mut ordered: Vec<&PermissionLayer> = layers.iter().filter(explicit).collect();
-    ordered.sort_by_key(|layer| layer.tier);
-    let last = ordered.iter().rev().find_map(|layer| layer.mode.clone());
-    // FAIL CLOSED: no profile and no file named a mode.
-    let mut mode = last.unwrap_or_else(|| {
-        Located::new(Decision::Deny, Source::new(Tier::Builtin, "no mode configured"))
-    });
-    for layer in layers.iter().filter(|layer| layer.tighten_only || layer.tier == Tier::Enterprise)
-    {
-        if let Some(floor) = layer.mode.clone().filter(|floor| floor.value > mode.value) {
-            mode = floor;
-        }
-    }
-    mode
-}
-
-fn digest(layers: &[PermissionLayer]) -> String {
-    let mut hash = Sha256::new();
-    let mut add = |text: &str| {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text.as_bytes());
-    };
-    add(crate::shipped::DANGEROUS.text());
-    add(crate::shipped::SENSITIVE_PATHS.text());
-    for layer in layers {
-        // Places are left out: the same rules at other lines are the same policy.
-        add(&format!(
-            "{:?} {} {:?}",
-            layer.tier,
-            layer.tighten_only,
-            layer.mode.as_ref().map(|m| m.value)
-        ));
-        for rule in &layer.rules {
-            add(&format!("{:?}", rule.value));
-        }
-        for danger in &layer.dangerous_patterns {
-            add(&format!("{:?}", danger.value));
-        }
-        for path in &layer.read_only_paths {
-            add(&path.value);
-        }
-        add("end of layer");
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 struct Work<'a> {
@@ -177,6 +232,8 @@ struct Work<'a> {
     anchors: &'a Anchors,
     problems: &'a mut Vec<RuleProblem>,
     notes: &'a mut Vec<RuleProblem>,
+    /// Which file of its tier this is, from 1.
+    nth: usize,
 }
 
 impl Work<'_> {
@@ -186,7 +243,7 @@ impl Work<'_> {
 
     fn layer(&mut self) -> Layer {
         let layer = self.layer;
-        let rules =
+        let rules: Vec<Rule> =
             layer.rules.iter().enumerate().filter_map(|(at, rule)| self.rule(at, rule)).collect();
         let dangers = layer
             .dangerous_patterns
@@ -203,12 +260,34 @@ impl Work<'_> {
                 }
             }
         }
-        Layer { tier: layer.tier, tighten_only: layer.tighten_only, rules, dangers, read_only }
+        let lifts = |rule: &Rule| rule.decision == Decision::Allow && !rule.overrides.is_empty();
+        let exclusive = layer.exclusive_allow.as_ref().filter(|exclusive| exclusive.value);
+        Layer {
+            tier: layer.tier,
+            tighten_only: layer.tighten_only,
+            lifts_before: rules.iter().rposition(lifts).map_or(0, |at| at + 1),
+            rules,
+            dangers,
+            read_only,
+            tier_rules: layer.tier_rules.clone(),
+            // Below the sealed tier only a block that tightens may ask for this.
+            exclusive: exclusive
+                .filter(|_| layer.tighten_only || layer.tier == Tier::Enterprise)
+                .map(|exclusive| exclusive.source.clone()),
+        }
+    }
+
+    /// `user.rule-0`; a second file of the tier says so.
+    fn derived(&self, kind: &str, at: usize) -> String {
+        match self.nth {
+            1 => format!("{}.{kind}-{at}", self.layer.tier),
+            nth => format!("{}.{nth}.{kind}-{at}", self.layer.tier),
+        }
     }
 
     fn rule(&mut self, at: usize, located: &Located<RuleSpec>) -> Option<Rule> {
         let (spec, source) = (&located.value, &located.source);
-        let id = spec.id.clone().unwrap_or_else(|| format!("{}.rule-{at}", self.layer.tier));
+        let id = spec.id.clone().unwrap_or_else(|| self.derived("rule", at));
         let (tool, inside) = match tool_field(&spec.tool) {
             Ok(parsed) => parsed,
             Err(e) => {
@@ -231,7 +310,14 @@ impl Work<'_> {
         let mut paths = spec.path_patterns.as_ref().map(|list| {
             list.iter().filter_map(|p| self.path(&id, p, allow, source)).collect::<Vec<_>>()
         });
-        let mut hosts = None;
+        let mut globs = |list: &Option<Vec<String>>| -> Option<Vec<PathPattern>> {
+            let list = list.as_ref()?;
+            Some(list.iter().filter_map(|p| self.path(&id, p, allow, source)).collect())
+        };
+        let (read, write) = (globs(&spec.read), globs(&spec.write));
+        let argv = self.all(&id, "argv", spec.argv.as_deref(), source, Token::new);
+        let host = |text: &str| HostPattern::new(text, allow);
+        let mut hosts = self.all(&id, "hosts", spec.hosts.as_deref(), source, host);
         match inside {
             Some(Specifier::CommandPrefix(prefix)) => {
                 commands.get_or_insert_default().push(CommandPattern::prefix(&prefix))
@@ -245,8 +331,17 @@ impl Work<'_> {
                     paths.get_or_insert_default().push(pattern);
                 }
             }
-            Some(Specifier::Domain(host)) => hosts = Some(vec![host]),
+            Some(Specifier::Domain(host)) => {
+                hosts.get_or_insert_default().push(HostPattern::domain(&host));
+            }
             None => {}
+        }
+        let around = Surroundings::new(spec, self.anchors, allow).unwrap_or_else(|e| {
+            self.problem(source, format!("rule `{id}`: {e}"));
+            None
+        });
+        if spec.report && self.layer.tier == Tier::Enterprise {
+            self.problem(source, format!("rule `{id}`: the sealed tier is always enforced"));
         }
         let rule = Rule {
             id,
@@ -254,18 +349,46 @@ impl Work<'_> {
             decision: spec.decision,
             reason: spec.reason.clone(),
             hint: spec.hint.clone(),
+            url: spec.url.clone(),
             overrides: spec.overrides.clone(),
             tier: self.layer.tier,
             source: source.clone(),
+            report: spec.report,
             commands,
             paths,
+            programs: spec.programs.clone(),
+            argv,
+            flags: spec.flags.as_ref().map(Flags::new),
+            env: spec.env.clone(),
+            read,
+            write,
             hosts,
+            around,
         };
         if self.problems.len() > before {
             return None;
         }
         self.examples(&rule, spec, source);
         Some(rule)
+    }
+
+    /// Compiles every entry of a list and reports those that cannot be.
+    fn all<T>(
+        &mut self,
+        id: &str,
+        key: &str,
+        list: Option<&[String]>,
+        source: &Source,
+        compile: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let mut compiled = Vec::new();
+        for text in list? {
+            match compile(text) {
+                Ok(one) => compiled.push(one),
+                Err(e) => self.problem(source, format!("rule `{id}`: `{key}` `{text}`: {e}")),
+            }
+        }
+        Some(compiled)
     }
 
     fn command(&mut self, id: &str, written: &str, allow: bool, source: &Source) -> CommandPattern {
@@ -311,7 +434,7 @@ impl Work<'_> {
 
     fn danger(&mut self, at: usize, located: &Located<DangerSpec>) -> Option<Danger> {
         let (spec, source) = (&located.value, &located.source);
-        let id = spec.id.clone().unwrap_or_else(|| format!("{}.danger-{at}", self.layer.tier));
+        let id = spec.id.clone().unwrap_or_else(|| self.derived("danger", at));
         let category = spec.category.clone().unwrap_or_else(|| "custom".to_owned());
         let reason = spec.reason.clone().unwrap_or_else(|| {
             format!("the command matches the dangerous pattern `{}`", spec.pattern)
@@ -344,65 +467,18 @@ impl Work<'_> {
     }
 
     fn examples(&mut self, rule: &Rule, spec: &RuleSpec, source: &Source) {
-        for (text, wanted) in both(&spec.matches, &spec.rejects) {
-            // Shipped examples are checked by tests.
-            if self.layer.tier != Tier::Builtin && rule_matches(rule, text, self.anchors) != wanted
-            {
-                self.problem(source, example_message(&rule.id, text, wanted));
+        // Shipped examples are checked by tests.
+        if self.layer.tier == Tier::Builtin {
+            return;
+        }
+        let yes = spec.matches.iter().map(|example| (example, true));
+        let no = spec.rejects.iter().map(|example| (example, false));
+        for (example, wanted) in yes.chain(no) {
+            if example_matches(rule, example, self.anchors) != wanted {
+                self.problem(source, example_message(&rule.id, &example.to_string(), wanted));
             }
         }
     }
-}
-
-fn both<'a>(matches: &'a [String], rejects: &'a [String]) -> impl Iterator<Item = (&'a str, bool)> {
-    let yes = matches.iter().map(|text| (text.as_str(), true));
-    yes.chain(rejects.iter().map(|text| (text.as_str(), false)))
-}
-
-fn example_message(id: &str, text: &str, wanted: bool) -> String {
-    if wanted {
-        format!("`{id}` does not match its own example `{text}`")
-    } else {
-        format!("`{id}` matches `{text}`, which it lists under `rejects`")
-    }
-}
-
-/// Whether a rule is about an example: a command, or else a path.
-pub(super) fn rule_matches(rule: &Rule, text: &str, anchors: &Anchors) -> bool {
-    let tool = match &rule.tool {
-        super::parse::ToolMatch::Name(name) => name.clone(),
-        _ => crate::model::ToolName::resolve("Bash"),
-    };
-    let for_path = rule.commands.is_none() && (rule.paths.is_some() || tool.as_str() != "Bash");
-    if for_path {
-        let path =
-            sensitive::expand(text, anchors).map(|path| PathUse::lexical(path, Access::Write));
-        return path.is_some_and(|path| rule.covers(&tool, Subject::Path(&path)));
-    }
-    let script = parsed(text, anchors);
-    let mut units = script
-        .units
-        .iter()
-        .filter(|unit| !unit.transparent || rule.decision != Decision::Allow)
-        .peekable();
-    if rule.decision == Decision::Allow {
-        script.opaque.is_none()
-            && units.peek().is_some()
-            && units.all(|unit| rule.covers(&tool, Subject::Unit(unit)))
-    } else {
-        units.any(|unit| rule.covers(&tool, Subject::Unit(unit)))
-    }
-}
-
-/// Whether a pattern hits an example command.
-pub(super) fn danger_hits(danger: &Danger, text: &str, anchors: &Anchors) -> bool {
-    let script = parsed(text, anchors);
-    let ground = Ground { workspace: &anchors.workspace, home: anchors.home.as_ref() };
-    danger.hits_line(&script) || script.units.iter().any(|unit| danger.hits(unit, &ground))
-}
-
-fn parsed(text: &str, anchors: &Anchors) -> shell::Script {
-    shell::parse(text, &ShellPlace { cwd: &anchors.workspace, home: anchors.home.as_ref() })
 }
 
 /// Checks everything that is compiled into the binary; for tests and `ion policy lint`.

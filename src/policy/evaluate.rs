@@ -3,127 +3,48 @@
 //! INVARIANT (exact, S5): the sealed tier and the rest are judged apart, and the verdict is
 //! `strictest(sealed, lower)`. A sealed allow never hides a lower deny.
 
-use super::compile::{Layer, RuleSet};
+use super::compile::RuleSet;
 use super::danger::{self, Danger, DangerHit, Ground};
 use super::facts::{Access, CallFacts, PathUse, Region, region};
+use super::match_around::Around;
 use super::rule::{Rule, Subject};
 use super::sensitive::Sensitive;
 use super::shell::{ANY, Reach, Unit};
+use super::speak::speak;
 use crate::config::schema::permissions::Severity;
 use crate::model::{AbsPath, Decision, Source, Tier, ToolName};
-use serde::Serialize;
+
+pub use super::judgement::{Basis, Considered, JudgedCommand, Judgement, Origin};
 
 /// Longest path in bytes that is judged: what the kernel takes.
 const MAX_PATH: usize = 4096;
 
-/// What kind of thing decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Basis {
-    /// A rule.
-    Rule,
-    /// A dangerous pattern.
-    Danger,
-    /// A sensitive path.
-    SensitivePath,
-    /// A read-only path.
-    ReadOnlyPath,
-    /// It could not be understood.
-    Opaque,
-    /// Its arguments are wrong.
-    Malformed,
-    /// The mode.
-    Mode,
-}
-
-/// The rule, pattern or setting behind an opinion.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Origin {
-    /// Stable id.
-    pub id: String,
-    /// Its tier.
-    pub tier: Tier,
-    /// Its place.
-    #[serde(serialize_with = "as_text")]
-    pub source: Source,
-}
-
-fn as_text<S: serde::Serializer>(source: &Source, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(source)
-}
-
-/// One opinion that was considered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Considered {
-    /// What it says.
-    pub decision: Decision,
-    /// What kind of thing says so.
-    pub basis: Basis,
-    /// Who.
-    pub origin: Option<Origin>,
-    /// About which part of the call.
-    pub subject: String,
-    /// Which command, where the part is one.
-    pub unit: Option<usize>,
-    /// Why.
-    pub reason: String,
-    /// What to do instead.
-    pub hint: Option<String>,
-}
-
-/// The verdict on one simple command.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct JudgedCommand {
-    /// Program and arguments.
-    pub text: String,
-    /// What policy says about it.
-    pub decision: Decision,
-    /// What it was unwrapped from.
-    pub via: Vec<String>,
-}
-
-/// What policy says about a call.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Judgement {
-    /// The verdict.
-    pub decision: Decision,
-    /// What the sealed tier alone says (no opinion is allow).
-    pub sealed: Decision,
-    /// What everything else says.
-    pub lower: Decision,
-    /// The strictest dangerous pattern or sensitive path, part of `lower`.
-    pub danger_decision: Decision,
-    /// What decided.
-    pub decided_by: Basis,
-    /// The rule or pattern that decided, `None` for the mode.
-    pub rule: Option<Origin>,
-    /// The command that decided.
-    pub unit: Option<usize>,
-    /// Why.
-    pub reason: String,
-    /// What to do instead.
-    pub hint: Option<String>,
-    /// Every pattern that was hit, also when it did not decide.
-    pub danger: Vec<DangerHit>,
-    /// Every simple command.
-    pub commands: Vec<JudgedCommand>,
-    /// Everything that was considered, in order.
-    pub trace: Vec<Considered>,
-}
-
 /// Judges a call.
 pub fn evaluate(rules: &RuleSet, facts: &CallFacts) -> Judgement {
-    let mut bench = Bench { rules, facts, trace: Vec::new(), hits: Vec::new(), mode_needed: false };
+    let mut bench = Bench {
+        rules,
+        facts,
+        around: Around::of(facts),
+        trace: Vec::new(),
+        hits: Vec::new(),
+        trusted_units: Vec::new(),
+        trusted_call: true,
+    };
     bench.hear();
+    bench.rise();
     bench.close()
 }
 
-struct Bench<'a> {
-    rules: &'a RuleSet,
-    facts: &'a CallFacts,
-    trace: Vec<Considered>,
+pub(super) struct Bench<'a> {
+    pub(super) rules: &'a RuleSet,
+    pub(super) facts: &'a CallFacts,
+    pub(super) trace: Vec<Considered>,
     hits: Vec<DangerHit>,
-    mode_needed: bool,
+    around: Around<'a>,
+    /// Commands whose allow rules lift the rise after untrusted content.
+    pub(super) trusted_units: Vec<usize>,
+    /// Every other part of the call has such an allow rule.
+    pub(super) trusted_call: bool,
 }
 
 impl<'a> Bench<'a> {
@@ -164,63 +85,112 @@ impl<'a> Bench<'a> {
                     None,
                     &format!("the command line could not be understood: {reason}"),
                 );
+                self.unlisted("the command line", None);
             } else if script.units.is_empty() && script.raw.trim().is_empty() {
                 self.default("an empty command", None);
+                self.unlisted("an empty command", None);
             }
         }
         for path in &facts.paths {
             self.own_path(path);
         }
         if facts.command.is_none() && facts.paths.is_empty() {
-            let heard = self.rules_on(&facts.tool, Subject::Whole(&facts.hosts), "the call", None);
+            let around = self.around;
+            let heard = self.rules_on(&[&facts.tool], Subject::Whole, &around, "the call", None);
+            self.trusted_call &= self.lifts_rise(&heard.lifts);
             if !heard.decided {
                 self.default("the call", None);
             }
         }
+        self.tier_rules();
     }
 
     fn unit(&mut self, at: usize, unit: &'a Unit) {
-        let heard = self.rules_on(&self.facts.tool, Subject::Unit(unit), &unit.text, Some(at));
+        let around = self.around.within(unit);
+        let tool = &self.facts.tool;
+        let needs = !unit.transparent && !unit.text.is_empty() && !only_constants(unit);
+        let heard = self.rules_about(
+            &[tool],
+            Subject::Unit(unit),
+            &around,
+            (&unit.text, Some(at)),
+            needs || unit.opaque.is_some(),
+        );
+        if self.lifts_rise(&heard.lifts) {
+            self.trusted_units.push(at);
+        }
         self.dangers_on(at, unit, &heard.lifts);
         for path in &unit.paths {
-            self.path_of_command(at, path, &heard.lifts);
+            self.path_of_command(at, path, &around, &heard.lifts);
         }
         for reach in &unit.reaches {
-            self.reach_of_command(at, reach, &heard.lifts);
+            self.reach_of_command(at, reach, &around, &heard.lifts);
         }
         if let Some(reason) = &unit.opaque {
             self.opaque(&unit.text, Some(at), reason);
-        } else if !heard.decided
-            && !unit.transparent
-            && !unit.text.is_empty()
-            && !only_constants(unit)
-        {
+        } else if !heard.decided && needs {
             self.default(&unit.text, Some(at));
         }
     }
 
-    /// Asks every tier's list; inside one list the first match speaks.
+    /// Asks every tier's list about a part that needs an allow.
     fn rules_on(
         &mut self,
-        tool: &ToolName,
+        tools: &[&ToolName],
         subject: Subject<'_>,
+        around: &Around<'_>,
         name: &str,
         unit: Option<usize>,
+    ) -> Heard<'a> {
+        self.rules_about(tools, subject, around, (name, unit), true)
+    }
+
+    /// Asks every tier's list; inside one list the first match speaks. Under several tools, each
+    /// tool's first match does. `needs`: the part needs an allow, also of an exclusive list.
+    fn rules_about(
+        &mut self,
+        tools: &[&ToolName],
+        subject: Subject<'_>,
+        around: &Around<'_>,
+        (name, unit): (&str, Option<usize>),
+        needs: bool,
     ) -> Heard<'a> {
         let mut heard = Heard { decided: false, lifts: Vec::new() };
         let rules = self.rules;
         for layer in &rules.layers {
-            let Some(rule) = first_match(layer, tool, subject) else { continue };
-            self.say_rule(rule, name, unit);
-            // A stranger's `ask` must not stand in for a mode that denies.
-            if layer.tier != Tier::Enterprise && !layer.tighten_only {
-                heard.decided = true;
+            let mut listed = false;
+            for tool in tools {
+                let muted = rules.mutes(layer);
+                let spoken = speak(layer, muted, tool, subject, around);
+                for rule in spoken.reports {
+                    self.say_report(rule, name, unit);
+                }
+                listed |= spoken.first.is_some();
+                listed |= muted && layer.exclusive.is_some() && needs && {
+                    let covers = |rule: &&Rule| !rule.report && rule.covers(tool, subject, around);
+                    layer.rules.iter().any(|rule| covers(&rule))
+                };
+                let Some(rule) = spoken.first else { continue };
+                self.say_rule(rule, name, unit);
+                heard.decided |= self.decides(layer);
+                heard.lifts.extend(spoken.lifts);
             }
-            if rule.decision == Decision::Allow {
-                heard.lifts.push(rule);
+            let class = self.facts.class.as_deref();
+            if let Some(rule) = class.and_then(|label| self.tier_rule(layer, label)) {
+                heard.decided |= self.decides(layer);
+                listed |= rule.value.1 != Decision::Deny;
+            }
+            if let Some(source) = layer.exclusive.as_ref().filter(|_| needs && !listed) {
+                self.say_unlisted(layer.tier, source, name, unit);
             }
         }
         heard
+    }
+
+    fn say_report(&mut self, rule: &Rule, subject: &str, unit: Option<usize>) {
+        let origin = Origin { id: rule.id.clone(), tier: rule.tier, source: rule.source.clone() };
+        let reason = format!("would {} (`enforce = \"report\"`)", rule.decision);
+        self.say(rule.decision, Basis::Report, Some(origin), subject, unit, reason, None);
     }
 
     fn say_rule(&mut self, rule: &Rule, subject: &str, unit: Option<usize>) {
@@ -239,6 +209,9 @@ impl<'a> Bench<'a> {
             reason,
             rule.hint.clone(),
         );
+        if let Some(said) = self.trace.last_mut() {
+            said.url.clone_from(&rule.url);
+        }
     }
 
     fn dangers_on(&mut self, at: usize, unit: &Unit, lifts: &[&Rule]) {
@@ -307,48 +280,49 @@ impl<'a> Bench<'a> {
     }
 
     /// A path that a command touches: judged as the file tools would be.
-    fn path_of_command(&mut self, at: usize, path: &PathUse, lifts: &[&Rule]) {
+    fn path_of_command(
+        &mut self,
+        at: usize,
+        path: &PathUse,
+        around: &Around<'_>,
+        lifts: &[&'a Rule],
+    ) {
         let name = format!("{} {}", verb(path.access), path.lexical);
-        let tools: &[&str] =
-            if path.access == Access::Read { &["Read"] } else { &["Write", "Edit"] };
-        let mut decided = false;
+        let tools = file_tools(path.access);
+        let tools: Vec<&ToolName> = tools.iter().collect();
+        let leaves = self.leaves_workspace(path);
+        let part = (name.as_str(), Some(at));
+        let heard = self.rules_about(&tools, Subject::Path(path), around, part, leaves);
         let mut lifts = lifts.to_vec();
-        for tool in tools {
-            let heard =
-                self.rules_on(&ToolName::resolve(tool), Subject::Path(path), &name, Some(at));
-            decided |= heard.decided;
-            lifts.extend(heard.lifts);
-        }
+        lifts.extend(heard.lifts);
         self.protections(path, &name, Some(at), &lifts);
-        if !decided && self.leaves_workspace(path) {
+        if !heard.decided && leaves {
             self.default(&name, Some(at));
         }
     }
 
     /// A path that is not known in full, or a tree: only what restricts is asked, because a
     /// denial that cannot be evaluated denies.
-    fn reach_of_command(&mut self, at: usize, reach: &Reach, lifts: &[&Rule]) {
+    fn reach_of_command(&mut self, at: usize, reach: &Reach, around: &Around<'_>, lifts: &[&Rule]) {
         let shown = reach.shape.replace(|c: char| c.is_control(), "*");
         let below = if reach.tree { "/**" } else { "" };
         let name = format!("{} {}{below}", verb(reach.access), shown.trim_end_matches('/'));
         let named = (!reach.tree && !reach.shape.contains(ANY)).then(|| AbsPath::new(&shown));
         let named = named.flatten().map(|path| PathUse::lexical(path, reach.access));
-        let tools: &[&str] =
-            if reach.access == Access::Read { &["Read"] } else { &["Write", "Edit"] };
         let rules = self.rules;
         for layer in &rules.layers {
-            for tool in tools.iter().map(|tool| ToolName::resolve(tool)) {
+            for tool in &file_tools(reach.access) {
                 // In one list, an earlier allow of all that a glob can name speaks first.
                 let settles = |rule: &&Rule| match rule.decision {
                     Decision::Allow => {
-                        !layer.tighten_only
+                        !rules.mutes(layer)
                             && named
                                 .as_ref()
-                                .is_some_and(|path| rule.covers(&tool, Subject::Path(path)))
+                                .is_some_and(|path| rule.covers(tool, Subject::Path(path), around))
                     }
-                    _ => rule.could_reach(&tool, reach),
+                    _ => rule.could_reach(tool, reach, around),
                 };
-                let first = layer.rules.iter().find(settles);
+                let first = layer.rules.iter().filter(|rule| !rule.report).find(settles);
                 if let Some(rule) = first.filter(|rule| rule.decision != Decision::Allow) {
                     self.say_rule(rule, &name, Some(at));
                 }
@@ -382,14 +356,18 @@ impl<'a> Bench<'a> {
         }
         let name = format!("{} {}", verb(path.access), path.lexical);
         let tool = self.facts.tool.clone();
-        let heard = self.rules_on(&tool, Subject::Path(path), &name, None);
+        let around = self.around;
+        let heard = self.rules_on(&[&tool], Subject::Path(path), &around, &name, None);
+        self.trusted_call &= self.lifts_rise(&heard.lifts);
         // `Read` rules also bind Grep and Glob, `Write` rules every other writer.
         let kin = if path.access == Access::Read { "Read" } else { "Write" };
         if tool.as_str() != kin {
             let rules = self.rules;
             for layer in &rules.layers {
-                let kin_rule = first_match(layer, &ToolName::resolve(kin), Subject::Path(path));
-                if let Some(rule) = kin_rule.filter(|rule| rule.decision != Decision::Allow) {
+                let muted = rules.mutes(layer);
+                let kin = ToolName::resolve(kin);
+                let spoken = speak(layer, muted, &kin, Subject::Path(path), &around);
+                if let Some(rule) = spoken.first.filter(|rule| rule.decision != Decision::Allow) {
                     self.say_rule(rule, &name, None);
                 }
             }
@@ -467,7 +445,6 @@ impl<'a> Bench<'a> {
     }
 
     fn default(&mut self, subject: &str, unit: Option<usize>) {
-        self.mode_needed = true;
         let mode = &self.rules.mode;
         let reason = match mode.value {
             Decision::Allow => "default allow",
@@ -488,7 +465,7 @@ impl<'a> Bench<'a> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "one row of the trace")]
-    fn say(
+    pub(super) fn say(
         &mut self,
         decision: Decision,
         basis: Basis,
@@ -506,6 +483,7 @@ impl<'a> Bench<'a> {
             unit,
             reason,
             hint,
+            url: None,
         });
     }
 
@@ -520,15 +498,17 @@ impl<'a> Bench<'a> {
         let worst = |list: &mut dyn Iterator<Item = Decision>| {
             list.fold(Decision::Allow, Decision::strictest)
         };
-        let sealed = worst(&mut self.trace.iter().filter(sealed_one).map(|c| c.decision));
-        let lower = worst(&mut self.trace.iter().filter(|c| !sealed_one(c)).map(|c| c.decision));
+        let said = || self.trace.iter().filter(|c| counts(c));
+        let sealed = worst(&mut said().filter(sealed_one).map(|c| c.decision));
+        let lower = worst(&mut said().filter(|c| !sealed_one(c)).map(|c| c.decision));
         let dangerous = |c: &&Considered| {
             matches!(c.basis, Basis::Danger | Basis::SensitivePath | Basis::ReadOnlyPath)
         };
-        let danger_decision = worst(&mut self.trace.iter().filter(dangerous).map(|c| c.decision));
+        let danger_decision = worst(&mut said().filter(dangerous).map(|c| c.decision));
         let decision = sealed.strictest(lower);
         // Of equally strict opinions the one of the highest tier is named, rules first.
-        let deciding = self.trace.iter().rev().filter(|c| c.decision == decision).max_by_key(|c| {
+        let equal = self.trace.iter().rev().filter(|c| counts(c) && c.decision == decision);
+        let deciding = equal.max_by_key(|c| {
             let tier = c.origin.as_ref().filter(|_| c.basis != Basis::Mode).map(|o| o.tier);
             let explicit = !matches!(c.basis, Basis::Mode | Basis::Opaque);
             (explicit, tier, std::cmp::Reverse(c.unit))
@@ -540,9 +520,7 @@ impl<'a> Bench<'a> {
             })
             .map(|(at, unit)| JudgedCommand {
                 text: unit.text.clone(),
-                decision: worst(
-                    &mut self.trace.iter().filter(|c| c.unit == Some(at)).map(|c| c.decision),
-                ),
+                decision: worst(&mut said().filter(|c| c.unit == Some(at)).map(|c| c.decision)),
                 via: unit.via.clone(),
             })
             .collect();
@@ -556,6 +534,7 @@ impl<'a> Bench<'a> {
             unit: deciding.and_then(|c| c.unit),
             reason: deciding.map_or_else(|| "nothing to run".to_owned(), |c| c.reason.clone()),
             hint: deciding.and_then(|c| c.hint.clone()),
+            url: deciding.and_then(|c| c.url.clone()),
             danger: self.hits,
             commands,
             trace: self.trace,
@@ -570,15 +549,19 @@ struct Heard<'a> {
     lifts: Vec<&'a Rule>,
 }
 
-fn first_match<'a>(layer: &'a Layer, tool: &ToolName, subject: Subject<'_>) -> Option<&'a Rule> {
-    layer.rules.iter().find(|rule| {
-        // A stranger's allow does nothing at all: not even hide a later rule of the list.
-        !(layer.tighten_only && rule.decision == Decision::Allow) && rule.covers(tool, subject)
-    })
+/// Whether an entry of the trace is more than a report.
+pub(super) fn counts(considered: &Considered) -> bool {
+    considered.basis != Basis::Report
+}
+
+/// The file tools whose rules judge the path of a command.
+fn file_tools(access: Access) -> Vec<ToolName> {
+    let names: &[&str] = if access == Access::Read { &["Read"] } else { &["Write", "Edit"] };
+    names.iter().map(|name| ToolName::resolve(name)).collect()
 }
 
 /// An allow rule lifts a pattern that it names, unless the pattern's tier is higher.
-fn lifted(id: &str, tier: Tier, lifts: &[&Rule]) -> bool {
+pub(super) fn lifted(id: &str, tier: Tier, lifts: &[&Rule]) -> bool {
     lifts.iter().any(|rule| rule.tier >= tier && rule.overrides.iter().any(|name| name == id))
 }
 

@@ -65,14 +65,26 @@ pub struct CallFacts {
     pub timeout_ms: Option<u64>,
     /// Who asks, when, and what the session has seen.
     pub circumstances: Circumstances,
+    /// The label that a `permission_classify` hook gave the call.
+    pub class: Option<String>,
+    /// Programs that the call starts would not be confined.
+    pub unconfined: bool,
 }
 
 impl CallFacts {
     /// A shell call about which nothing is known, for asking how it would be confined.
     pub fn of_some_command(workspace: &AbsPath, home: Option<&AbsPath>) -> Self {
         CallFacts {
-            tool: ToolName::resolve("Bash"),
             effects: Some(Effects::EXECUTES),
+            ..CallFacts::of(ToolName::resolve("Bash"), workspace, home)
+        }
+    }
+
+    /// A call of `tool` about which nothing else is known.
+    pub fn of(tool: ToolName, workspace: &AbsPath, home: Option<&AbsPath>) -> Self {
+        CallFacts {
+            tool,
+            effects: None,
             command: None,
             paths: Vec::new(),
             hosts: Vec::new(),
@@ -82,6 +94,8 @@ impl CallFacts {
             malformed: None,
             timeout_ms: None,
             circumstances: Circumstances::default(),
+            class: None,
+            unconfined: false,
         }
     }
 }

@@ -312,6 +312,13 @@ impl PathPattern {
         self.globs.iter().any(|glob| glob.matches(path))
     }
 
+    /// Whether everything below `root` matches, and `root` too. Tried with names that no pattern
+    /// holds, so that only a wildcard over folders covers them.
+    pub fn covers_tree(&self, root: &str) -> bool {
+        let below = |depth: usize| AbsPath::new(format!("{root}{}", "/\u{7f}.".repeat(depth)));
+        [0, 1, 2, 5].into_iter().all(|depth| below(depth).is_some_and(|path| self.matches(&path)))
+    }
+
     /// Whether a path that is not known in full could match, or one below the root of a tree.
     pub fn could_reach(&self, reach: &Reach) -> bool {
         self.globs.iter().any(|glob| {

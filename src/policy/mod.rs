@@ -4,7 +4,9 @@
 //! (made by [`compile()`]) and leaves as a [`Judgement`]. Nothing here can run a command, and
 //! nothing can loosen a verdict. Read [`facts`], [`shell`], [`rule`], [`danger`], [`mod@evaluate`].
 
+mod beyond_rules;
 pub mod circumstances;
+mod combined;
 pub mod compile;
 pub mod confine;
 pub mod confinement;
@@ -12,26 +14,35 @@ pub mod danger;
 pub mod describe;
 mod dialect;
 pub mod evaluate;
+mod examples;
 pub mod expression;
 pub mod facts;
 mod hints;
+pub mod judgement;
 pub mod match_args;
+pub mod match_around;
+pub mod match_flags;
+pub mod match_host;
 pub mod match_path;
+pub mod match_words;
 pub mod parse;
 mod possible;
 mod prefilter;
 pub mod rule;
 pub mod sensitive;
 pub mod shell;
+mod speak;
+pub mod untrusted;
 pub mod withheld;
 
 pub use circumstances::{Annotations, Circumstances, Moment};
-pub use compile::{CompileError, RuleProblem, RuleSet, check_shipped, compile};
+pub use compile::{CompileError, MayLift, RuleProblem, RuleSet, check_shipped, compile};
 pub use confine::{CallLimits, confinement_for};
 pub use confinement::{Confinement, NetworkAccess, ResourceLimits};
 pub use danger::DangerHit;
 pub use describe::describe;
-pub use evaluate::{Basis, Considered, JudgedCommand, Judgement, Origin, evaluate};
+pub use evaluate::evaluate;
 pub use facts::{Access, CallFacts, PathUse};
+pub use judgement::{Basis, Considered, JudgedCommand, Judgement, Origin};
 pub use match_path::Anchors;
 pub use withheld::{Withheld, withheld};

@@ -31,10 +31,17 @@ pub fn withheld(rules: &RuleSet) -> Vec<Withheld> {
         .map(|entry| Withheld { globs: globs(&entry.patterns), except: globs(&entry.except) });
     let ruled = rules.layers().iter().flat_map(|layer| {
         layer.rules.iter().enumerate().filter(|(_, rule)| withholds(rule)).map(|(at, rule)| {
-            let of = |rule: &Rule| rule.paths.as_deref().map(globs).unwrap_or_default();
-            // Inside one list the first match wins: an allow that stands before is an exception.
-            let before = layer.rules.iter().take(at).filter(|rule| reads(rule));
-            let admitted = before.filter(|rule| rule.decision == Decision::Allow);
+            let of = |rule: &Rule| -> Vec<String> {
+                let lists = [rule.paths.as_deref(), rule.read.as_deref()];
+                lists.into_iter().flatten().flat_map(globs).collect()
+            };
+            // Inside one list the first match wins: an allow that stands before is an exception,
+            // if it holds whoever asks and whenever, and needs one list alone.
+            let plain =
+                |rule: &&Rule| rule.always() && !(rule.paths.is_some() && rule.read.is_some());
+            let before = layer.rules.iter().take(at).filter(|rule| reads(rule)).filter(plain);
+            let muted = rules.mutes(layer);
+            let admitted = before.filter(|rule| rule.decision == Decision::Allow && !muted);
             Withheld { globs: of(rule), except: admitted.flat_map(of).collect() }
         })
     });
@@ -42,10 +49,10 @@ pub fn withheld(rules: &RuleSet) -> Vec<Withheld> {
 }
 
 fn withholds(rule: &Rule) -> bool {
-    rule.decision != Decision::Allow && reads(rule)
+    rule.decision != Decision::Allow && !rule.report && reads(rule)
 }
 
 fn reads(rule: &Rule) -> bool {
     let covered = ["Read", "Grep"].iter().any(|name| rule.tool.covers(&ToolName::resolve(name)));
-    covered && rule.commands.is_none() && rule.paths.is_some()
+    covered && !rule.wants_command() && (rule.paths.is_some() || rule.read.is_some())
 }

@@ -63,7 +63,7 @@ fn node(node: &Node, out: &mut Vec<u8>) -> Result<(), Spot> {
             out.push(TABLE);
             table(entries, out)?;
         }
-        Data::Other(_) => return Err(node.at),
+        Data::Date(_) => return Err(node.at),
     }
     Ok(())
 }

@@ -41,8 +41,8 @@ pub enum Data {
     List(Vec<Node>),
     /// An object or table.
     Table(Vec<Entry>),
-    /// Something that no key of Ion takes (a TOML date).
-    Other(&'static str),
+    /// A TOML date or time, as written.
+    Date(String),
 }
 
 /// One key of an object or table, with its value.
@@ -66,7 +66,7 @@ impl Data {
             Data::Text(_) => "a string",
             Data::List(_) => "a list",
             Data::Table(_) => "an object",
-            Data::Other(what) => what,
+            Data::Date(_) => "a date",
         }
     }
 }

@@ -4,6 +4,7 @@ mod command;
 mod files;
 mod invalid;
 mod properties;
+mod rules;
 mod samples;
 mod sealed;
 mod strangers;

@@ -219,3 +219,32 @@ proptest! {
         prop_assert!(bash(rules, &line).decision >= plain, "{line}");
     }
 }
+
+#[test]
+fn x0_a_child_is_bound_by_its_parents_rules() {
+    let parent = user(
+        "[permissions]\n[[permissions.rules]]\ntool = \"Bash\"\ndecision = \"deny\"\nprograms = [\"frob\"]\n",
+    );
+    let child = layer(
+        "[permissions]\nmode = \"allow\"\n[[permissions.rules]]\ntool = \"*\"\ndecision = \"allow\"\noverrides = [\"destroy.outside\"]\n",
+        Tier::Project,
+        "agent",
+    );
+    let narrowed = parent.narrowed(&child).unwrap();
+    for command in ["frob", "rm -rf /", "cat ~/.ssh/id_rsa", "echo x > .git/hooks/pre-commit"] {
+        assert_eq!(bash(&narrowed, command).decision, Decision::Deny, "{command}");
+    }
+    assert_eq!(bash(&narrowed, "git push").decision, Decision::Ask);
+}
+
+#[test]
+fn x3_a_path_of_any_tool_is_judged_by_the_rules_of_the_file_tools() {
+    let rules = user(
+        "[permissions]\nmode = \"allow\"\nreadOnlyPaths = [\"vendor/**\"]\n[[permissions.rules]]\ntool = \"Write\"\ndecision = \"deny\"\npathPatterns = [\"locked/**\"]\n[[permissions.rules]]\ntool = \"*\"\ndecision = \"deny\"\nwrite = [\"sealed/**\"]\n",
+    );
+    for tool in ["Write", "Edit", "NotebookEdit", "mcp__files__put", "SomeExtension"] {
+        for path in ["vendor/a", "locked/a", "sealed/a", "../../../etc/shadow", "~/.ssh/id_rsa"] {
+            assert_eq!(file(&rules, tool, path).decision, Decision::Deny, "{tool} {path}");
+        }
+    }
+}

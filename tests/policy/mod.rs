@@ -2,10 +2,13 @@
 mod bypasses;
 mod check_command;
 mod combine_layers;
+mod conditions;
 mod docs;
 mod properties;
 mod reader;
+mod reference;
 mod second_look;
 mod shell_lines;
 mod shipped;
+mod switches;
 mod unknown_parts;

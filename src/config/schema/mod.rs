@@ -13,6 +13,7 @@ pub mod network;
 pub mod permissions;
 pub mod profile;
 pub mod providers;
+pub mod rule;
 pub mod sandbox;
 pub mod security;
 pub mod timeouts;

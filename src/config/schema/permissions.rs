@@ -7,12 +7,21 @@ use super::{Key, Sealing, Shape, Stranger};
 use crate::config::origin::Located;
 use crate::model::{Decision, Tier};
 
+pub use super::rule::{Example, ExampleCall, FlagsSpec, RuleSpec, WhenSpec};
+
 /// Decisions, most permissive first.
 pub const MODES: &[&str] = &["allow", "ask", "deny"];
 
 const fn layered(path: &'static str, shape: Shape, about: &'static str) -> Key {
     Key { path, shape, sealing: Sealing::Layered, stranger: Stranger::Tighten, about }
 }
+
+const fn seal(path: &'static str, sealing: Sealing, about: &'static str) -> Key {
+    Key { path, shape: Shape::Flag, sealing, stranger: Stranger::Tighten, about }
+}
+
+/// What untrusted content does, most permissive first.
+pub const UNTRUSTED: &[&str] = &["off", "rise"];
 
 /// The keys of the section.
 pub const KEYS: &[Key] = &[
@@ -29,27 +38,52 @@ pub const KEYS: &[Key] = &[
     layered("permissions.allow", Shape::Texts, "compact allow rules, after `rules`"),
     layered("permissions.dangerousPatterns", Shape::Dangers, "regular expressions over a command"),
     layered("permissions.readOnlyPaths", Shape::Texts, "globs that no tool may write"),
+    layered(
+        "permissions.tierRules.*",
+        Shape::Word(MODES),
+        "the decision for calls that a `permission_classify` hook gave this label",
+    ),
     Key {
-        path: "permissions.tierRules",
-        shape: Shape::Unused,
-        sealing: Sealing::Pass,
-        stranger: Stranger::Ignore,
-        about: "accepted, not used",
+        path: "permissions.untrustedContent",
+        shape: Shape::Word(UNTRUSTED),
+        sealing: Sealing::Floor(UNTRUSTED),
+        stranger: Stranger::Tighten,
+        about: "`rise`: once a session has read untrusted content, what could carry data out is one step stricter",
     },
+    seal(
+        "permissions.allowManagedRulesOnly",
+        super::TRUE_IS_STRICT,
+        "allow rules of lower tiers do nothing (sealed tier only)",
+    ),
+    seal(
+        "permissions.exclusiveAllow",
+        super::TRUE_IS_STRICT,
+        "a call also needs an allow rule of this file (sealed tier only)",
+    ),
+    seal(
+        "permissions.disableBypassModes",
+        super::TRUE_IS_STRICT,
+        "mode `allow` and profile `permissive` cannot be chosen (sealed tier only)",
+    ),
+    seal(
+        "permissions.allowHooks",
+        super::FALSE_IS_STRICT,
+        "`false`: no hook answers `allow` (sealed tier only)",
+    ),
+    seal(
+        "permissions.allowClassifier",
+        super::FALSE_IS_STRICT,
+        "`false`: the classifier never answers `allow` (sealed tier only)",
+    ),
 ];
 
-/// The keys of one rule.
-pub const RULE: &[&str] = &[
-    "id",
-    "tool",
-    "decision",
-    "commandPatterns",
-    "pathPatterns",
-    "reason",
-    "hint",
-    "overrides",
-    "matches",
-    "rejects",
+/// Switches that are lawful in the sealed tier alone.
+pub const SEALED_ONLY: &[&str] = &[
+    "permissions.allowManagedRulesOnly",
+    "permissions.exclusiveAllow",
+    "permissions.disableBypassModes",
+    "permissions.allowHooks",
+    "permissions.allowClassifier",
 ];
 
 /// The keys of one dangerous pattern; `description` is an older spelling of `reason`.
@@ -71,31 +105,38 @@ pub struct PermissionLayer {
     pub dangerous_patterns: Vec<Located<DangerSpec>>,
     /// Globs of paths that no tool may write.
     pub read_only_paths: Vec<Located<String>>,
+    /// `tierRules`: the label of a call and what the block says about it.
+    pub tier_rules: Vec<Located<(String, Decision)>>,
+    /// `untrustedContent`: whether sinks rise one step (`true`) or not.
+    pub untrusted_rise: Option<Located<bool>>,
+    /// A call also needs an allow of this block. Lawful in the sealed tier and for a child.
+    pub exclusive_allow: Option<Located<bool>>,
+    /// Allow rules of lower tiers do nothing. Lawful in the sealed tier.
+    pub managed_rules_only: Option<Located<bool>>,
+    /// Whether a hook may answer `allow`; the sealed tier's word.
+    pub allow_hooks: Option<Located<bool>>,
+    /// Whether the classifier may answer `allow`; the sealed tier's word.
+    pub allow_classifier: Option<Located<bool>>,
 }
 
-/// One entry of `permissions.rules`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RuleSpec {
-    /// Stable id (`area.name`); derived from tier and index when the file names none.
-    pub id: Option<String>,
-    /// A tool name, `*`, or a Claude-style compact rule such as `Bash(git push:*)`.
-    pub tool: String,
-    /// What the rule says.
-    pub decision: Decision,
-    /// At least one must match a command of the call, where the list is present.
-    pub command_patterns: Option<Vec<String>>,
-    /// At least one must match a path of the call, where the list is present.
-    pub path_patterns: Option<Vec<String>>,
-    /// Why the rule exists, shown to whoever it stops.
-    pub reason: Option<String>,
-    /// What to do instead, shown to whoever it stops.
-    pub hint: Option<String>,
-    /// Ids of dangerous patterns that this allow rule lifts, in its own tier or below.
-    pub overrides: Vec<String>,
-    /// Commands or paths that must match, checked at load.
-    pub matches: Vec<String>,
-    /// Commands or paths that must not match, checked at load.
-    pub rejects: Vec<String>,
+impl PermissionLayer {
+    /// A block that says nothing.
+    pub fn of(tier: Tier) -> Self {
+        PermissionLayer {
+            tier,
+            tighten_only: false,
+            mode: None,
+            rules: Vec::new(),
+            dangerous_patterns: Vec::new(),
+            read_only_paths: Vec::new(),
+            tier_rules: Vec::new(),
+            untrusted_rise: None,
+            exclusive_allow: None,
+            managed_rules_only: None,
+            allow_hooks: None,
+            allow_classifier: None,
+        }
+    }
 }
 
 /// One dangerous pattern: a bare expression in a user's file, a full entry in `policies/`.

@@ -45,12 +45,9 @@ fn rule(command: &str, decision: Decision) -> Located<RuleSpec> {
         tool: "Bash".to_owned(),
         decision,
         command_patterns: Some(vec![format!("{command}*")]),
-        path_patterns: None,
         reason: Some("because".to_owned()),
         hint: Some("do something else".to_owned()),
-        overrides: vec![],
-        matches: vec![],
-        rejects: vec![],
+        ..RuleSpec::default()
     };
     Located::new(spec, source())
 }
@@ -58,12 +55,9 @@ fn rule(command: &str, decision: Decision) -> Located<RuleSpec> {
 fn gate(log: Arc<Log>, confines: bool, deny_tools: &[&str]) -> Gate {
     let workspace = AbsPath::new("/w").unwrap();
     let layer = PermissionLayer {
-        tier: Tier::User,
-        tighten_only: false,
         mode: Some(Located::new(Decision::Ask, source())),
         rules: vec![rule("frob", Decision::Allow), rule("grob", Decision::Deny)],
-        dangerous_patterns: vec![],
-        read_only_paths: vec![],
+        ..PermissionLayer::of(Tier::User)
     };
     let anchors = Anchors { workspace: workspace.clone(), home: None };
     Gate::new(GateParts {
