@@ -3,6 +3,7 @@
 //! One story: understand, check that the tool exists for this run, judge, confine, record,
 //! answer. No flag travels through it, and no arm of it can turn an error into an allow.
 
+use super::advisers::Advisers;
 use super::combine::{Answer, Stages, Standing, admits, standing};
 use super::confiner::Confiner;
 use super::permit::Permit;
@@ -55,6 +56,8 @@ pub struct GateParts {
     pub home: Option<AbsPath>,
     /// Who asks, and what the session has seen.
     pub circumstances: Circumstances,
+    /// Hooks, classifier, people.
+    pub advisers: Advisers,
 }
 
 /// The gate's answer to one call.

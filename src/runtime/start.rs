@@ -7,7 +7,7 @@ use crate::audit::{AuditLog, Draft, Kind, Origin};
 use crate::config::{self, Effective, Environment, Flags, LoadRequest, Loaded, SealedSources};
 use crate::event::kinds::SCHEMA_VERSION;
 use crate::event::{Event, Sink};
-use crate::gate::{Gate, GateParts, Place, propose};
+use crate::gate::{Advisers, Gate, GateParts, Place, propose};
 use crate::model::{AbsPath, CallId, Effects, SessionId, ToolCall, ToolName};
 use crate::policy::{self, Anchors, CallLimits, Circumstances, RuleSet};
 use crate::provider::scripted::{Script, Scripted};
@@ -192,6 +192,7 @@ impl Runtime {
             workspace: effective.places.workspace.clone(),
             home: effective.places.home.clone(),
             circumstances: Circumstances { interactive: Some(false), ..Circumstances::default() },
+            advisers: Advisers::default(),
         });
         let agent = Agent {
             provider: self.provider.as_ref(),

@@ -98,6 +98,7 @@ fn gate(log: Arc<Log>, confines: bool, deny_tools: &[&str]) -> Gate {
         workspace,
         home: None,
         circumstances: Default::default(),
+        advisers: Advisers::default(),
     })
 }
 
