@@ -22,6 +22,16 @@ pub struct Advisers {
     pub patience: Duration,
 }
 
+/// Who beside a person may answer an ask. Neither ever lifts a deny or a sealed ask. Set by
+/// policy: where it says no, an allow of theirs is no opinion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lift {
+    /// Hooks.
+    pub hook: bool,
+    /// The classifier.
+    pub classifier: bool,
+}
+
 impl Default for Advisers {
     fn default() -> Self {
         Advisers { hooks: Vec::new(), classifier: None, approvers: Vec::new(), patience: PATIENCE }

@@ -2,8 +2,9 @@
 //!
 //! It builds a run from configuration and decides nothing itself. Read [`start`] for the order
 //! in which parts are made, [`error`] for what can be missing, [`machine`] for the one-line
-//! picture of this machine.
+//! picture of this machine, [`account`] for who runs it.
 
+pub mod account;
 pub mod error;
 pub mod machine;
 pub mod start;
