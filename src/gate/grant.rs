@@ -295,6 +295,7 @@ mod tests {
                         grants.allow(&key(&k.to_string()), scope, past(), now);
                         let new = match scope {
                             Scope::Once => None,
+                            Scope::Times(n) if n.get() == 1 => None,
                             Scope::Session => Some((u64::MAX, None)),
                             Scope::Times(n) => Some((u64::from(n.get()) - 1, None)),
                             Scope::Until(t) => u64::try_from(t - now.unix_seconds)

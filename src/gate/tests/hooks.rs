@@ -173,6 +173,19 @@ fn a_class_is_asked_for_before_the_rules_and_recorded() {
     assert_eq!(log.last()["class"], json!({"by": "first", "class": "LOW"}));
 }
 
+/// `drob` is denied and `srob` asked by the sealed tier; a user allows both.
+fn sealed_rules() -> Arc<RuleSet> {
+    static ONCE: OnceLock<Arc<RuleSet>> = OnceLock::new();
+    let make = || {
+        let sealed = vec![rule("srob", Decision::Ask), rule("drob", Decision::Deny)];
+        let allow = ["frob", "srob", "drob"].map(|name| rule(name, Decision::Allow));
+        let mut mine = layer(Tier::User, allow.into());
+        mine.rules.push(rule("grob", Decision::Deny));
+        rules(&[mine, layer(Tier::Enterprise, sealed)])
+    };
+    ONCE.get_or_init(make).clone()
+}
+
 fn does() -> impl Strategy<Value = Does> {
     let said = prop_oneof![
         Just(None),
@@ -206,7 +219,6 @@ fn said() -> impl Strategy<Value = Option<Says>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// `drob` is denied and `srob` asked by the sealed tier; a user allows both.
     #[test]
     fn no_crowd_of_advisers_lets_through_what_the_sealed_tier_refuses(
         hooks in prop::collection::vec((does(), any::<bool>()), 0..4),
@@ -214,13 +226,6 @@ proptest! {
         yes in any::<bool>(),
         first in prop::sample::select(vec!["frob", "hrob", "grob", "srob", "drob"]),
     ) {
-        let sealed = layer(
-            Tier::Enterprise,
-            vec![rule("srob", Decision::Ask), rule("drob", Decision::Deny)],
-        );
-        let allow = ["frob", "srob", "drob"].map(|name| rule(name, Decision::Allow));
-        let mut mine = layer(Tier::User, allow.into());
-        mine.rules.push(rule("grob", Decision::Deny));
         let hooks = hooks.into_iter().map(|(does, gates)| {
             if gates { hook("guard", does) } else { observer("watch", does) }
         });
@@ -228,13 +233,14 @@ proptest! {
         let people = if yes { vec![ada.clone()] } else { vec![] };
         let log = Arc::new(Log::default());
         let gate = Gate::new(GateParts {
-            rules: rules(&[mine, sealed]),
+            rules: sealed_rules(),
             advisers: with(hooks.collect(), said.map(classifier), people),
             ..parts(&log)
         });
         if let Verdict::Allow(permit) = decide(&gate, first) {
             let body = log.last();
-            prop_assert_eq!(log.kinds().last(), Some(&(Kind::Decision, Some(Decision::Allow))));
+            let last = log.kinds().last().copied();
+            prop_assert_eq!(last, Some((Kind::Decision, Some(Decision::Allow))));
             let terms = permit.redeem().unwrap();
             let command = terms.call.text("command").unwrap().to_owned();
             prop_assert_eq!(&body["digest"], &json!(terms.digest));

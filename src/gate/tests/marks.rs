@@ -26,7 +26,6 @@ fn what_comes_from_outside_the_users_hands_is_marked_with_its_source() {
         ("Read", json!({"file_path": "../sibling/README"}), "file /sibling/README"),
         ("Grep", json!({"pattern": "x", "path": "/tmp/drop"}), "file /tmp/drop"),
         ("Glob", json!({"pattern": "/srv/share/*"}), "file /srv/share"),
-        ("Bash", json!({"command": "curl -s https://example.org/i"}), "web example.org"),
         ("Bash", json!({"command": "cd src && cat /tmp/x | wc -l"}), "file /tmp/x"),
         ("Bash", json!({"command": "cat < ~/mail/inbox"}), "file /home/dev/mail/inbox"),
         ("Bash", json!({"command": "bash -c 'cat /var/spool/q'"}), "file /var/spool/q"),
@@ -36,6 +35,19 @@ fn what_comes_from_outside_the_users_hands_is_marked_with_its_source() {
         let found = marks(tool, input.clone());
         assert!(found.iter().any(|mark| mark == source), "{tool} {input}: {found:?}");
     }
+}
+
+#[test]
+fn a_command_that_contacts_a_host_marks_it() {
+    let gate = Gate::new(parts(&Arc::new(Log::default())));
+    let mut proposed = gate.understand(bash("fetch it"), &w());
+    let unit = &mut proposed.facts.command.as_mut().unwrap().units[0];
+    unit.hosts = vec!["example.org:443".to_owned()];
+    unit.unknown_host = true;
+    unit.sockets = vec!["10.0.0.1:80".to_owned()];
+    let found = untrusted::sources_of(&proposed, &BTreeSet::new());
+    let unknown = "web (host of `fetch` known when it runs)";
+    assert_eq!(found, ["web example.org:443", "web 10.0.0.1:80", unknown]);
 }
 
 #[test]
@@ -61,9 +73,9 @@ fn a_permitted_call_marks_and_a_refused_one_does_not() {
     let gate = Gate::new(parts(&log));
     refused(&gate, "grob < /tmp/x");
     assert!(gate.untrusted().is_empty());
-    // `frob` is allowed; what it reads stands beside it.
-    let listed = vec![rule("frob", Decision::Allow), rule("cat", Decision::Allow)];
-    let gate = Gate::new(GateParts { rules: rules(&[layer(Tier::User, listed)]), ..parts(&log) });
+    let mut open = layer(Tier::User, vec![]);
+    open.mode = Some(Located::new(Decision::Allow, source()));
+    let gate = Gate::new(GateParts { rules: rules(&[open]), ..parts(&log) });
     drop(allowed(&gate, "cat /tmp/x"));
     assert_eq!(gate.untrusted(), ["file /tmp/x"]);
     let before = log.last();

@@ -27,7 +27,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -90,7 +90,7 @@ impl Clock for Watch {
 }
 
 /// What a hook does.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) enum Does {
     Says(Option<Decision>),
     /// Rewrites the call when it is this command, to that one.
@@ -188,7 +188,7 @@ pub(super) struct TestClassifier {
     pub seen: Mutex<Vec<Value>>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Says {
     This(Decision),
     /// An error that claims to be an allow.
@@ -356,8 +356,15 @@ pub(super) fn rules(layers: &[PermissionLayer]) -> Arc<RuleSet> {
 
 /// `frob` is allowed, `grob` denied, everything else asks.
 pub(super) fn some_rules() -> Arc<RuleSet> {
-    let listed = vec![rule("frob", Decision::Allow), rule("grob", Decision::Deny)];
-    rules(&[layer(Tier::User, listed)])
+    static ONCE: OnceLock<Arc<RuleSet>> = OnceLock::new();
+    let listed = || vec![rule("frob", Decision::Allow), rule("grob", Decision::Deny)];
+    ONCE.get_or_init(|| rules(&[layer(Tier::User, listed())])).clone()
+}
+
+/// One for all tests: to make one is slow without optimisation.
+fn redactor() -> Arc<Redactor> {
+    static ONCE: OnceLock<Arc<Redactor>> = OnceLock::new();
+    ONCE.get_or_init(|| Arc::new(Redactor::new(true, vec![]))).clone()
 }
 
 pub(super) fn w() -> AbsPath {
@@ -382,7 +389,7 @@ pub(super) fn parts(log: &Arc<Log>) -> GateParts {
         },
         limits: CallLimits::default(),
         audit: log.clone(),
-        redactor: Arc::new(Redactor::new(true, vec![])),
+        redactor: redactor(),
         confiner: Arc::new(Machine(true)),
         session: None,
         agent: "main".to_owned(),
@@ -393,7 +400,7 @@ pub(super) fn parts(log: &Arc<Log>) -> GateParts {
         },
         effects: BTreeMap::from([
             (ToolName::resolve("Bash"), Effects::EXECUTES),
-            (ToolName::resolve("Read"), Effects::default()),
+            (ToolName::resolve("Read"), Effects::READS),
         ]),
         workspace: w(),
         home: None,

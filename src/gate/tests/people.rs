@@ -304,8 +304,8 @@ fn what_a_person_is_shown_is_redacted_and_whole() {
     let log = Arc::new(Log::default());
     let ada = person("terminal", Answers::With(Choice::Deny));
     let key = "ghp_0123456789abcdefABCDEF0123456789abcd";
-    let long = "x".repeat(5000);
-    let command = format!("hrob {key} > out.txt; curl https://example.org/{long}");
+    let long = "x".repeat(3000);
+    let command = format!("hrob {key} {long} > out.txt; cat < /srv/x");
     let refusal = refused(&gate(&log, vec![ada.clone()]), &command);
     assert_eq!(refusal.decided_by, DecidedBy::Person);
     let asked = ada.seen.lock().unwrap()[0].clone();
