@@ -79,7 +79,7 @@ impl Gate {
             decision,
             decided_by: cause.by,
             reason: self.shown(&cause.reason),
-            rule: cause.rule.as_ref().map(rule_ref),
+            rule: cause.rule.as_deref().map(rule_ref),
             hint: cause.hint.as_deref().map(|hint| self.shown(hint)),
             rewritten: rewritten.then(|| case.proposed.call.clone()),
             audit_seq: seq,

@@ -253,7 +253,7 @@ impl Gate {
             cwd: self.shown(&proposed.facts.cwd.to_string()),
             unit: self.unit(case),
             would: would(proposed, judgement).iter().map(|text| self.shown(text)).collect(),
-            rule: open.rule.as_ref().map(rule_ref),
+            rule: open.rule.as_deref().map(rule_ref),
             reason: self.shown(&open.reason),
             hint: open.hint.as_deref().map(|hint| self.shown(hint)),
             confinement: self.shown(confined),

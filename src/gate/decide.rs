@@ -139,7 +139,7 @@ impl Case {
 #[derive(Debug)]
 pub(in crate::gate) struct Cause {
     pub by: DecidedBy,
-    pub rule: Option<Origin>,
+    pub rule: Option<Box<Origin>>,
     pub reason: String,
     pub hint: Option<String>,
     pub asked: Option<String>,
@@ -174,7 +174,7 @@ impl Cause {
     pub fn of(judgement: &Judgement) -> Self {
         Cause {
             by: decided_by(judgement),
-            rule: judgement.rule.clone(),
+            rule: judgement.rule.clone().map(Box::new),
             reason: judgement.reason.clone(),
             hint: judgement.hint.clone(),
             asked: None,

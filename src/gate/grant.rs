@@ -253,15 +253,15 @@ mod tests {
     }
 
     #[derive(Debug, Clone)]
-    enum Step {
+    enum Event {
         Allow(u8, Scope),
         Refuse(u8),
         Take(u8),
         Tick(u8),
-        StepBack(u16),
+        Back(u16),
     }
 
-    fn step() -> impl Strategy<Value = Step> {
+    fn step() -> impl Strategy<Value = Event> {
         let scope = prop_oneof![
             Just(Scope::Once),
             Just(Scope::Session),
@@ -269,12 +269,12 @@ mod tests {
             (900..1200i64).prop_map(Scope::Until),
         ];
         prop_oneof![
-            (0..3u8, scope).prop_map(|(key, scope)| Step::Allow(key, scope)),
-            (0..3u8).prop_map(Step::Refuse),
-            (0..3u8).prop_map(Step::Take),
-            (0..3u8).prop_map(Step::Take),
-            any::<u8>().prop_map(Step::Tick),
-            any::<u16>().prop_map(Step::StepBack),
+            (0..3u8, scope).prop_map(|(key, scope)| Event::Allow(key, scope)),
+            (0..3u8).prop_map(Event::Refuse),
+            (0..3u8).prop_map(Event::Take),
+            (0..3u8).prop_map(Event::Take),
+            any::<u8>().prop_map(Event::Tick),
+            any::<u16>().prop_map(Event::Back),
         ]
     }
 
@@ -291,7 +291,7 @@ mod tests {
             let mut given: [Option<(u64, Option<Duration>)>; 3] = [None; 3];
             for step in steps {
                 match step {
-                    Step::Allow(k, scope) => {
+                    Event::Allow(k, scope) => {
                         grants.allow(&key(&k.to_string()), scope, past(), now);
                         let new = match scope {
                             Scope::Once => None,
@@ -304,11 +304,11 @@ mod tests {
                         };
                         given[usize::from(k)] = new.or(given[usize::from(k)]);
                     }
-                    Step::Refuse(k) => {
+                    Event::Refuse(k) => {
                         grants.refuse(&key(&k.to_string()), past());
                         refused[usize::from(k)] = true;
                     }
-                    Step::Take(k) => {
+                    Event::Take(k) => {
                         let took = granted(&grants, &key(&k.to_string()), now);
                         let known = &mut given[usize::from(k)];
                         let may = !refused[usize::from(k)]
@@ -320,11 +320,11 @@ mod tests {
                             *left = left.saturating_sub(1);
                         }
                     }
-                    Step::Tick(seconds) => {
+                    Event::Tick(seconds) => {
                         now.steady += Duration::from_secs(u64::from(seconds));
                         now.unix_seconds += i64::from(seconds);
                     }
-                    Step::StepBack(seconds) => now.unix_seconds -= i64::from(seconds),
+                    Event::Back(seconds) => now.unix_seconds -= i64::from(seconds),
                 }
             }
         }

@@ -176,7 +176,7 @@ impl Gate {
     /// Whether policy took the tool away.
     fn withdrawn(&self, tool: &ToolName) -> Option<Cause> {
         let Withdrawn { rule, reason } = withdrawn(&self.parts.restrictions, tool)?;
-        Some(Cause { rule: Some(rule), ..Cause::new(DecidedBy::Tool, reason) })
+        Some(Cause { rule: Some(Box::new(rule)), ..Cause::new(DecidedBy::Tool, reason) })
     }
 }
 

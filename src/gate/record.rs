@@ -41,7 +41,7 @@ impl Gate {
             decided_by: cause.by,
             unit: if is_about_policy(cause.by) { self.unit(case) } else { None },
             reason: redactor.text(&cause.reason),
-            rule: cause.rule.as_ref().map(rule_ref),
+            rule: cause.rule.as_deref().map(rule_ref),
             hint: cause.hint.as_deref().map(|hint| redactor.text(hint)),
             ask_resolved: cause.asked.as_deref().map(|asked| redactor.text(asked)),
             retryable: cause.retryable,
@@ -90,7 +90,7 @@ impl Gate {
     /// The body of a decision, before redaction.
     fn body(&self, case: &Case, cause: Option<&Cause>, confinement: Value) -> Value {
         let (parts, proposed, judgement) = (&self.parts, &case.proposed, &case.judgement);
-        let origin = cause.map_or(judgement.rule.as_ref(), |cause| cause.rule.as_ref());
+        let origin = cause.map_or(judgement.rule.as_ref(), |cause| cause.rule.as_deref());
         let around = &proposed.facts.circumstances;
         let mut body = json!({
             "call": {
