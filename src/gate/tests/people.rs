@@ -315,3 +315,23 @@ fn what_a_person_is_shown_is_redacted_and_whole() {
     let would: Vec<&str> = asked.would.iter().map(Redacted::as_str).collect();
     assert_eq!(would, ["writes out.txt", "reads /srv/x"]);
 }
+
+#[test]
+fn a_cancel_while_the_sandbox_gets_ready_stops_the_call_before_its_record() {
+    struct Cancels(CancellationToken);
+    impl Confiner for Cancels {
+        fn can_hold(&self, _: &Confinement) -> Result<String, String> {
+            self.0.cancel();
+            Ok("bwrap".to_owned())
+        }
+    }
+    let (log, cancel) = (Arc::new(Log::default()), CancellationToken::new());
+    let confiner = Arc::new(Cancels(cancel.clone()));
+    let gate = Gate::new(GateParts { confiner, ..parts(&log) });
+    let inquiry = Inquiry { user_request: &[], cancel: &cancel, notify: &|_| {} };
+    let verdict = wait(gate.decide(bash("frob"), &w(), &inquiry));
+    assert!(
+        matches!(verdict, Verdict::Deny(refusal) if refusal.decided_by == DecidedBy::Cancelled)
+    );
+    assert_eq!(log.kinds(), [(Kind::Decision, Some(Decision::Deny))]);
+}
