@@ -3,7 +3,7 @@
 use super::turn::AskedCall;
 use crate::conversation::Block;
 use crate::event::{Event, Progress, Sink};
-use crate::gate::{DecidedBy, Gate, Refusal, Verdict, refusal_text};
+use crate::gate::{DecidedBy, Gate, Inquiry, Notice, Refusal, Verdict, refusal_text};
 use crate::model::{AbsPath, CallId, ToolCall, ToolName};
 use crate::redact::{Redacted, Redactor};
 use crate::tool::run::{Bench, run};
@@ -36,6 +36,8 @@ pub struct CallContext<'a> {
     pub cwd: &'a AbsPath,
     /// Ends every call.
     pub cancel: &'a CancellationToken,
+    /// The user's own messages, oldest first.
+    pub user_request: &'a [Redacted<String>],
     /// How far the run is; `running` and `seconds` are filled in here.
     pub progress: Progress,
 }
@@ -187,9 +189,20 @@ async fn answer(
         let text = format!("Error: {} cancelled.", call.name);
         return said(call.id, redactor.text(&text));
     }
-    match context.gate.judge(call.clone(), context.cwd) {
+    let id = call.id.clone();
+    let notify = |notice: Notice| {
+        let _ = events.send(match notice {
+            Notice::Asked(asked) => Event::permission_request(&asked),
+            Notice::Resolved(resolved) => {
+                Event::PermissionResolved { resolved: Box::new(resolved) }
+            }
+        });
+    };
+    let inquiry =
+        Inquiry { user_request: context.user_request, cancel: context.cancel, notify: &notify };
+    match context.gate.decide(call, context.cwd, &inquiry).await {
         Verdict::Allow(permit) => {
-            let (id, name) = (call.id, call.name);
+            let name = permit.tool().clone();
             let cancel = context.cancel.child_token();
             let outcome = {
                 let running = run(permit, context.bench, cancel);
@@ -206,7 +219,6 @@ async fn answer(
                 unheld: outcome.unheld,
             }
         }
-        Verdict::Ask(question) => refused(question.unanswered(context.gate), redactor, events),
         Verdict::Deny(refusal) => refused(refusal, redactor, events),
     }
 }

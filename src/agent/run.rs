@@ -22,6 +22,11 @@ use tokio_util::sync::CancellationToken;
 /// How often an answer that hit the output limit is continued.
 const CONTINUATIONS: u32 = 3;
 
+/// Notes that the loop puts on the user's side of the conversation.
+const NEARLY_OVER: &str = "[SYSTEM] Two turns are left. Finish what you are doing.";
+/// See [`NEARLY_OVER`].
+const CUT_OFF: &str = "[SYSTEM] The answer was cut off. Continue exactly where it ended.";
+
 /// Everything that a run needs, put together by `runtime`.
 pub struct Agent<'a> {
     /// Answers.
@@ -108,14 +113,14 @@ impl Agent<'_> {
     ) -> Result<RunReport, RunError> {
         let begun = Instant::now();
         let mut state = Run::new(history);
+        state.user_request.push(prompt.clone());
         state.say(user_text(prompt), transcript)?;
         let stop = loop {
             if let Some(reached) = state.spent.reached(&self.limits) {
                 break self.stopped_by(reached, &mut state, sink)?;
             }
             if state.spent.is_near_the_end(&self.limits) {
-                let note = "[SYSTEM] Two turns are left. Finish what you are doing.";
-                state.say(user_text(Redacted::literal(note)), transcript)?;
+                state.say(user_text(Redacted::literal(NEARLY_OVER)), transcript)?;
             }
             let answer = self.ask(&mut state, sink).await?;
             let (stop, calls) = (answer.stop, self.keep(answer, &mut state, transcript)?);
@@ -123,8 +128,7 @@ impl Agent<'_> {
                 self.answer_calls(calls, &mut state, transcript, sink).await?;
             } else if stop == StopReason::MaxTokens && state.continued < CONTINUATIONS {
                 state.continued += 1;
-                let note = "[SYSTEM] The answer was cut off. Continue exactly where it ended.";
-                state.say(user_text(Redacted::literal(note)), transcript)?;
+                state.say(user_text(Redacted::literal(CUT_OFF)), transcript)?;
             } else if stop == StopReason::Filtered {
                 return Err(RunError::Provider(filtered()));
             } else {
@@ -234,6 +238,7 @@ impl Agent<'_> {
             bench,
             cwd: &self.cwd,
             cancel: &self.cancel,
+            user_request: &state.user_request,
             progress: Progress {
                 turn: state.spent.turns,
                 running: Redacted::literal(""),
@@ -288,6 +293,8 @@ impl Agent<'_> {
 /// What changes while a run goes on.
 struct Run {
     messages: Vec<Message>,
+    /// What the user wrote, without the notes of this loop.
+    user_request: Vec<Redacted<String>>,
     spent: Spent,
     denials: Vec<Refusal>,
     result: Redacted<String>,
@@ -298,6 +305,7 @@ struct Run {
 impl Run {
     fn new(messages: Vec<Message>) -> Self {
         Run {
+            user_request: written_by_the_user(&messages),
             messages,
             spent: Spent::default(),
             denials: Vec::new(),
@@ -313,6 +321,16 @@ impl Run {
         self.messages.push(message);
         Ok(())
     }
+}
+
+/// The user's own words: neither results of tools nor notes of the loop.
+fn written_by_the_user(messages: &[Message]) -> Vec<Redacted<String>> {
+    let of_user = messages.iter().filter(|message| message.role == Role::User);
+    let texts = of_user.flat_map(|message| &message.content).filter_map(|block| match block {
+        Block::Text { text } => Some(text),
+        _ => None,
+    });
+    texts.filter(|text| ![NEARLY_OVER, CUT_OFF].contains(&text.as_str())).cloned().collect()
 }
 
 fn user_text(text: Redacted<String>) -> Message {

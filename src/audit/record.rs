@@ -31,6 +31,10 @@ pub enum Kind {
     Decision,
     /// How an allowed call ended.
     Outcome,
+    /// A question was put to a person; on disk before anybody sees it. The call is not decided.
+    Asked,
+    /// The question is not open any more; the decision follows as a record of its own.
+    Answered,
     /// A run began, with the policy in force.
     SessionStart,
     /// A run ended.

@@ -2,13 +2,15 @@
 //!
 //! Order inside a run: `session_init`, then for each turn `text_chunk`, `tool_call`,
 //! `tool_call_update`, `tool_call_complete`, `usage`, then for each call in completion order
-//! `permission_denied` (where refused) and `tool_result`; at the end `task_complete` or
+//! `permission_request` and `permission_resolved` (where a person is asked), `permission_denied`
+//! (where refused) and `tool_result`; at the end `task_complete` or
 //! `error` (a budget stop sends `error`, then `task_complete`).
 
-use crate::gate::Refusal;
+use crate::gate::{Asked, Choice, QuestionId, Refusal, Resolved, Scope};
 use crate::model::{CallId, SessionId, ToolName, Usage};
 use crate::redact::Redacted;
 use serde::Serialize;
+use serde_json::Value;
 
 /// One event. Serialises to one JSON object with a `type`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -66,6 +68,29 @@ pub enum Event {
         index: usize,
         /// The call's id.
         tool_id: CallId,
+    },
+    /// A person is asked; sent when the question is put. `permission_resolved` follows.
+    PermissionRequest {
+        /// Names the question in `permission_response`.
+        question_id: QuestionId,
+        /// The call's id.
+        tool_id: CallId,
+        /// The tool.
+        tool_name: ToolName,
+        /// Why it asks, in one line.
+        tool_description: Redacted<String>,
+        /// The whole input.
+        tool_input: Redacted<Value>,
+        /// What may be answered.
+        options: Vec<PermissionOption>,
+        /// Everything that an approver sees.
+        question: Box<Asked>,
+    },
+    /// A question is not open any more; later answers are void.
+    PermissionResolved {
+        /// How it ended.
+        #[serde(flatten)]
+        resolved: Box<Resolved>,
     },
     /// A call was refused; sent at the moment it happens.
     PermissionDenied {
@@ -130,6 +155,43 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         session_id: Option<SessionId>,
     },
+}
+
+/// One answer that a question takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PermissionOption {
+    /// What to send back: `allow`, `allow_always`, `deny`, `deny_always`.
+    pub id: String,
+    /// For a person.
+    pub label: &'static str,
+    /// `allow_once`, `allow_always`, `deny_once` or `deny_always`: what kind of answer it is,
+    /// for clients that draw icons.
+    pub kind: &'static str,
+}
+
+impl Event {
+    /// The event for a question that was put.
+    pub fn permission_request(asked: &Asked) -> Self {
+        let option = |(choice, label): (Choice, &'static str)| PermissionOption {
+            id: choice.id(),
+            label,
+            kind: match choice {
+                Choice::Allow(Scope::Once) => "allow_once",
+                Choice::Allow(_) => "allow_always",
+                Choice::Deny => "deny_once",
+                Choice::Never => "deny_always",
+            },
+        };
+        Event::PermissionRequest {
+            question_id: asked.id.clone(),
+            tool_id: asked.call_id.clone(),
+            tool_name: asked.tool.clone(),
+            tool_description: asked.reason.clone(),
+            tool_input: asked.input.clone(),
+            options: asked.choices().into_iter().map(option).collect(),
+            question: Box::new(asked.clone()),
+        }
+    }
 }
 
 /// How a run ended.

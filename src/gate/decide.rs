@@ -1,31 +1,34 @@
-//! The gate: a proposed call becomes a permit, a question or a refusal, recorded first.
+//! The gate: a proposed call becomes a permit or a refusal, recorded first.
 //!
-//! One story: understand, check that the tool exists for this run, judge, confine, record,
-//! answer. No flag travels through it, and no arm of it can turn an error into an allow.
+//! One story: understand and judge (`judge`), hear the hooks, the classifier and people
+//! (`consent`), confine, record, answer. No flag travels through it, no arm of it turns an error
+//! into an allow, and `combine` has the first word and the last.
 
-use super::combine::{Answer, Stages, Standing, admits, standing};
+use super::advisers::{Advisers, Lift};
+use super::clock::Clock;
+use super::combine::{Stages, admits};
 use super::confiner::Confiner;
+use super::consent::Consent;
+use super::grant::Grants;
+use super::inquiry::Inquiry;
 use super::permit::Permit;
-use super::propose::{Place, Proposed, propose};
-use super::question::Question;
+use super::propose::Proposed;
+use super::record::{decided_by, held};
 use super::recorder::Recorder;
-use super::refusal::{DecidedBy, Refusal, RuleRef, Unit};
-use super::withdrawn::{Withdrawn, withdrawn};
-use crate::audit::{Draft, Kind};
+use super::refusal::{DecidedBy, Refusal};
+use super::story::Story;
+use super::untrusted::{Marks, sources_of};
 use crate::config::effective::{SandboxSettings, ToolRestrictions};
-use crate::model::{
-    AbsPath, CallId, Decision, Effects, Requirement, Seq, SessionId, ToolCall, ToolName,
-};
+use crate::model::{AbsPath, CallId, Decision, Effects, SessionId, ToolCall, ToolName};
 use crate::policy::{
-    Basis, CallLimits, Circumstances, Confinement, Judgement, Origin, RuleSet, confinement_for,
-    evaluate, withheld,
+    CallLimits, Circumstances, Confinement, Judgement, Origin, RuleSet, confinement_for, withheld,
 };
 use crate::redact::Redactor;
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Everything that the gate needs, fixed for one run.
+#[derive(Clone)]
 pub struct GateParts {
     /// The rules in force.
     pub rules: Arc<RuleSet>,
@@ -53,8 +56,17 @@ pub struct GateParts {
     pub workspace: AbsPath,
     /// The user's home.
     pub home: Option<AbsPath>,
-    /// Who asks, and what the session has seen.
+    /// The account that Ion runs as. The gate itself fills in agent, depth, moment, who is
+    /// there and what was read, for each call.
     pub circumstances: Circumstances,
+    /// Hooks, classifier, people.
+    pub advisers: Advisers,
+    /// Which of them may answer an ask, beside people.
+    pub lift: Lift,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// MCP servers whose content configuration trusts.
+    pub trusted_servers: BTreeSet<String>,
 }
 
 /// The gate's answer to one call.
@@ -63,8 +75,6 @@ pub struct GateParts {
 pub enum Verdict {
     /// It may run, once, under the permit's confinement.
     Allow(Permit),
-    /// A person has to answer.
-    Ask(Question),
     /// It does not run.
     Deny(Refusal),
 }
@@ -72,302 +82,189 @@ pub enum Verdict {
 /// Judges every call of one agent.
 pub struct Gate {
     pub(in crate::gate) parts: GateParts,
+    /// Rules of the agents above: a call needs all of them (T4).
+    pub(in crate::gate) above: Vec<Arc<RuleSet>>,
+    /// What a session shares.
+    pub(in crate::gate) shared: Arc<Shared>,
+}
+
+/// What an agent and its children share.
+#[derive(Default)]
+pub(in crate::gate) struct Shared {
+    pub grants: Grants,
+    pub marks: Marks,
+    /// Held while a person reads a question: nobody can read two at once.
+    pub question: tokio::sync::Mutex<()>,
+}
+
+/// A call on its way.
+pub(in crate::gate) struct Case {
+    pub proposed: Proposed,
+    pub judgement: Judgement,
+    /// What of the hooks counts.
+    pub hook: Option<Decision>,
+    /// What of the classifier counts.
+    pub classifier: Option<Decision>,
+    pub story: Story,
+}
+
+impl Case {
+    /// The row of the truth table, but for the person.
+    pub fn stages(&self) -> Stages {
+        Stages {
+            sealed: self.judgement.sealed,
+            rules: self.judgement.lower,
+            danger: self.judgement.danger_decision,
+            hook: self.hook,
+            classifier: self.classifier,
+        }
+    }
+
+    /// What decided an allowed call.
+    pub fn decided_by(&self) -> DecidedBy {
+        if self.story.person.is_some() || self.story.grant.is_some() {
+            DecidedBy::Person
+        } else if self.judgement.decision == Decision::Allow {
+            decided_by(&self.judgement)
+        } else if self.hook == Some(Decision::Allow) {
+            DecidedBy::Hook
+        } else {
+            DecidedBy::Classifier
+        }
+    }
 }
 
 /// Why a call is refused, before it is recorded.
+#[derive(Debug)]
 pub(in crate::gate) struct Cause {
     pub by: DecidedBy,
-    pub rule: Option<Origin>,
+    pub rule: Option<Box<Origin>>,
     pub reason: String,
     pub hint: Option<String>,
-    pub asked: Option<&'static str>,
+    pub asked: Option<String>,
     pub retryable: bool,
 }
 
-impl Gate {
-    /// A gate for one agent.
-    pub fn new(parts: GateParts) -> Self {
-        Gate { parts }
+impl Cause {
+    /// A cause without a rule.
+    pub fn new(by: DecidedBy, reason: String) -> Self {
+        Cause { by, rule: None, reason, hint: None, asked: None, retryable: false }
     }
 
-    /// Judges one call that would run in `cwd`.
-    pub fn judge(&self, call: ToolCall, cwd: &AbsPath) -> Verdict {
-        let parts = &self.parts;
-        let effects = parts.effects.get(&call.name).copied();
-        let place = self.place(cwd);
-        let proposed = propose(call, effects, &place);
-        let judgement = evaluate(&parts.rules, &proposed.facts);
-        let name = &proposed.call.name;
-        if let Some(cause) = self.withdrawn(name).or_else(|| self.unknown(name)) {
-            return Verdict::Deny(self.refuse(&proposed, &judgement, cause));
-        }
-        match standing(&stages(&judgement)) {
-            Standing::Refused => {
-                Verdict::Deny(self.refuse(&proposed, &judgement, cause_of(&judgement)))
+    /// The run was cancelled while the call waited.
+    pub fn cancelled() -> Self {
+        let reason = "the run was cancelled while the call waited".to_owned();
+        Cause { retryable: true, ..Cause::new(DecidedBy::Cancelled, reason) }
+    }
+
+    /// Why a case is open: what policy says, or a hook where policy would allow.
+    pub fn open(case: &Case) -> Self {
+        let hook = case.story.heard.iter().find(|heard| heard.counts == Some(Decision::Ask));
+        match hook {
+            Some(heard) if case.judgement.decision == Decision::Allow => {
+                let reason = heard.reason.as_deref().unwrap_or("it gives no reason");
+                Cause::new(DecidedBy::Hook, format!("hook `{}` asks: {reason}", heard.hook))
             }
-            Standing::Open => Verdict::Ask(Question::new(proposed, judgement)),
-            Standing::Clear => self.admit(proposed, &judgement),
+            _ => Cause::of(&case.judgement),
+        }
+    }
+
+    /// What policy said.
+    pub fn of(judgement: &Judgement) -> Self {
+        Cause {
+            by: decided_by(judgement),
+            rule: judgement.rule.clone().map(Box::new),
+            reason: judgement.reason.clone(),
+            hint: judgement.hint.clone(),
+            asked: None,
+            retryable: false,
+        }
+    }
+}
+
+impl Gate {
+    /// A gate for the main agent.
+    pub fn new(parts: GateParts) -> Self {
+        Gate { parts, above: Vec::new(), shared: Arc::new(Shared::default()) }
+    }
+
+    /// Decides one call that would run in `cwd`. It may wait: for hooks, the classifier and a
+    /// person, each within its time.
+    pub async fn decide(&self, call: ToolCall, cwd: &AbsPath, inquiry: &Inquiry<'_>) -> Verdict {
+        let mut case = match self.hear(call, cwd, inquiry.cancel).await {
+            Ok(case) => case,
+            Err(refused) => return Verdict::Deny(self.refuse(&refused.0, refused.1)),
+        };
+        match self.consent(&mut case, inquiry).await {
+            Ok(consent) => self.admit(case, consent, inquiry),
+            Err(cause) => Verdict::Deny(self.refuse(&case, cause)),
         }
     }
 
     /// Refuses a call whose input was not a JSON object: recorded like any other refusal.
     pub fn spoilt(&self, id: CallId, name: ToolName, problem: &str, cwd: &AbsPath) -> Refusal {
-        let parts = &self.parts;
         let call = ToolCall { id, name, input: serde_json::Map::new() };
-        let place = self.place(cwd);
-        let proposed = propose(call, None, &place);
-        let judgement = evaluate(&parts.rules, &proposed.facts);
-        let cause = Cause {
-            by: DecidedBy::Malformed,
-            rule: None,
-            reason: format!("the input is not usable: {problem}"),
-            hint: None,
-            asked: None,
-            retryable: true,
-        };
-        self.refuse(&proposed, &judgement, cause)
+        let case = self.judge(self.understand(call, cwd), Story::default());
+        let reason = format!("the input is not usable: {problem}");
+        let cause = Cause { retryable: true, ..Cause::new(DecidedBy::Malformed, reason) };
+        self.refuse(&case, cause)
     }
 
-    pub(in crate::gate) fn place<'a>(&'a self, cwd: &'a AbsPath) -> Place<'a> {
+    /// Marks what earlier calls of a resumed conversation have read: it is still in the context.
+    /// Whether they were refused is not looked at.
+    pub fn recall(&self, calls: impl IntoIterator<Item = ToolCall>, cwd: &AbsPath) {
+        for call in calls {
+            self.mark(&self.understand(call, cwd));
+        }
+    }
+
+    /// Untrusted sources that the conversation has read from, oldest first.
+    pub fn untrusted(&self) -> Vec<String> {
+        self.shared.marks.sources()
+    }
+
+    /// Marks what a permitted call reads from.
+    pub(in crate::gate) fn mark(&self, proposed: &Proposed) {
+        self.shared.marks.add(sources_of(proposed, &self.parts.trusted_servers));
+    }
+
+    /// What a call would be confined by.
+    pub(in crate::gate) fn confinement(&self, proposed: &Proposed) -> Confinement {
         let parts = &self.parts;
-        Place {
-            cwd,
-            workspace: &parts.workspace,
-            home: parts.home.as_ref(),
-            circumstances: &parts.circumstances,
-        }
-    }
-
-    /// Whether no tool of this run has that name.
-    fn unknown(&self, tool: &ToolName) -> Option<Cause> {
-        let known = self.parts.effects.contains_key(tool);
-        (!known).then(|| Cause {
-            by: DecidedBy::Tool,
-            rule: None,
-            reason: format!("Unknown tool: {tool}"),
-            hint: None,
-            asked: None,
-            retryable: false,
-        })
-    }
-
-    /// Whether policy took the tool away.
-    pub(in crate::gate) fn withdrawn(&self, tool: &ToolName) -> Option<Cause> {
-        let Withdrawn { rule, reason } = withdrawn(&self.parts.restrictions, tool)?;
-        let rule = Some(rule);
-        Some(Cause { by: DecidedBy::Tool, rule, reason, hint: None, asked: None, retryable: false })
-    }
-
-    fn admit(&self, proposed: Proposed, judgement: &Judgement) -> Verdict {
-        let mut confinement =
-            confinement_for(&self.parts.sandbox, &self.parts.limits, &proposed.facts);
+        let mut confinement = confinement_for(&parts.sandbox, &parts.limits, &proposed.facts);
         if proposed.call.name.as_str() == "Grep" {
-            confinement.withheld = withheld(&self.parts.rules);
+            let rules = self.above.iter().chain([&parts.rules]);
+            confinement.withheld = rules.flat_map(|rules| withheld(rules)).collect();
         }
-        let (tool, cwd) = (&proposed.call.name, &proposed.facts.cwd);
+        confinement
+    }
+
+    fn admit(&self, case: Case, consent: Consent, inquiry: &Inquiry<'_>) -> Verdict {
+        let confinement = self.confinement(&case.proposed);
+        let (tool, cwd) = (&case.proposed.call.name, &case.proposed.facts.cwd);
         let backend = match self.parts.confiner.make_ready(&confinement, tool, cwd) {
             Ok(backend) => backend,
             Err(missing) => {
-                let cause = Cause {
-                    by: DecidedBy::Sandbox,
-                    rule: None,
-                    reason: missing,
-                    hint: None,
-                    asked: None,
-                    retryable: false,
-                };
-                return Verdict::Deny(self.refuse(&proposed, judgement, cause));
+                let cause = Cause::new(DecidedBy::Sandbox, missing);
+                return Verdict::Deny(self.refuse(&case, cause));
             }
         };
+        // T6: what is cancelled is not even recorded as allowed.
+        if inquiry.cancel.is_cancelled() {
+            return Verdict::Deny(self.refuse(&case, Cause::cancelled()));
+        }
+        // The same table that the tests enumerate has the last word.
+        if !admits(&case.stages(), consent.answer, consent.headless, true, true) {
+            return Verdict::Deny(self.refuse(&case, Cause::of(&case.judgement)));
+        }
         // The record goes to disk before the permit exists: a crash may lose work, never evidence.
-        let recorded = self.record(
-            &proposed,
-            judgement,
-            Decision::Allow,
-            None,
-            Some((&confinement, &backend)),
-        );
+        let recorded = self.record(&case, Decision::Allow, None, held(&confinement, &backend));
         let seq = match recorded {
             Ok(seq) => seq,
-            Err(message) => return Verdict::Deny(self.unrecorded(&proposed, judgement, &message)),
+            Err(message) => return Verdict::Deny(self.unrecorded(&case, &message)),
         };
-        // The same table that the tests enumerate has the last word.
-        if !admits(&stages(judgement), Answer::Silence, true, true, true) {
-            return Verdict::Deny(self.refuse(&proposed, judgement, cause_of(judgement)));
-        }
-        let Proposed { call, facts, paths, digest } = proposed;
+        self.mark(&case.proposed);
+        let Proposed { call, facts, paths, digest } = case.proposed;
         Verdict::Allow(Permit::issue(call, paths, facts.cwd, confinement, digest, seq))
     }
-
-    /// Records a denial and renders it as a value.
-    pub(in crate::gate) fn refuse(
-        &self,
-        proposed: &Proposed,
-        judgement: &Judgement,
-        cause: Cause,
-    ) -> Refusal {
-        match self.record(proposed, judgement, Decision::Deny, Some(&cause), None) {
-            Ok(seq) => self.refusal(proposed, judgement, &cause, Some(seq)),
-            Err(message) => self.unrecorded(proposed, judgement, &message),
-        }
-    }
-
-    pub(in crate::gate) fn unrecorded(
-        &self,
-        proposed: &Proposed,
-        judgement: &Judgement,
-        message: &str,
-    ) -> Refusal {
-        let cause = Cause {
-            by: DecidedBy::Audit,
-            rule: None,
-            reason: format!("the audit log cannot be written: {message}"),
-            hint: None,
-            asked: None,
-            retryable: true,
-        };
-        self.refusal(proposed, judgement, &cause, None)
-    }
-
-    pub(in crate::gate) fn refusal(
-        &self,
-        proposed: &Proposed,
-        judgement: &Judgement,
-        cause: &Cause,
-        seq: Option<Seq>,
-    ) -> Refusal {
-        let redactor = &self.parts.redactor;
-        let about_policy =
-            !matches!(cause.by, DecidedBy::Tool | DecidedBy::Audit | DecidedBy::Sandbox);
-        let unit = judgement.unit.filter(|_| about_policy).and_then(|index| {
-            let unit = proposed.facts.command.as_ref()?.units.get(index)?;
-            Some(Unit { index, text: redactor.text(&unit.text) })
-        });
-        Refusal {
-            tool_name: proposed.call.name.clone(),
-            tool_use_id: proposed.call.id.clone(),
-            tool_input: redactor.json(&Value::Object(proposed.call.input.clone())),
-            decision: Decision::Deny,
-            decided_by: cause.by,
-            unit,
-            reason: redactor.text(&cause.reason),
-            rule: cause.rule.as_ref().map(rule_ref),
-            hint: cause.hint.as_deref().map(|hint| redactor.text(hint)),
-            ask_resolved: cause.asked.map(crate::redact::Redacted::literal),
-            retryable: cause.retryable,
-            audit_seq: seq,
-        }
-    }
-
-    fn record(
-        &self,
-        proposed: &Proposed,
-        judgement: &Judgement,
-        decision: Decision,
-        cause: Option<&Cause>,
-        confined: Option<(&Confinement, &str)>,
-    ) -> Result<Seq, String> {
-        let parts = &self.parts;
-        let body = body(parts, proposed, judgement, cause, confined);
-        let draft = Draft {
-            kind: Kind::Decision,
-            session: parts.session.clone(),
-            call_id: Some(proposed.call.id.clone()),
-            tool: Some(proposed.call.name.clone()),
-            decision: Some(decision),
-            body: parts.redactor.for_log().json(&body),
-        };
-        parts.audit.append(&draft).map_err(|error| error.to_string())
-    }
 }
-
-/// What goes into the record, before redaction.
-pub(in crate::gate) fn body(
-    parts: &GateParts,
-    proposed: &Proposed,
-    judgement: &Judgement,
-    cause: Option<&Cause>,
-    confined: Option<(&Confinement, &str)>,
-) -> Value {
-    let origin = cause.map_or(judgement.rule.as_ref(), |cause| cause.rule.as_ref());
-    let steps: Vec<Value> = judgement
-        .trace
-        .iter()
-        .take(64)
-        .map(|step| {
-            json!({
-                "decision": step.decision, "basis": step.basis, "subject": step.subject,
-                "rule": step.origin.as_ref().map(|origin| origin.id.as_str()),
-            })
-        })
-        .collect();
-    let confinement = confined.map(|(confinement, backend)| {
-        json!({
-            "requirement": confinement.requirement, "backend": backend, "network": confinement.network,
-            "workspace_writable": confinement.workspace_writable,
-            "open": confinement.requirement == Requirement::Open,
-        })
-    });
-    json!({
-        "call": {
-            "tool": proposed.call.name,
-            "input": Value::Object(proposed.call.input.clone()),
-        },
-        "digest": proposed.digest,
-        "cwd": proposed.facts.cwd,
-        "paths": proposed.paths,
-        "decided_by": cause.map_or_else(|| decided_by(judgement.decided_by), |cause| cause.by),
-        "rule": origin.map(rule_ref),
-        "reason": cause.map_or(judgement.reason.as_str(), |cause| cause.reason.as_str()),
-        "ask_resolved": cause.and_then(|cause| cause.asked),
-        "unit": judgement.unit,
-        "danger": judgement.danger,
-        "commands": judgement.commands,
-        "steps": steps,
-        "confinement": confinement,
-        "agent": parts.agent,
-        "policy": { "digest": parts.policy_digest, "rules": parts.rules.digest(), "mode": parts.rules.mode().value },
-    })
-}
-
-/// The stages of a judgement; hooks and the classifier are not asked yet.
-pub(in crate::gate) fn stages(judgement: &Judgement) -> Stages {
-    Stages {
-        sealed: judgement.sealed,
-        rules: judgement.lower,
-        danger: judgement.danger_decision,
-        hook: None,
-        classifier: None,
-    }
-}
-
-pub(in crate::gate) fn cause_of(judgement: &Judgement) -> Cause {
-    Cause {
-        by: decided_by(judgement.decided_by),
-        rule: judgement.rule.clone(),
-        reason: judgement.reason.clone(),
-        hint: judgement.hint.clone(),
-        asked: None,
-        retryable: false,
-    }
-}
-
-fn decided_by(basis: Basis) -> DecidedBy {
-    match basis {
-        Basis::Rule | Basis::ReadOnlyPath | Basis::Untrusted | Basis::Report => DecidedBy::Rule,
-        Basis::Danger | Basis::SensitivePath => DecidedBy::Danger,
-        Basis::Opaque | Basis::Malformed => DecidedBy::Malformed,
-        Basis::Mode => DecidedBy::Mode,
-    }
-}
-
-fn rule_ref(origin: &Origin) -> RuleRef {
-    RuleRef {
-        id: origin.id.clone(),
-        tier: origin.tier.as_str().to_owned(),
-        source: origin.source.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests;

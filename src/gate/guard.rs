@@ -6,14 +6,15 @@
 
 use super::combine::{Standing, standing};
 use super::confiner::Confiner;
-use super::decide::{Cause, Gate, body, cause_of, stages};
-use super::propose::{Proposed, canonical, propose};
+use super::decide::{Case, Cause, Gate};
+use super::propose::{Proposed, canonical};
 use super::refusal::{DecidedBy, Refusal};
 use super::render::{question_text, refusal_text};
-use crate::audit::{Draft, Kind};
+use super::story::Story;
+use crate::audit::Kind;
 use crate::model::{AbsPath, CallId, Decision, Seq, ToolCall, ToolName};
 use crate::policy::shell::{ANY, ANY_NAME, Reach, Script, Unit};
-use crate::policy::{Access, Basis, Confinement, Judgement, PathUse, evaluate};
+use crate::policy::{Access, Basis, Confinement, PathUse};
 use serde_json::{Map, Value, json};
 
 /// The machine of a gate that only judges: it holds no confinement, so nothing is permitted.
@@ -69,8 +70,7 @@ pub struct Guarded {
 }
 
 struct Heard {
-    proposed: Proposed,
-    judgement: Judgement,
+    case: Case,
     decision: Decision,
     cause: Cause,
 }
@@ -81,7 +81,7 @@ impl Gate {
         let heard: Vec<Heard> = match &call.parts {
             Ok(parts) => parts
                 .iter()
-                .map(|part| self.hear(&call.id, part.tool.clone(), part.input.clone(), &part.cwd))
+                .map(|part| self.weigh(&call.id, part.tool.clone(), part.input.clone(), &part.cwd))
                 .collect(),
             Err(problem) => vec![self.unreadable(call, problem)],
         };
@@ -90,8 +90,8 @@ impl Gate {
             .take(64)
             .map(|part| {
                 json!({
-                    "tool": part.proposed.call.name, "decision": part.decision,
-                    "digest": part.proposed.digest,
+                    "tool": part.case.proposed.call.name, "decision": part.decision,
+                    "digest": part.case.proposed.digest,
                     "rule": part.cause.rule.as_ref().map(|rule| rule.id.as_str()),
                 })
             })
@@ -104,7 +104,7 @@ impl Gate {
             part.decision = Decision::Deny;
             part.cause = Cause {
                 by: DecidedBy::HeadlessAsk,
-                asked: Some(nobody),
+                asked: Some(nobody.to_owned()),
                 retryable: true,
                 ..part.cause
             };
@@ -113,77 +113,70 @@ impl Gate {
     }
 
     /// Judges one part.
-    fn hear(&self, id: &CallId, name: ToolName, input: Map<String, Value>, cwd: &AbsPath) -> Heard {
-        let effects = self.parts.effects.get(&name).copied();
+    fn weigh(
+        &self,
+        id: &CallId,
+        name: ToolName,
+        input: Map<String, Value>,
+        cwd: &AbsPath,
+    ) -> Heard {
         let call = ToolCall { id: id.clone(), name, input };
-        let mut proposed = propose(call, effects, &self.place(cwd));
+        let mut proposed = self.understand(call, cwd);
+        // Every call is a process of its own: nobody kept count of what the agent has read.
+        proposed.facts.circumstances.untrusted = None;
         search(&mut proposed);
-        let judgement = evaluate(&self.parts.rules, &proposed.facts);
-        let mut decision = match standing(&stages(&judgement)) {
+        let unknown_tool = proposed.facts.effects.is_none();
+        let case = self.judge(proposed, Story::default());
+        let mut decision = match standing(&case.stages()) {
             Standing::Refused => Decision::Deny,
             Standing::Open => Decision::Ask,
             Standing::Clear => Decision::Allow,
         };
-        let mut cause = cause_of(&judgement);
-        let by_mode = || judgement.trace.iter().any(|step| step.basis == Basis::Mode);
-        if effects.is_none() && decision == Decision::Allow && by_mode() {
+        let mut cause = Cause::of(&case.judgement);
+        let by_mode = || case.judgement.trace.iter().any(|step| step.basis == Basis::Mode);
+        if unknown_tool && decision == Decision::Allow && by_mode() {
             // FAIL CLOSED: what the tool does is not known, so a mode that allows is not enough.
             decision = Decision::Ask;
             cause.reason =
                 "Ion does not know this tool; a rule that names it would allow it".into();
         }
-        if let Some(withdrawn) = self.withdrawn(&proposed.call.name) {
+        if let Some(withdrawn) = self.withdrawn(&case.proposed.call.name) {
             (decision, cause) = (Decision::Deny, withdrawn);
         }
-        Heard { proposed, judgement, decision, cause }
+        Heard { case, decision, cause }
     }
 
     /// A call that could not be put into Ion's words.
     fn unreadable(&self, call: &ForeignCall, problem: &str) -> Heard {
         let name = ToolName::resolve(&call.tool);
-        let mut heard = self.hear(&call.id, name, call.input.clone(), &call.cwd);
+        let mut heard = self.weigh(&call.id, name, call.input.clone(), &call.cwd);
         heard.decision = Decision::Deny;
-        heard.cause = Cause {
-            by: DecidedBy::Malformed,
-            rule: None,
-            reason: format!("the call cannot be judged: {problem}"),
-            hint: None,
-            asked: None,
-            retryable: true,
-        };
+        let reason = format!("the call cannot be judged: {problem}");
+        heard.cause = Cause { retryable: true, ..Cause::new(DecidedBy::Malformed, reason) };
         heard
     }
 
     /// Writes the record, and only then gives the answer.
     fn record_foreign(&self, call: &ForeignCall, part: &Heard, parts: &[Value]) -> Guarded {
         let cause = Some(&part.cause).filter(|_| part.decision != Decision::Allow);
-        let mut body = body(&self.parts, &part.proposed, &part.judgement, cause, None);
+        let mut body = self.body(&part.case, cause, json!("guarded"));
         if let Some(body) = body.as_object_mut() {
-            body.insert("confinement".to_owned(), json!("guarded"));
             let foreign = json!({
                 "tool": call.tool, "input": call.input, "parts": parts, "about": call.about,
             });
             body.insert("guarded".to_owned(), foreign);
         }
-        let draft = Draft {
-            kind: Kind::Decision,
-            session: self.parts.session.clone(),
-            call_id: Some(part.proposed.call.id.clone()),
-            tool: Some(part.proposed.call.name.clone()),
-            decision: Some(part.decision),
-            body: self.parts.redactor.for_log().json(&body),
-        };
-        match self.parts.audit.append(&draft) {
+        match self.write(&part.case, Kind::Decision, Some(part.decision), &body) {
             Ok(seq) => self.answer(part, seq),
             Err(error) => {
-                let refusal = self.unrecorded(&part.proposed, &part.judgement, &error.to_string());
+                let refusal = self.unrecorded(&part.case, &error);
                 Guarded { decision: Decision::Deny, text: refusal_text(&refusal), seq: None }
             }
         }
     }
 
     fn answer(&self, part: &Heard, seq: Seq) -> Guarded {
-        let refusal = self.refusal(&part.proposed, &part.judgement, &part.cause, Some(seq));
+        let refusal = self.refusal(&part.case, &part.cause, Some(seq));
         let text = match part.decision {
             Decision::Allow => allowed(&refusal, seq),
             Decision::Ask => question_text(&refusal),

@@ -17,8 +17,16 @@ pub enum DecidedBy {
     Mode,
     /// An ask that nobody could answer.
     HeadlessAsk,
-    /// A person said no.
+    /// A person said no, now or earlier to the same call.
     Person,
+    /// A question that nobody answered in time.
+    Expired,
+    /// The run was cancelled while the call waited.
+    Cancelled,
+    /// A hook denied, failed while it guards, or rewrote the call too often.
+    Hook,
+    /// The classifier.
+    Classifier,
     /// The call could not be understood.
     Malformed,
     /// The tool is unknown or withdrawn by policy.

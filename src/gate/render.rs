@@ -68,6 +68,10 @@ pub fn refusal_line(refusal: &Refusal) -> String {
             }
         },
         DecidedBy::Person => format!("`{subject}` was refused by a person"),
+        DecidedBy::Expired => format!("`{subject}` needs approval, and nobody answered in time"),
+        DecidedBy::Cancelled => format!("`{subject}` did not run because the run was cancelled"),
+        DecidedBy::Hook => format!("`{subject}` is refused by {}", named("hook")),
+        DecidedBy::Classifier => format!("`{subject}` is refused by the classifier"),
         DecidedBy::Malformed => {
             format!("this call of `{}` could not be understood", refusal.tool_name)
         }

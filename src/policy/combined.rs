@@ -85,10 +85,7 @@ pub(super) fn digest(layers: &[PermissionLayer]) -> String {
     // The shipped files are long and always the same in one binary.
     static SHIPPED: OnceLock<String> = OnceLock::new();
     let shipped = SHIPPED.get_or_init(|| {
-        hashed(&[
-            crate::shipped::DANGEROUS.text(),
-            crate::shipped::SENSITIVE_PATHS.text(),
-        ])
+        hashed(&[crate::shipped::DANGEROUS.text(), crate::shipped::SENSITIVE_PATHS.text()])
     });
     let mut parts = vec![shipped.clone()];
     let mut add = |text: String| parts.push(text);

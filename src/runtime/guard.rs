@@ -2,14 +2,16 @@
 //! nothing else. No model, no session, no sandbox, no thread: it is started for every call.
 
 use super::StartError;
+use super::account::Account;
 use super::start::{compile, known_secrets, load};
 use crate::audit::{AuditLog, Origin};
 use crate::config::{Environment, Flags};
-use crate::gate::{Gate, GateParts, RunsNothing};
+use crate::gate::{Advisers, Gate, GateParts, Lift, RunsNothing, SystemClock};
 use crate::model::{Effects, SessionId, ToolName};
 use crate::policy::{CallLimits, Circumstances};
 use crate::redact::Redactor;
 use crate::tool::Registry;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,9 +62,11 @@ pub fn guard(
     let mut effects = Registry::builtin(&effective.tools).effects();
     effects.extend(KNOWN.iter().map(|(name, effects)| (ToolName::resolve(name), *effects)));
     let agent = format!("guard/{}", client.name);
+    let account = Account::here();
     let circumstances = Circumstances {
         interactive: Some(client.interactive),
-        agent: Some(agent.clone()),
+        user: account.user,
+        groups: account.groups,
         ..Circumstances::default()
     };
     let policy_digest = rules.digest().to_owned();
@@ -81,6 +85,10 @@ pub fn guard(
         workspace: effective.places.workspace.clone(),
         home: effective.places.home.clone(),
         circumstances,
+        advisers: Advisers::default(),
+        lift: Lift { hook: false, classifier: false },
+        clock: Arc::new(SystemClock::new()),
+        trusted_servers: BTreeSet::new(),
     });
     Ok(Guard { gate, allow_skips_prompt: effective.hook.allow_skips_prompt.value })
 }

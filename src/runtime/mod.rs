@@ -2,8 +2,10 @@
 //!
 //! It builds a run from configuration and decides nothing itself. Read [`start`] for the order
 //! in which parts are made, [`error`] for what can be missing, [`machine`] for the one-line
-//! picture of this machine, [`guard`] for the gate that judges other agents.
+//! picture of this machine, [`account`] for who runs it, [`guard`] for the gate that judges other
+//! agents.
 
+pub mod account;
 pub mod error;
 pub mod guard;
 pub mod machine;

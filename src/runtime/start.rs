@@ -2,12 +2,14 @@
 //! credential, audit log, conversation. Nothing is sent and nothing runs before all are there.
 
 use super::StartError;
+use super::account::Account;
 use crate::agent::{Agent, RunError, RunLimits, RunReport};
 use crate::audit::{AuditLog, Draft, Kind, Origin};
 use crate::config::{self, Effective, Environment, Flags, LoadRequest, Loaded, SealedSources};
+use crate::conversation::{Block, Message};
 use crate::event::kinds::SCHEMA_VERSION;
 use crate::event::{Event, Sink};
-use crate::gate::{Gate, GateParts, Place, propose};
+use crate::gate::{Advisers, Gate, GateParts, Lift, Place, SystemClock, propose};
 use crate::model::{AbsPath, CallId, Effects, SessionId, ToolCall, ToolName};
 use crate::policy::{self, Anchors, CallLimits, Circumstances, RuleSet};
 use crate::provider::scripted::{Script, Scripted};
@@ -17,6 +19,7 @@ use crate::sandbox::Sandbox;
 use crate::session::{self, Transcript, transcript};
 use crate::tool::Registry;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -63,6 +66,7 @@ pub struct Runtime {
     session: SessionId,
     resumed: Option<session::Loaded>,
     warnings: Vec<String>,
+    advisers: Advisers,
 }
 
 /// Reads the configuration of a folder.
@@ -146,8 +150,21 @@ impl Runtime {
             session,
             resumed,
             warnings,
+            advisers: Advisers::default(),
             loaded,
         })
+    }
+
+    /// Says who is heard beside the rules: hooks, a classifier, people. Without this call nobody
+    /// is, and an ask is a denial.
+    pub fn hear(&mut self, advisers: Advisers) {
+        self.advisers = advisers;
+    }
+
+    /// Who beside people may answer an ask.
+    fn lift(&self) -> Lift {
+        let may = self.rules.may_lift();
+        Lift { hook: may.hook, classifier: may.classifier }
     }
 
     /// Runs a prompt to its end.
@@ -177,6 +194,7 @@ impl Runtime {
             }
         };
         sink.emit(&self.session_init()).map_err(RunError::Output)?;
+        let account = Account::here();
         let gate = Gate::new(GateParts {
             rules: self.rules.clone(),
             sandbox: effective.sandbox.clone(),
@@ -191,8 +209,17 @@ impl Runtime {
             effects: self.registry.effects(),
             workspace: effective.places.workspace.clone(),
             home: effective.places.home.clone(),
-            circumstances: Circumstances { interactive: Some(false), ..Circumstances::default() },
+            circumstances: Circumstances {
+                user: account.user,
+                groups: account.groups,
+                ..Circumstances::default()
+            },
+            advisers: self.advisers.clone(),
+            lift: self.lift(),
+            clock: Arc::new(SystemClock::new()),
+            trusted_servers: BTreeSet::new(),
         });
+        gate.recall(earlier_calls(&history), &effective.places.workspace);
         let agent = Agent {
             provider: self.provider.as_ref(),
             model: self.route.model.clone(),
@@ -333,6 +360,19 @@ fn get_ready(rules: &Arc<RuleSet>, redactor: &Arc<Redactor>, effective: &Effecti
     };
     // Without a thread the same work is done when it is needed.
     let _ = std::thread::Builder::new().name("get-ready".to_owned()).spawn(work);
+}
+
+/// The tool calls of a conversation, as far as it is still in the context.
+fn earlier_calls(history: &[Message]) -> Vec<ToolCall> {
+    let blocks = history.iter().flat_map(|message| &message.content);
+    let call = |block: &Block| match block {
+        Block::ToolUse { id, name, input } => {
+            let input = input.get().as_object().cloned().unwrap_or_default();
+            Some(ToolCall { id: id.clone(), name: ToolName::resolve(name.as_str()), input })
+        }
+        Block::Text { .. } | Block::ToolResult { .. } => None,
+    };
+    blocks.filter_map(call).collect()
 }
 
 fn no_home() -> RunError {

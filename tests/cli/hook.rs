@@ -349,7 +349,11 @@ fn the_gate_of_the_guard_permits_nothing_even_when_it_is_asked_to() {
         ion::runtime::guard::guard(&environment, Flags::default(), &home.work(), client).unwrap();
     let input = serde_json::Map::from_iter([("command".to_owned(), json!("ls"))]);
     let call = ToolCall { id: CallId::new("c"), name: ToolName::resolve("Bash"), input };
-    match guard.gate.judge(call, &AbsPath::new(home.work()).unwrap()) {
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let inquiry = ion::gate::Inquiry { user_request: &[], cancel: &cancel, notify: &|_| {} };
+    let executor = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let cwd = AbsPath::new(home.work()).unwrap();
+    match executor.block_on(guard.gate.decide(call, &cwd, &inquiry)) {
         Verdict::Deny(refusal) => {
             assert_eq!(refusal.decided_by, DecidedBy::Sandbox);
             assert!(refusal.reason.as_str().contains("does not run it"), "{}", refusal.reason);
