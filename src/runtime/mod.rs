@@ -4,6 +4,7 @@
 //! in which parts are made, [`error`] for what can be missing, [`machine`] for the one-line
 //! picture of this machine.
 
+pub mod classifier;
 pub mod error;
 pub mod machine;
 pub mod start;

@@ -2,6 +2,7 @@
 //! credential, audit log, conversation. Nothing is sent and nothing runs before all are there.
 
 use super::StartError;
+use super::classifier::classifier;
 use crate::agent::{Agent, RunError, RunLimits, RunReport};
 use crate::audit::{AuditLog, Draft, Kind, Origin};
 use crate::config::{self, Effective, Environment, Flags, LoadRequest, Loaded, SealedSources};
@@ -63,6 +64,7 @@ pub struct Runtime {
     session: SessionId,
     resumed: Option<session::Loaded>,
     warnings: Vec<String>,
+    advisers: Advisers,
 }
 
 /// Reads the configuration of a folder.
@@ -118,6 +120,19 @@ impl Runtime {
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let (provider, route) = choose_model(&request.model, effective, request.environment)?;
         check_budget(effective, &route, &mut warnings)?;
+        let advisers = Advisers {
+            classifier: match &request.model {
+                Model::Configured => classifier(
+                    effective,
+                    request.environment,
+                    effective.model.as_ref().map(|model| model.value.as_str()),
+                    &redactor,
+                )?,
+                // A script that the caller brings is the whole of what is asked.
+                Model::Script { .. } => None,
+            },
+            ..Advisers::default()
+        };
         let audit_file = effective.audit.file.clone().ok_or(StartError::NoHome)?;
         let data_dir = effective.places.data_dir.clone().ok_or(StartError::NoHome)?;
         let sandbox = Arc::new(Sandbox::detect());
@@ -146,6 +161,7 @@ impl Runtime {
             session,
             resumed,
             warnings,
+            advisers,
             loaded,
         })
     }
@@ -192,7 +208,7 @@ impl Runtime {
             workspace: effective.places.workspace.clone(),
             home: effective.places.home.clone(),
             circumstances: Circumstances { interactive: Some(false), ..Circumstances::default() },
-            advisers: Advisers::default(),
+            advisers: self.advisers.clone(),
         });
         let agent = Agent {
             provider: self.provider.as_ref(),

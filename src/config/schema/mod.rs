@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod audit;
+pub mod classifier;
 pub mod limits;
 pub mod models;
 pub mod network;
@@ -125,6 +126,7 @@ pub const SECTIONS: &[&[Key]] = &[
     permissions::KEYS,
     sandbox::KEYS,
     security::KEYS,
+    classifier::KEYS,
     audit::KEYS,
     tools::KEYS,
     admission::KEYS,
@@ -136,7 +138,7 @@ pub const SECTIONS: &[&[Key]] = &[
 ];
 
 /// Sections in which a mistake may drop a restriction, so that an unknown key is an error.
-pub const GUARDED: &[&str] = &["permissions", "sandbox", "security", "audit"];
+pub const GUARDED: &[&str] = &["permissions", "sandbox", "security", "audit", "classifier"];
 
 /// Every key of the main configuration file.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
