@@ -1,6 +1,7 @@
 //! Ion runs LLM agents that nobody has to trust.
 pub mod agent;
 pub mod audit;
+pub mod classify;
 pub mod cli;
 pub mod config;
 pub mod conversation;

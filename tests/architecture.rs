@@ -23,6 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("event", &["model", "redact", "gate"]),
     ("provider", &["model", "redact", "conversation", "config", "net"]),
     ("session", &["model", "redact", "conversation"]),
+    ("classify", &["model", "redact", "conversation", "config", "gate", "provider"]),
     (
         "agent",
         &[
@@ -55,6 +56,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "event",
             "provider",
             "session",
+            "classify",
             "agent",
         ],
     ),

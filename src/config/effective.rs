@@ -58,6 +58,8 @@ pub struct Effective {
     pub tools: ToolRestrictions,
     /// What every tool call is confined by.
     pub sandbox: SandboxSettings,
+    /// Whether and how a model looks at open calls.
+    pub classifier: ClassifierSettings,
     /// What is masked.
     pub redaction: RedactionSettings,
     /// Where and how decisions are recorded.
@@ -189,6 +191,23 @@ pub struct SandboxSettings {
     pub processes: Option<u64>,
     /// Largest file that a call may write, bytes.
     pub file_size: Option<u64>,
+}
+
+/// `classifier`.
+#[derive(Debug, Clone)]
+pub struct ClassifierSettings {
+    /// `classifier.enabled`.
+    pub enabled: Located<bool>,
+    /// The model; `None` is the model of the run.
+    pub model: Option<Located<String>>,
+    /// Whether its `safe` may answer an ask.
+    pub may_allow: Located<bool>,
+    /// Whether its `unsafe` refuses the call; otherwise it asks.
+    pub deny_unsafe: Located<bool>,
+    /// Both stages together.
+    pub time_limit: Duration,
+    /// US dollars in one run; `None` is unlimited.
+    pub max_budget_usd: Option<Located<f64>>,
 }
 
 /// `security`.

@@ -3,8 +3,9 @@
 
 use super::credential::{ENDPOINT_VARIABLES, KEY_VARIABLES, from_environment, written};
 use super::effective::{
-    Admitted, AllowList, AuditSettings, Effective, HookSettings, Limits, Met, NetworkSettings,
-    Places, ProviderSettings, RedactionSettings, SandboxSettings, Timeouts, ToolRestrictions,
+    Admitted, AllowList, AuditSettings, ClassifierSettings, Effective, HookSettings, Limits, Met,
+    NetworkSettings, Places, ProviderSettings, RedactionSettings, SandboxSettings, Timeouts,
+    ToolRestrictions,
 };
 use super::environ::Environment;
 use super::layers::{Held, Settings};
@@ -260,6 +261,7 @@ pub(super) fn resolve(
             processes: view.whole("sandbox.processes").map(|n| n.value),
             file_size: view.whole("sandbox.fileSize").map(|n| n.value),
         },
+        classifier: classifier(&view),
         redaction: RedactionSettings { enabled: view.flag("security.redactSecrets", true) },
         audit: AuditSettings { file: audit_file },
         hook: HookSettings { allow_skips_prompt: view.flag("hook.allowSkipsPrompt", false) },
@@ -277,17 +279,36 @@ pub(super) fn resolve(
     }
 }
 
+fn classifier(view: &View<'_>) -> ClassifierSettings {
+    let deny_unsafe = match view.text("classifier.onUnsafe") {
+        Some(word) => Located::new(word.value != "ask", word.source),
+        None => Located::new(false, built_in()),
+    };
+    ClassifierSettings {
+        enabled: view.flag("classifier.enabled", false),
+        model: view.text("classifier.model"),
+        may_allow: view.flag("classifier.mayAllow", false),
+        deny_unsafe,
+        time_limit: view.millis("classifier.timeoutMs", Duration::from_secs(15)),
+        max_budget_usd: amount(view, "classifier.maxBudgetUsd"),
+    }
+}
+
+fn amount(view: &View<'_>, key: &str) -> Option<Located<f64>> {
+    let setting = &view.held(key)?.setting;
+    match setting.value {
+        Value::Amount(usd) => Some(Located::new(usd, setting.source.clone())),
+        _ => None,
+    }
+}
+
 fn limits(view: &View<'_>) -> Limits {
     let turns = view.whole("limits.maxTurns");
     let idle = view.whole("limits.idleTimeoutMs");
-    let budget = view.held("limits.maxBudgetUsd").map(|held| &held.setting);
     Limits {
         max_turns: turns
             .map(|n| Located::new(u32::try_from(n.value).unwrap_or(u32::MAX), n.source)),
-        max_budget_usd: budget.and_then(|setting| match setting.value {
-            Value::Amount(usd) => Some(Located::new(usd, setting.source.clone())),
-            _ => None,
-        }),
+        max_budget_usd: amount(view, "limits.maxBudgetUsd"),
         idle_timeout: idle.map(|n| Located::new(Duration::from_millis(n.value), n.source)),
     }
 }

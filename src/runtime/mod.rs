@@ -6,6 +6,7 @@
 //! agents.
 
 pub mod account;
+pub mod classifier;
 pub mod error;
 pub mod guard;
 pub mod machine;

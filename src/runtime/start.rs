@@ -3,6 +3,7 @@
 
 use super::StartError;
 use super::account::Account;
+use super::classifier::classifier;
 use crate::agent::{Agent, RunError, RunLimits, RunReport};
 use crate::audit::{AuditLog, Draft, Kind, Origin};
 use crate::config::{self, Effective, Environment, Flags, LoadRequest, Loaded, SealedSources};
@@ -122,6 +123,19 @@ impl Runtime {
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let (provider, route) = choose_model(&request.model, effective, request.environment)?;
         check_budget(effective, &route, &mut warnings)?;
+        let advisers = Advisers {
+            classifier: match &request.model {
+                Model::Configured => classifier(
+                    effective,
+                    request.environment,
+                    effective.model.as_ref().map(|model| model.value.as_str()),
+                    &redactor,
+                )?,
+                // A script that the caller brings is the whole of what is asked.
+                Model::Script { .. } => None,
+            },
+            ..Advisers::default()
+        };
         let audit_file = effective.audit.file.clone().ok_or(StartError::NoHome)?;
         let data_dir = effective.places.data_dir.clone().ok_or(StartError::NoHome)?;
         let sandbox = Arc::new(Sandbox::detect());
@@ -150,7 +164,7 @@ impl Runtime {
             session,
             resumed,
             warnings,
-            advisers: Advisers::default(),
+            advisers,
             loaded,
         })
     }
@@ -164,7 +178,8 @@ impl Runtime {
     /// Who beside people may answer an ask.
     fn lift(&self) -> Lift {
         let may = self.rules.may_lift();
-        Lift { hook: may.hook, classifier: may.classifier }
+        let classifier = may.classifier && self.loaded.effective.classifier.may_allow.value;
+        Lift { hook: may.hook, classifier }
     }
 
     /// Runs a prompt to its end.

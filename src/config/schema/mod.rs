@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod audit;
+pub mod classifier;
 pub mod hook;
 pub mod limits;
 pub mod models;
@@ -127,6 +128,7 @@ pub const SECTIONS: &[&[Key]] = &[
     permissions::KEYS,
     sandbox::KEYS,
     security::KEYS,
+    classifier::KEYS,
     audit::KEYS,
     hook::KEYS,
     tools::KEYS,
@@ -139,7 +141,7 @@ pub const SECTIONS: &[&[Key]] = &[
 ];
 
 /// Sections in which a mistake may drop a restriction, so that an unknown key is an error.
-pub const GUARDED: &[&str] = &["permissions", "sandbox", "security", "audit", "hook"];
+pub const GUARDED: &[&str] = &["permissions", "sandbox", "security", "audit", "classifier", "hook"];
 
 /// Every key of the main configuration file.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
