@@ -1,41 +1,20 @@
-//! `ion policy check` and `ion policy explain`: what policy says about a call. Runs nothing.
+//! `ion policy check`: the decision about one call, or about a batch of calls. Runs nothing.
 //!
 //! The whole answer is data on stdout. A batch is answered line by line, in input order; a
 //! line that cannot be read is denied, never skipped and never the end of the batch.
 
-use super::exit::{CommandError, Exit};
-use super::output::Output;
-use crate::audit::Record;
-use crate::config::effective::ToolRestrictions;
+use super::{CheckContext, shown};
+use crate::cli::{CommandError, Exit, Output};
 use crate::gate::{Place, propose, withdrawn};
-use crate::model::{AbsPath, CallId, Decision, Effects, Seq, ToolCall, ToolName};
-use crate::policy::{Basis, Circumstances, Considered, Judgement, RuleSet, evaluate};
+use crate::model::{AbsPath, CallId, Decision, ToolCall, ToolName};
+use crate::policy::{Basis, Judgement, RuleSet, evaluate};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 use std::time::Instant;
 
 /// Longest line of a batch, in bytes.
 const MAX_LINE: u64 = 4 * 1024 * 1024;
-
-/// `ion policy …`
-#[derive(Debug, Clone, clap::Subcommand)]
-pub enum PolicyCommand {
-    /// Judge one call, or a batch of calls, and print the decision; nothing is run.
-    Check(CheckArgs),
-    /// Judge one call and print everything that was considered.
-    Explain(CheckArgs),
-}
-
-impl PolicyCommand {
-    /// What was typed.
-    pub fn args(&self) -> &CheckArgs {
-        match self {
-            PolicyCommand::Check(args) | PolicyCommand::Explain(args) => args,
-        }
-    }
-}
 
 /// One call, or a batch.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -72,65 +51,6 @@ pub struct CheckArgs {
     pub dir: Option<String>,
 }
 
-/// Where the calls would run.
-#[derive(Debug, Clone)]
-pub struct CheckContext {
-    /// The workspace, links resolved.
-    pub workspace: AbsPath,
-    /// The folder that a call without `cwd` runs in.
-    pub cwd: AbsPath,
-    /// The user's home.
-    pub home: Option<AbsPath>,
-    /// Who asks, when, and what the session has seen.
-    pub circumstances: Circumstances,
-    /// What each registered tool can do.
-    pub effects: BTreeMap<ToolName, Effects>,
-    /// Name of the profile in force, for people.
-    pub profile: String,
-    /// Tools that `toolRestrictions` takes away, each with the place that says so.
-    pub restrictions: ToolRestrictions,
-    /// The call of `--record`, and how it was decided then.
-    pub recorded: Option<Recorded>,
-}
-
-/// A call as the audit log holds it: secrets are masked, everything else is as it was.
-#[derive(Debug, Clone)]
-pub struct Recorded {
-    /// The record.
-    pub seq: Seq,
-    /// The call.
-    pub call: ToolCall,
-    /// Where it would have run.
-    pub cwd: AbsPath,
-    /// How it was decided.
-    pub decision: Decision,
-}
-
-impl Recorded {
-    /// Reads the call out of a record; `None` when the record is not a decision about one.
-    pub fn of(record: &Record) -> Option<Self> {
-        let input = record.body.get("call")?.get("input")?.as_object()?.clone();
-        let name = ToolName::resolve(record.text(&["call", "tool"])?);
-        let cwd = AbsPath::new(record.text(&["cwd"])?)?;
-        let decision = record.decision?;
-        let call = ToolCall { id: CallId::new("recorded"), name, input };
-        Some(Recorded { seq: record.seq, call, cwd, decision })
-    }
-
-    /// Whether the answer is still the same, in one line.
-    fn compared(&self, now: Decision) -> String {
-        match now == self.decision {
-            true => format!("recorded   {} in record {}: unchanged\n", self.decision, self.seq),
-            false => {
-                format!(
-                    "recorded   {} in record {}: the answer has CHANGED\n",
-                    self.decision, self.seq
-                )
-            }
-        }
-    }
-}
-
 /// One decision, as the contract prints it.
 #[derive(Debug, Serialize)]
 struct Line<'a> {
@@ -147,55 +67,7 @@ struct Line<'a> {
     elapsed_us: f64,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// [`CommandError`] on wrong usage and when stdout is gone.
-pub fn run(
-    command: &PolicyCommand,
-    rules: &RuleSet,
-    context: &CheckContext,
-    input: &mut dyn BufRead,
-    out: &mut Output,
-) -> Result<Exit, CommandError> {
-    let (args, explain) = match command {
-        PolicyCommand::Check(args) => (args, false),
-        PolicyCommand::Explain(args) => (args, true),
-    };
-    if args.batch {
-        return batch(args, rules, context, input, out);
-    }
-    let (call, cwd) = match &context.recorded {
-        Some(recorded) => (recorded.call.clone(), &recorded.cwd),
-        None => (call_of(args)?, &context.cwd),
-    };
-    let (judgement, elapsed) = judge(&call, cwd, rules, context);
-    if args.json {
-        let text = if explain {
-            let mut document = line(None, &judgement, elapsed);
-            if let Some(object) = document.as_object_mut() {
-                object.insert("trace".to_owned(), json!(judgement.trace));
-                object.insert("profile".to_owned(), json!(context.profile));
-                object.insert("policy_digest".to_owned(), json!(rules.digest()));
-            }
-            document.to_string()
-        } else {
-            line(None, &judgement, elapsed).to_string()
-        };
-        out.line(&text)?;
-    } else if explain {
-        let mut text = explained(&call, &judgement, elapsed, rules, context);
-        if let Some(recorded) = &context.recorded {
-            text.push_str(&recorded.compared(judgement.decision));
-        }
-        out.data(&text)?;
-    } else {
-        out.data(&table(&judgement, context))?;
-    }
-    Ok(exit_of(args, judgement.decision))
-}
-
-fn exit_of(args: &CheckArgs, decision: Decision) -> Exit {
+pub(super) fn exit_of(args: &CheckArgs, decision: Decision) -> Exit {
     if args.exit_code && decision != Decision::Allow { Exit::Denied } else { Exit::Done }
 }
 
@@ -205,7 +77,7 @@ fn usage(message: impl Into<String>) -> CommandError {
 }
 
 /// The call that the flags describe.
-fn call_of(args: &CheckArgs) -> Result<ToolCall, CommandError> {
+pub(super) fn call_of(args: &CheckArgs) -> Result<ToolCall, CommandError> {
     let mut input = match args.input.as_deref().map(serde_json::from_str) {
         None => Map::new(),
         Some(Ok(Value::Object(input))) => input,
@@ -244,7 +116,7 @@ fn call_of(args: &CheckArgs) -> Result<ToolCall, CommandError> {
     Ok(ToolCall { id: CallId::new("check"), name, input })
 }
 
-fn judge(
+pub(super) fn judge(
     call: &ToolCall,
     cwd: &AbsPath,
     rules: &RuleSet,
@@ -271,7 +143,7 @@ fn judge(
 }
 
 /// The tier as the contract spells it: flags and variables belong to the user.
-fn tier_name(tier: crate::model::Tier) -> &'static str {
+pub(super) fn tier_name(tier: crate::model::Tier) -> &'static str {
     use crate::model::Tier;
     match tier {
         Tier::Environment | Tier::Flag => Tier::User.as_str(),
@@ -279,7 +151,7 @@ fn tier_name(tier: crate::model::Tier) -> &'static str {
     }
 }
 
-fn line(id: Option<Value>, judgement: &Judgement, elapsed_us: f64) -> Value {
+pub(super) fn line(id: Option<Value>, judgement: &Judgement, elapsed_us: f64) -> Value {
     let rule = judgement.rule.as_ref();
     json!(Line {
         id,
@@ -295,7 +167,7 @@ fn line(id: Option<Value>, judgement: &Judgement, elapsed_us: f64) -> Value {
 }
 
 /// One decision a line, in input order, written before the next line is read.
-fn batch(
+pub(super) fn batch(
     args: &CheckArgs,
     rules: &RuleSet,
     context: &CheckContext,
@@ -388,7 +260,7 @@ fn parse_line(bytes: &[u8], context: &CheckContext) -> Result<(Value, ToolCall, 
     Ok((id, ToolCall { id: CallId::new(call_id), name: ToolName::resolve(&tool), input }, cwd))
 }
 
-fn heading(judgement: &Judgement, context: &CheckContext) -> String {
+pub(super) fn heading(judgement: &Judgement, context: &CheckContext) -> String {
     let rule = match &judgement.rule {
         Some(rule) => format!("{}   {}  {}", rule.id, tier_name(rule.tier), rule.source),
         None => "no rule decided".to_owned(),
@@ -401,7 +273,7 @@ fn heading(judgement: &Judgement, context: &CheckContext) -> String {
 }
 
 /// The short answer for a person.
-fn table(judgement: &Judgement, context: &CheckContext) -> String {
+pub(super) fn table(judgement: &Judgement, context: &CheckContext) -> String {
     let mut text = heading(judgement, context);
     text.push_str(&format!("\n  because   {}\n", shown(&judgement.reason)));
     for (at, command) in judgement.commands.iter().enumerate() {
@@ -418,93 +290,4 @@ fn table(judgement: &Judgement, context: &CheckContext) -> String {
         text.push_str(&format!("  instead   {}\n", shown(hint)));
     }
     text
-}
-
-/// The full trace for a person.
-fn explained(
-    call: &ToolCall,
-    judgement: &Judgement,
-    elapsed: f64,
-    rules: &RuleSet,
-    context: &CheckContext,
-) -> String {
-    let mut text = heading(judgement, context);
-    text.push_str(&format!(" · {:.2} ms · nothing was run\n", elapsed / 1000.0));
-    text.push_str(&format!(
-        "call       {} {}\n",
-        call.name,
-        shown(&Value::Object(call.input.clone()).to_string())
-    ));
-    text.push_str(&format!("because    {}\n", shown(&judgement.reason)));
-    for (at, command) in judgement.commands.iter().enumerate() {
-        let label = if at == 0 { "commands" } else { "" };
-        let via = if command.via.is_empty() {
-            String::new()
-        } else {
-            format!("   unwrapped from: {}", command.via.join(", "))
-        };
-        text.push_str(&format!(
-            "{label:<10} {} {:<40} {:<5}{}\n",
-            at + 1,
-            shown(&command.text),
-            command.decision,
-            shown(&via)
-        ));
-    }
-    for layer in rules.layers().iter().rev() {
-        let strict = if layer.tighten_only { " (not trusted: can only tighten)" } else { "" };
-        text.push_str(&format!(
-            "tier       {:<10} {} rules, {} patterns, {} read-only paths{strict}\n",
-            layer.tier,
-            layer.rules.len(),
-            layer.dangers.len(),
-            layer.read_only.len()
-        ));
-    }
-    let mode = rules.mode();
-    text.push_str(&format!("mode       {} ({})\n", mode.value, mode.source));
-    for step in &judgement.trace {
-        text.push_str(&step_line(step, judgement));
-    }
-    for hit in &judgement.danger {
-        text.push_str(
-            &format!("pattern    {} ({}, {:?})\n", hit.pattern, hit.category, hit.severity)
-                .to_lowercase(),
-        );
-    }
-    if let Some(hint) = &judgement.hint {
-        text.push_str(&format!("instead    {}\n", shown(hint)));
-    }
-    text.push_str("then       hooks: not run here · classifier: not asked\n");
-    let owner = judgement.rule.as_ref().map(|rule| tier_name(rule.tier));
-    match (judgement.decision, owner) {
-        (Decision::Allow, _) => {}
-        (_, Some("enterprise")) => text.push_str("changes it only the enterprise\n"),
-        (_, Some(_)) => text.push_str("changes it the owner of the file named above\n"),
-        (_, None) => {
-            text.push_str("changes it an allow rule for exactly this, in ~/.ion/config.toml\n")
-        }
-    }
-    text
-}
-
-fn step_line(step: &Considered, judgement: &Judgement) -> String {
-    let basis = json!(step.basis).as_str().unwrap_or_default().to_owned();
-    let origin = step
-        .origin
-        .as_ref()
-        .map_or_else(String::new, |o| format!("{} {} {}", o.id, tier_name(o.tier), o.source));
-    let mark = if step.decision < judgement.decision { "   <- outranked" } else { "" };
-    format!(
-        "considered {:<5} {basis:<15} {origin}  `{}`{mark}\n",
-        step.decision,
-        shown(&step.subject)
-    )
-}
-
-/// Control characters made visible: a command must not rewrite the terminal that shows it.
-fn shown(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
-        .collect()
 }

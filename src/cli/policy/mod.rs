@@ -1,0 +1,151 @@
+//! `ion policy …`: what policy says about a call, and what reviewers ask about a policy. Runs nothing.
+//!
+//! [`check`] gives the decision, [`explain`] the reasons.
+
+pub mod check;
+pub mod explain;
+
+use super::exit::{CommandError, Exit};
+use super::output::Output;
+use crate::audit::Record;
+use crate::config::effective::ToolRestrictions;
+use crate::model::{AbsPath, CallId, Decision, Effects, Seq, ToolCall, ToolName};
+use crate::policy::{Circumstances, RuleSet};
+pub use check::CheckArgs;
+use check::{batch, call_of, exit_of, judge, line, table};
+use explain::explained;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::BufRead;
+
+/// `ion policy …`
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum PolicyCommand {
+    /// Judge one call, or a batch of calls, and print the decision; nothing is run.
+    Check(CheckArgs),
+    /// Judge one call and print everything that was considered.
+    Explain(CheckArgs),
+}
+
+impl PolicyCommand {
+    /// What was typed.
+    pub fn args(&self) -> &CheckArgs {
+        match self {
+            PolicyCommand::Check(args) | PolicyCommand::Explain(args) => args,
+        }
+    }
+}
+
+/// Where the calls would run.
+#[derive(Debug, Clone)]
+pub struct CheckContext {
+    /// The workspace, links resolved.
+    pub workspace: AbsPath,
+    /// The folder that a call without `cwd` runs in.
+    pub cwd: AbsPath,
+    /// The user's home.
+    pub home: Option<AbsPath>,
+    /// Who asks, when, and what the session has seen.
+    pub circumstances: Circumstances,
+    /// What each registered tool can do.
+    pub effects: BTreeMap<ToolName, Effects>,
+    /// Name of the profile in force, for people.
+    pub profile: String,
+    /// Tools that `toolRestrictions` takes away, each with the place that says so.
+    pub restrictions: ToolRestrictions,
+    /// The call of `--record`, and how it was decided then.
+    pub recorded: Option<Recorded>,
+}
+
+/// A call as the audit log holds it: secrets are masked, everything else is as it was.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// The record.
+    pub seq: Seq,
+    /// The call.
+    pub call: ToolCall,
+    /// Where it would have run.
+    pub cwd: AbsPath,
+    /// How it was decided.
+    pub decision: Decision,
+}
+
+impl Recorded {
+    /// Reads the call out of a record; `None` when the record is not a decision about one.
+    pub fn of(record: &Record) -> Option<Self> {
+        let input = record.body.get("call")?.get("input")?.as_object()?.clone();
+        let name = ToolName::resolve(record.text(&["call", "tool"])?);
+        let cwd = AbsPath::new(record.text(&["cwd"])?)?;
+        let decision = record.decision?;
+        let call = ToolCall { id: CallId::new("recorded"), name, input };
+        Some(Recorded { seq: record.seq, call, cwd, decision })
+    }
+
+    /// Whether the answer is still the same, in one line.
+    fn compared(&self, now: Decision) -> String {
+        match now == self.decision {
+            true => format!("recorded   {} in record {}: unchanged\n", self.decision, self.seq),
+            false => {
+                format!(
+                    "recorded   {} in record {}: the answer has CHANGED\n",
+                    self.decision, self.seq
+                )
+            }
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`CommandError`] on wrong usage and when stdout is gone.
+pub fn run(
+    command: &PolicyCommand,
+    rules: &RuleSet,
+    context: &CheckContext,
+    input: &mut dyn BufRead,
+    out: &mut Output,
+) -> Result<Exit, CommandError> {
+    let (args, explain) = match command {
+        PolicyCommand::Check(args) => (args, false),
+        PolicyCommand::Explain(args) => (args, true),
+    };
+    if args.batch {
+        return batch(args, rules, context, input, out);
+    }
+    let (call, cwd) = match &context.recorded {
+        Some(recorded) => (recorded.call.clone(), &recorded.cwd),
+        None => (call_of(args)?, &context.cwd),
+    };
+    let (judgement, elapsed) = judge(&call, cwd, rules, context);
+    if args.json {
+        let text = if explain {
+            let mut document = line(None, &judgement, elapsed);
+            if let Some(object) = document.as_object_mut() {
+                object.insert("trace".to_owned(), json!(judgement.trace));
+                object.insert("profile".to_owned(), json!(context.profile));
+                object.insert("policy_digest".to_owned(), json!(rules.digest()));
+            }
+            document.to_string()
+        } else {
+            line(None, &judgement, elapsed).to_string()
+        };
+        out.line(&text)?;
+    } else if explain {
+        let mut text = explained(&call, &judgement, elapsed, rules, context);
+        if let Some(recorded) = &context.recorded {
+            text.push_str(&recorded.compared(judgement.decision));
+        }
+        out.data(&text)?;
+    } else {
+        out.data(&table(&judgement, context))?;
+    }
+    Ok(exit_of(args, judgement.decision))
+}
+
+/// Control characters made visible: a command must not rewrite the terminal that shows it.
+pub(super) fn shown(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect()
+}
