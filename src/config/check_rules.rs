@@ -104,7 +104,7 @@ impl Checker<'_> {
         })
     }
 
-    fn list<'n>(&mut self, node: &'n Node, key: &str) -> Option<&'n [Node]> {
+    pub(super) fn list<'n>(&mut self, node: &'n Node, key: &str) -> Option<&'n [Node]> {
         match &node.data {
             Data::List(nodes) if nodes.len() > LONGEST => {
                 self.too_long(node, key);
@@ -119,7 +119,7 @@ impl Checker<'_> {
         }
     }
 
-    fn object<'n>(&mut self, node: &'n Node, key: &str) -> Option<&'n [Entry]> {
+    pub(super) fn object<'n>(&mut self, node: &'n Node, key: &str) -> Option<&'n [Entry]> {
         match &node.data {
             Data::Table(entries) => Some(entries),
             _ => {
@@ -130,7 +130,7 @@ impl Checker<'_> {
         }
     }
 
-    fn text(&mut self, entries: &[Entry], name: &str, key: &str) -> Option<String> {
+    pub(super) fn text(&mut self, entries: &[Entry], name: &str, key: &str) -> Option<String> {
         let entry = entries.iter().find(|e| e.key == name)?;
         match &entry.value.data {
             Data::Text(text) if !text.trim().is_empty() && !text.contains('\0') => {
@@ -145,7 +145,7 @@ impl Checker<'_> {
         }
     }
 
-    fn word(
+    pub(super) fn word(
         &mut self,
         entries: &[Entry],
         name: &str,

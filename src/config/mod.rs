@@ -6,6 +6,7 @@
 //! [`load`], then `schema` for what a file can say.
 
 mod check;
+mod check_cases;
 mod check_rules;
 pub mod credential;
 pub mod effective;
@@ -23,6 +24,7 @@ mod problem;
 mod profile_choice;
 mod reading;
 mod resolve;
+pub mod review;
 mod rules;
 pub mod schema;
 mod sealed;

@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod audit;
+pub mod case;
 pub mod limits;
 pub mod models;
 pub mod network;
@@ -66,6 +67,8 @@ pub enum Shape {
     Names,
     /// `permissions.rules`.
     Rules,
+    /// `permissions.tests`.
+    Cases,
     /// A list of dangerous patterns, strings or objects.
     Dangers,
     /// A model tier: a string, or an object with `model` and `fallbacks`.
