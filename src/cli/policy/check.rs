@@ -3,11 +3,12 @@
 //! The whole answer is data on stdout. A batch is answered line by line, in input order; a
 //! line that cannot be read is denied, never skipped and never the end of the batch.
 
+use super::surroundings::SurroundingsArgs;
 use super::{CheckContext, shown};
 use crate::cli::{CommandError, Exit, Output};
 use crate::gate::{Place, propose, withdrawn};
 use crate::model::{AbsPath, CallId, Decision, ToolCall, ToolName};
-use crate::policy::{Basis, Judgement, RuleSet, evaluate};
+use crate::policy::{Basis, CallFacts, Circumstances, Judgement, RuleSet, evaluate};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::io::{BufRead, Read};
@@ -49,6 +50,21 @@ pub struct CheckArgs {
     /// The folder whose policy applies.
     #[arg(long, value_name = "PATH")]
     pub dir: Option<String>,
+    /// With `explain`: also every rule that was considered and did not match.
+    #[arg(long)]
+    pub all: bool,
+    /// What surrounds the call.
+    #[command(flatten, next_help_heading = "Surroundings (what is not given is not known)")]
+    pub surroundings: SurroundingsArgs,
+}
+
+/// What a call is made of, before it is one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Described<'a> {
+    pub tool: Option<&'a str>,
+    pub command: Option<&'a str>,
+    pub path: Option<&'a str>,
+    pub input: Option<Map<String, Value>>,
 }
 
 /// One decision, as the contract prints it.
@@ -64,6 +80,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
     decided_by: Basis,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headless_from: Option<Decision>,
     elapsed_us: f64,
 }
 
@@ -78,58 +96,92 @@ fn usage(message: impl Into<String>) -> CommandError {
 
 /// The call that the flags describe.
 pub(super) fn call_of(args: &CheckArgs) -> Result<ToolCall, CommandError> {
-    let mut input = match args.input.as_deref().map(serde_json::from_str) {
-        None => Map::new(),
-        Some(Ok(Value::Object(input))) => input,
+    let input = match args.input.as_deref().map(serde_json::from_str) {
+        None => None,
+        Some(Ok(Value::Object(input))) => Some(input),
         Some(Ok(_)) => return Err(usage("`--input` is not a JSON object")),
         Some(Err(e)) => return Err(usage(format!("`--input` is not JSON: {e}"))),
     };
-    let tool = match (&args.tool, &args.command) {
-        (Some(tool), _) => tool.clone(),
-        (None, Some(_)) => "Bash".to_owned(),
-        (None, None) => {
-            return Err(usage(
-                "no call is given: use `--tool` with `--command`, `--path` or `--input`, or `--batch`",
-            ));
-        }
+    let described = Described {
+        tool: args.tool.as_deref(),
+        command: args.command.as_deref(),
+        path: args.path.as_deref(),
+        input,
     };
-    let name = ToolName::resolve(&tool);
-    if let Some(command) = &args.command {
-        input.insert("command".to_owned(), Value::String(command.clone()));
-    }
-    if let Some(path) = &args.path {
-        let key =
-            if matches!(name.as_str(), "Read" | "Write" | "Edit") { "file_path" } else { "path" };
-        input.insert(key.to_owned(), Value::String(path.clone()));
-    }
-    // Which texts are exchanged does not change where: flags need not spell them out.
-    if args.input.is_none() {
-        let blanks: &[&str] = match name.as_str() {
-            "Edit" => &["old_string", "new_string"],
-            "Grep" | "Glob" => &["pattern"],
-            _ => &[],
-        };
-        for key in blanks {
-            input.entry((*key).to_owned()).or_insert_with(|| Value::String(String::new()));
-        }
-    }
-    Ok(ToolCall { id: CallId::new("check"), name, input })
+    described.call().ok_or_else(|| {
+        usage(
+            "no call is given: use `--tool` with `--command`, `--path` or `--input`, or `--batch`",
+        )
+    })
 }
 
+impl Described<'_> {
+    /// The call; `None` where neither a tool nor a command is named.
+    pub fn call(&self) -> Option<ToolCall> {
+        let written_out = self.input.is_some();
+        let mut input = self.input.clone().unwrap_or_default();
+        let name = ToolName::resolve(self.tool.or(self.command.map(|_| "Bash"))?);
+        if let Some(command) = self.command {
+            input.insert("command".to_owned(), command.into());
+        }
+        if let Some(path) = self.path {
+            let file = matches!(name.as_str(), "Read" | "Write" | "Edit");
+            let key = if file { "file_path" } else { "path" };
+            input.insert(key.to_owned(), path.into());
+        }
+        // Which texts are exchanged does not change where: they need not be spelled out.
+        if !written_out {
+            let blanks: &[&str] = match name.as_str() {
+                "Edit" => &["old_string", "new_string"],
+                "Grep" | "Glob" => &["pattern"],
+                _ => &[],
+            };
+            for key in blanks {
+                input.entry((*key).to_owned()).or_insert_with(|| Value::String(String::new()));
+            }
+        }
+        Some(ToolCall { id: CallId::new("check"), name, input })
+    }
+}
+
+/// A judgement, and what it was made from.
+pub(super) struct Judged {
+    pub judgement: Judgement,
+    pub facts: CallFacts,
+    pub elapsed_us: f64,
+    /// What policy said before it was known that nobody can answer.
+    pub headless_from: Option<Decision>,
+}
+
+impl Judged {
+    /// What policy says, whether or not somebody can answer.
+    pub fn policy(&self) -> Decision {
+        self.headless_from.unwrap_or(self.judgement.decision)
+    }
+}
+
+/// Judges a call as a run would, in the circumstances of the context.
 pub(super) fn judge(
     call: &ToolCall,
     cwd: &AbsPath,
     rules: &RuleSet,
     context: &CheckContext,
-) -> (Judgement, f64) {
+) -> Judged {
+    judge_in(call, cwd, rules, context, &context.circumstances)
+}
+
+/// As [`judge`], in other circumstances.
+pub(super) fn judge_in(
+    call: &ToolCall,
+    cwd: &AbsPath,
+    rules: &RuleSet,
+    context: &CheckContext,
+    circumstances: &Circumstances,
+) -> Judged {
     let start = Instant::now();
     let effects = context.effects.get(&call.name).copied();
-    let place = Place {
-        cwd,
-        workspace: &context.workspace,
-        home: context.home.as_ref(),
-        circumstances: &context.circumstances,
-    };
+    let place =
+        Place { cwd, workspace: &context.workspace, home: context.home.as_ref(), circumstances };
     let proposed = propose(call.clone(), effects, &place);
     let mut judgement = evaluate(rules, &proposed.facts);
     // As in a run: a tool that is taken away is refused whatever the rules say.
@@ -139,7 +191,16 @@ pub(super) fn judge(
         judgement.rule = Some(withdrawn.rule);
         judgement.hint = None;
     }
-    (judgement, (start.elapsed().as_secs_f64() * 1e7).round() / 10.0)
+    // As in a run: where nobody can answer, a question is a denial.
+    let unanswered =
+        circumstances.interactive == Some(false) && judgement.decision == Decision::Ask;
+    if unanswered {
+        judgement.decision = Decision::Deny;
+        judgement.reason.push_str("; nobody can answer, so `ask` is a denial");
+    }
+    let elapsed_us = (start.elapsed().as_secs_f64() * 1e7).round() / 10.0;
+    let headless_from = unanswered.then_some(Decision::Ask);
+    Judged { judgement, facts: proposed.facts, elapsed_us, headless_from }
 }
 
 /// The tier as the contract spells it: flags and variables belong to the user.
@@ -151,7 +212,8 @@ pub(super) fn tier_name(tier: crate::model::Tier) -> &'static str {
     }
 }
 
-pub(super) fn line(id: Option<Value>, judgement: &Judgement, elapsed_us: f64) -> Value {
+pub(super) fn line(id: Option<Value>, judged: &Judged) -> Value {
+    let judgement = &judged.judgement;
     let rule = judgement.rule.as_ref();
     json!(Line {
         id,
@@ -162,7 +224,8 @@ pub(super) fn line(id: Option<Value>, judgement: &Judgement, elapsed_us: f64) ->
         commands: judgement.commands.iter().map(|c| json!({"text": c.text, "decision": c.decision, "via": c.via})).collect(),
         hint: judgement.hint.as_deref(),
         decided_by: judgement.decided_by,
-        elapsed_us,
+        headless_from: judged.headless_from,
+        elapsed_us: judged.elapsed_us,
     })
 }
 
@@ -183,9 +246,9 @@ pub(super) fn batch(
         }
         let answer = match read.and_then(|bytes| parse_line(&bytes, context)) {
             Ok((id, call, cwd)) => {
-                let (judgement, elapsed) = judge(&call, &cwd, rules, context);
-                strictest = strictest.strictest(judgement.decision);
-                line(Some(id), &judgement, elapsed)
+                let judged = judge(&call, &cwd, rules, context);
+                strictest = strictest.strictest(judged.judgement.decision);
+                line(Some(id), &judged)
             }
             Err(Bad { id, reason }) => {
                 strictest = Decision::Deny;
@@ -200,9 +263,9 @@ pub(super) fn batch(
     Ok(exit_of(args, strictest))
 }
 
-struct Bad {
-    id: Value,
-    reason: String,
+pub(super) struct Bad {
+    pub id: Value,
+    pub reason: String,
 }
 
 fn bad(id: Value, reason: impl Into<String>) -> Bad {
@@ -210,7 +273,9 @@ fn bad(id: Value, reason: impl Into<String>) -> Bad {
 }
 
 /// The next line without its end, at most [`MAX_LINE`] bytes of it in memory.
-fn next_line(input: &mut dyn BufRead) -> Result<Option<Result<Vec<u8>, Bad>>, CommandError> {
+pub(super) fn next_line(
+    input: &mut dyn BufRead,
+) -> Result<Option<Result<Vec<u8>, Bad>>, CommandError> {
     let failed = |e: std::io::Error| {
         CommandError::new(Exit::Failed, "input", format!("cannot read the batch: {e}"))
     };
@@ -234,7 +299,10 @@ fn next_line(input: &mut dyn BufRead) -> Result<Option<Result<Vec<u8>, Bad>>, Co
     }
 }
 
-fn parse_line(bytes: &[u8], context: &CheckContext) -> Result<(Value, ToolCall, AbsPath), Bad> {
+pub(super) fn parse_line(
+    bytes: &[u8],
+    context: &CheckContext,
+) -> Result<(Value, ToolCall, AbsPath), Bad> {
     let value: Value = serde_json::from_slice(bytes)
         .map_err(|e| bad(Value::Null, format!("it is not JSON: {e}")))?;
     let Value::Object(mut object) = value else {

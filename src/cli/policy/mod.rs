@@ -1,20 +1,30 @@
 //! `ion policy …`: what policy says about a call, and what reviewers ask about a policy. Runs nothing.
 //!
-//! [`check`] gives the decision, [`explain`] the reasons.
+//! [`check`] gives the decision, [`explain`] the reasons. For reviewers: [`test`] runs the cases
+//! that files carry, [`lint`] finds what is odd, [`diff`] says what changes in effect, and
+//! [`suggest`] writes the rules for what people approved. [`log`] reads recorded calls.
 
 pub mod check;
+pub mod diff;
 pub mod explain;
+pub mod files;
+pub mod lint;
+pub mod log;
+mod pinpoint;
+mod remedy;
+pub mod start;
+pub mod suggest;
+pub mod surroundings;
+pub mod test;
 
 use super::exit::{CommandError, Exit};
 use super::output::Output;
 use crate::audit::Record;
-use crate::config::effective::ToolRestrictions;
+use crate::config::effective::{SandboxSettings, ToolRestrictions};
 use crate::model::{AbsPath, CallId, Decision, Effects, Seq, ToolCall, ToolName};
 use crate::policy::{Circumstances, RuleSet};
 pub use check::CheckArgs;
 use check::{batch, call_of, exit_of, judge, line, table};
-use explain::explained;
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::BufRead;
 
@@ -22,18 +32,17 @@ use std::io::BufRead;
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum PolicyCommand {
     /// Judge one call, or a batch of calls, and print the decision; nothing is run.
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     /// Judge one call and print everything that was considered.
-    Explain(CheckArgs),
-}
-
-impl PolicyCommand {
-    /// What was typed.
-    pub fn args(&self) -> &CheckArgs {
-        match self {
-            PolicyCommand::Check(args) | PolicyCommand::Explain(args) => args,
-        }
-    }
+    Explain(Box<CheckArgs>),
+    /// Run the test cases that policy files carry.
+    Test(test::TestArgs),
+    /// Find rules that never decide, patterns that never match, and allows wider than they look.
+    Lint(lint::LintArgs),
+    /// Say what changes in effect between two policies, also for every recorded call.
+    Diff(diff::DiffArgs),
+    /// Write the least rules that would have allowed what people approved.
+    Suggest(suggest::SuggestArgs),
 }
 
 /// Where the calls would run.
@@ -53,6 +62,8 @@ pub struct CheckContext {
     pub profile: String,
     /// Tools that `toolRestrictions` takes away, each with the place that says so.
     pub restrictions: ToolRestrictions,
+    /// What every call is confined by; `None` where nobody asked.
+    pub sandbox: Option<SandboxSettings>,
     /// The call of `--record`, and how it was decided then.
     pub recorded: Option<Recorded>,
 }
@@ -95,21 +106,18 @@ impl Recorded {
     }
 }
 
-/// Runs the command.
+/// Judges what `check` and `explain` are asked.
 ///
 /// # Errors
 /// [`CommandError`] on wrong usage and when stdout is gone.
 pub fn run(
-    command: &PolicyCommand,
+    args: &CheckArgs,
+    explain: bool,
     rules: &RuleSet,
     context: &CheckContext,
     input: &mut dyn BufRead,
     out: &mut Output,
 ) -> Result<Exit, CommandError> {
-    let (args, explain) = match command {
-        PolicyCommand::Check(args) => (args, false),
-        PolicyCommand::Explain(args) => (args, true),
-    };
     if args.batch {
         return batch(args, rules, context, input, out);
     }
@@ -117,30 +125,23 @@ pub fn run(
         Some(recorded) => (recorded.call.clone(), &recorded.cwd),
         None => (call_of(args)?, &context.cwd),
     };
-    let (judgement, elapsed) = judge(&call, cwd, rules, context);
+    let judged = judge(&call, cwd, rules, context);
     if args.json {
-        let text = if explain {
-            let mut document = line(None, &judgement, elapsed);
-            if let Some(object) = document.as_object_mut() {
-                object.insert("trace".to_owned(), json!(judgement.trace));
-                object.insert("profile".to_owned(), json!(context.profile));
-                object.insert("policy_digest".to_owned(), json!(rules.digest()));
-            }
-            document.to_string()
-        } else {
-            line(None, &judgement, elapsed).to_string()
-        };
-        out.line(&text)?;
+        let mut document = line(None, &judged);
+        if explain {
+            explain::document(&mut document, &call, cwd, &judged, rules, context);
+        }
+        out.line(&document.to_string())?;
     } else if explain {
-        let mut text = explained(&call, &judgement, elapsed, rules, context);
+        let mut text = explain::text(&call, cwd, &judged, rules, context, args.all);
         if let Some(recorded) = &context.recorded {
-            text.push_str(&recorded.compared(judgement.decision));
+            text.push_str(&recorded.compared(judged.judgement.decision));
         }
         out.data(&text)?;
     } else {
-        out.data(&table(&judgement, context))?;
+        out.data(&table(&judged.judgement, context))?;
     }
-    Ok(exit_of(args, judgement.decision))
+    Ok(exit_of(args, judged.judgement.decision))
 }
 
 /// Control characters made visible: a command must not rewrite the terminal that shows it.

@@ -29,7 +29,11 @@ pub const KEYS: &[Key] = &[
     layered("permissions.allow", Shape::Texts, "compact allow rules, after `rules`"),
     layered("permissions.dangerousPatterns", Shape::Dangers, "regular expressions over a command"),
     layered("permissions.readOnlyPaths", Shape::Texts, "globs that no tool may write"),
-    layered("permissions.tests", Shape::Cases, "calls and their expected decisions: `ion policy test`"),
+    layered(
+        "permissions.tests",
+        Shape::Cases,
+        "calls and their expected decisions: `ion policy test`",
+    ),
     Key {
         path: "permissions.tierRules",
         shape: Shape::Unused,
