@@ -12,7 +12,7 @@ use super::match_path::Anchors;
 use super::parse::{ToolMatch, tool_field};
 use super::rule::{Rule, Subject};
 use super::sensitive;
-use super::shell::{self, ANY, ShellPlace};
+use super::shell::{self, ANY, ShellPlace, Unit, Word};
 use crate::config::schema::case::CaseSpec;
 use crate::config::schema::permissions::{PermissionLayer, RuleSpec};
 use crate::config::{Located, Spot};
@@ -387,7 +387,7 @@ impl Look<'_> {
             );
         }
         // What a glob spells, with its wildcards filled in, must be one command that it covers.
-        let spelled = pattern.replace('*', "x").replace('?', "x");
+        let spelled = pattern.replace(['*', '?'], "x");
         let place = ShellPlace { cwd: &self.anchors.workspace, home: self.anchors.home.as_ref() };
         let script = shell::parse(&spelled, &place);
         let several = script.units.iter().filter(|unit| !unit.transparent).count() > 1;
@@ -479,20 +479,7 @@ impl Look<'_> {
             );
         }
         let bash = ToolName::resolve("Bash");
-        let place = ShellPlace { cwd: &self.anchors.workspace, home: self.anchors.home.as_ref() };
-        // No author means these words, so a rule that covers them covers any.
-        let probes =
-            ["zq7x9k", "-c zq7x9k", "-e zq7x9k", "run zq7x9k", "exec zq7x9k", ". -exec zq7x9k ;"];
-        let covers = |program: &str, rest: &str| {
-            let script = shell::parse(&format!("{program} {rest}"), &place);
-            script.units.iter().filter(|unit| unit.program == program).any(|unit| {
-                let mut unit = unit.clone();
-                // A wrapper is judged by what it runs; here the question is what was written.
-                unit.opaque = None;
-                rule.covers(&bash, Subject::Unit(&unit))
-            })
-        };
-        if covers("zq7x9k", "zq7x9k") {
+        if self.covers_spelled(source, "zq7x9k zq7x9k") == Some(true) {
             return self.say(
                 "lint.wide-allow",
                 level,
@@ -502,6 +489,12 @@ impl Look<'_> {
                 help,
             );
         }
+        // No author means these words, so a rule that covers them covers any. What a wrapper runs
+        // is judged besides; here the question is what was written.
+        let probes =
+            ["zq7x9k", "-c zq7x9k", "-e zq7x9k", "run zq7x9k", "exec zq7x9k", ". -exec zq7x9k"];
+        let covers =
+            |program: &str, rest: &str| rule.covers(&bash, Subject::Unit(&spelled(program, rest)));
         let programs: Vec<&str> = RUNNERS
             .iter()
             .copied()
@@ -553,6 +546,28 @@ impl Look<'_> {
             );
         }
     }
+}
+
+/// A command of plain words.
+fn spelled(program: &str, rest: &str) -> Unit {
+    let words = std::iter::once(program).chain(rest.split(' ')).map(|text| Word {
+        text: text.to_owned(),
+        literal: true,
+        glob: false,
+        shape: String::new(),
+    });
+    Unit {
+        words: words.collect(),
+        program: program.to_owned(),
+        text: format!("{program} {rest}"),
+        ..Unit::default()
+    }
+}
+
+/// The page of a kind of finding, for `ion help ID`.
+pub fn describe(id: &str) -> Option<String> {
+    let (id, about) = FINDINGS.iter().find(|(known, _)| *known == id)?;
+    Some(format!("{id}   finding of `ion policy lint`\n  {about}\n  more      docs/review.md\n"))
 }
 
 fn file_of(layer: &PermissionLayer) -> String {

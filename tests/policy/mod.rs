@@ -3,6 +3,7 @@ mod bypasses;
 mod check_command;
 mod combine_layers;
 mod docs;
+mod lint;
 mod properties;
 mod reader;
 mod second_look;

@@ -363,6 +363,9 @@ fn read_corpus(
     Ok(found)
 }
 
+/// The entries of one kind that a file has, by id.
+type Entries = fn(&PolicyFile) -> Vec<(String, String)>;
+
 /// What was edited, by key: what the text says, before what it means.
 fn edits(old: &Side, new: &Side) -> Vec<Value> {
     let mut found = Vec::new();
@@ -391,7 +394,7 @@ fn edits(old: &Side, new: &Side) -> Vec<Value> {
         Some(shared.join(", "))
     };
     edit("order", "permissions.rules".to_owned(), order(old, new), order(new, old));
-    let tables: [(&str, fn(&PolicyFile) -> Vec<(String, String)>); 4] = [
+    let tables: [(&str, Entries); 4] = [
         ("rule", |file| rules(file.block.as_ref())),
         ("read-only path", |file| {
             let block = file.block.iter().flat_map(|block| &block.read_only_paths);

@@ -195,10 +195,17 @@ fn in_words(found: &[Matched], judged: &Judged) -> Option<String> {
         (key, _) => format!("`{}` (argument `{key}`)", shown(&matched.word)),
     };
     let words: Vec<String> = found.iter().map(word).collect();
-    let part = judged.judgement.unit.and_then(|at| {
-        let unit = judged.facts.command.as_ref()?.units.get(at)?;
-        Some(format!(", in `{}`", shown(&unit.text)))
-    });
+    let judgement = &judged.judgement;
+    let units = judged.facts.command.as_ref().map_or(&[][..], |script| &script.units);
+    let same = |step: &&Considered| {
+        step.origin == judgement.rule
+            && step.basis == judgement.decided_by
+            && step.decision == judged.policy()
+    };
+    // A wrapper shows the same words as what it runs, which says more.
+    let parts = judgement.trace.iter().filter(same).filter_map(|step| units.get(step.unit?));
+    let part = parts.min_by_key(|unit| unit.transparent);
+    let part = part.map(|unit| format!(", in `{}`", shown(&unit.text)));
     Some(format!("{}{}", words.join(" "), part.unwrap_or_default()))
 }
 

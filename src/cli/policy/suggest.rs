@@ -388,9 +388,12 @@ fn names_file(unit: &Unit, at: usize, approved: &Approved, workspace: &AbsPath) 
         && unit.paths.iter().any(|used| used.lexical == path && used.canonical.is_within(workspace))
 }
 
+/// What the commands of one pattern share: their words but one, its place, and what is lifted.
+type Shape = (Vec<String>, usize, Vec<String>);
+
 /// Rules in which at least [`ENOUGH`] commands that differ in one file each become one pattern.
 fn generalised(exact: &[Suggested], samples: &[Sample]) -> Vec<Suggested> {
-    let mut groups: BTreeMap<(Vec<String>, usize, Vec<String>), Vec<&Sample>> = BTreeMap::new();
+    let mut groups: BTreeMap<Shape, Vec<&Sample>> = BTreeMap::new();
     for sample in samples {
         for at in &sample.files {
             let mut others = sample.words.clone();
