@@ -118,7 +118,7 @@ fn covers(unit: &Unit, text: &str, anchors: &Anchors) -> bool {
 pub fn path_pattern(path: &AbsPath, anchors: &Anchors) -> String {
     let below = |root: &AbsPath| {
         let rest = path.as_path().strip_prefix(root.as_path()).ok()?;
-        Some(globset::escape(&rest.display().to_string()))
+        Some(glob_of(&rest.display().to_string()))
     };
     if let Some(rest) = below(&anchors.workspace) {
         return if rest.is_empty() { ".".to_owned() } else { format!("./{rest}") };
@@ -126,8 +126,20 @@ pub fn path_pattern(path: &AbsPath, anchors: &Anchors) -> String {
     match anchors.home.as_ref().and_then(below) {
         Some(rest) if rest.is_empty() => "~".to_owned(),
         Some(rest) => format!("~/{rest}"),
-        None => globset::escape(&path.to_string()),
+        None => glob_of(&path.to_string()),
     }
+}
+
+/// A glob that matches this text alone. `globset::escape` leaves backslashes as they are, which
+/// a glob of a policy reads as escapes.
+fn glob_of(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if matches!(c, '*' | '?' | '[' | ']' | '{' | '}' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+        out
+    })
 }
 
 /// A word made of an id's characters, for building ids from commands.
@@ -167,7 +179,7 @@ mod tests {
         assert_eq!(command_pattern("ls *.rs"), r"^ls \*\.rs$");
         assert_eq!(
             path_pattern(&AbsPath::new("/home/dev/app/a[1]").unwrap(), &anchors()),
-            "./a[[]1[]]"
+            r"./a\[1\]"
         );
         assert_eq!(path_pattern(&AbsPath::new("/home/dev/n").unwrap(), &anchors()), "~/n");
         assert_eq!(slug("git push --force"), "git-push-force");

@@ -271,13 +271,13 @@ fn named(list: &[String], tier: &str) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     /// No generated call is decided by a rule that is called hidden or outranked, and a hidden
     /// one does not even speak.
     #[test]
     fn what_is_called_unreachable_decides_no_call(
-        user in list(), sealed in list(), calls in prop::collection::vec(call(), 24),
+        user in list(), sealed in list(), calls in prop::collection::vec(call(), 16),
     ) {
         let files = [
             read(Tier::User, &named(&user, "u")),
