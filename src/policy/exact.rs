@@ -5,7 +5,7 @@
 
 use super::compile::compile;
 use super::match_path::Anchors;
-use super::rule::Subject;
+use super::rule::{Rule, Subject};
 use super::shell::Unit;
 use crate::config::review::policy_text;
 use crate::model::{AbsPath, Tier, ToolName};
@@ -110,8 +110,14 @@ fn covers(unit: &Unit, text: &str, anchors: &Anchors) -> bool {
     let layers: Vec<_> = file.and_then(|file| file.block).into_iter().collect();
     compile(&layers, anchors.clone()).is_ok_and(|rules| {
         let rules = rules.layers().iter().flat_map(|layer| &layer.rules);
-        rules.into_iter().any(|rule| rule.covers(&ToolName::resolve("Bash"), Subject::Unit(unit)))
+        rules.into_iter().any(|rule| speaks_of(rule, unit))
     })
+}
+
+/// Whether a rule has an opinion on a command of `Bash`, asked as a reviewer's question: nothing
+/// is known of what surrounds it.
+pub(super) fn speaks_of(rule: &Rule, unit: &Unit) -> bool {
+    rule.covers(&ToolName::resolve("Bash"), Subject::Unit(unit))
 }
 
 /// The pattern that matches `path` alone, as short as it can be written.

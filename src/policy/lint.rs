@@ -6,11 +6,12 @@
 
 use super::compile::{CompileError, Layer, RuleSet, compile};
 use super::danger;
+use super::exact::speaks_of;
 use super::expression::Expression;
 use super::inclusion::Known;
 use super::match_path::Anchors;
 use super::parse::{ToolMatch, tool_field};
-use super::rule::{Rule, Subject};
+use super::rule::Rule;
 use super::sensitive;
 use super::shell::{self, ANY, ShellPlace, Unit, Word};
 use crate::config::schema::case::CaseSpec;
@@ -420,10 +421,9 @@ impl Look<'_> {
         let rule = self.layer?.rules.iter().find(|rule| rule.source == *source)?;
         let place = ShellPlace { cwd: &self.anchors.workspace, home: self.anchors.home.as_ref() };
         let script = shell::parse(text, &place);
-        let bash = ToolName::resolve("Bash");
         let mut units = script.units.iter().filter(|unit| !unit.transparent).peekable();
         units.peek()?;
-        Some(units.all(|unit| rule.covers(&bash, Subject::Unit(unit))))
+        Some(units.all(|unit| speaks_of(rule, unit)))
     }
 
     fn path(&mut self, id: &str, pattern: &str, source: &Source) {
@@ -478,7 +478,6 @@ impl Look<'_> {
                 help,
             );
         }
-        let bash = ToolName::resolve("Bash");
         if self.covers_spelled(source, "zq7x9k zq7x9k") == Some(true) {
             return self.say(
                 "lint.wide-allow",
@@ -493,8 +492,7 @@ impl Look<'_> {
         // is judged besides; here the question is what was written.
         let probes =
             ["zq7x9k", "-c zq7x9k", "-e zq7x9k", "run zq7x9k", "exec zq7x9k", ". -exec zq7x9k"];
-        let covers =
-            |program: &str, rest: &str| rule.covers(&bash, Subject::Unit(&spelled(program, rest)));
+        let covers = |program: &str, rest: &str| speaks_of(rule, &spelled(program, rest));
         let programs: Vec<&str> = RUNNERS
             .iter()
             .copied()

@@ -66,7 +66,11 @@ fn write_log(home: &Home, entries: &[Entry]) -> String {
 }
 
 fn approved(command: &'static str) -> Entry {
-    Entry(Decision::Allow, command, json!({"person": {"answer": "allow", "scope": "once"}}))
+    Entry(
+        Decision::Allow,
+        command,
+        json!({"person": {"choice": "allow", "granted": "once", "by": "lena"}}),
+    )
 }
 
 fn refused(command: &'static str) -> Entry {
@@ -440,6 +444,31 @@ fn suggest_never_lifts_what_is_critical_or_not_understood() {
     assert_eq!(rules.len(), 1, "{document}");
     assert_eq!(rules[0]["overrides"], json!(["destroy.recursive-delete"]), "{document}");
     assert_eq!(document["not_suggested"].as_array().unwrap().len(), 3, "{document}");
+}
+
+#[test]
+fn only_a_persons_yes_that_let_the_call_run_is_an_approval() {
+    let home = Home::new();
+    let said = |choice: &str| json!({"person": {"choice": choice, "by": "ada"}});
+    write_log(
+        &home,
+        &[
+            Entry(Decision::Allow, "frob a", said("allow_times:3")),
+            Entry(
+                Decision::Allow,
+                "frob b",
+                json!({"person": null, "grant": {"by": "ada", "scope": "session"}}),
+            ),
+            Entry(Decision::Deny, "frob c", said("deny_always")),
+            Entry(Decision::Deny, "frob d", said("allow")),
+            Entry(Decision::Allow, "frob e", json!({"person": null, "grant": null})),
+        ],
+    );
+    let document = json_of(&home.run(&["policy", "suggest", "--json"]));
+    let rules = document["rules"].as_array().unwrap();
+    let patterns: Vec<&Value> = rules.iter().map(|rule| &rule["commandPatterns"][0]).collect();
+    assert_eq!(patterns, [&json!("frob a"), &json!("frob b")], "{document}");
+    assert!(rules.iter().all(|rule| rule["by"] == json!(["ada"])), "{document}");
 }
 
 #[test]

@@ -13,18 +13,23 @@ use crate::model::{AbsPath, Decision};
 use crate::policy::Circumstances;
 use serde_json::{Value, json};
 
-/// Where a record says what a person answered: an object in the body, and its members.
+/// Where a record says what a person answered, an object in the body with these members; `null`
+/// where nobody was asked. Any of [`CHOICE`] tells the answer.
 ///
 /// ```json
-/// {"person": {"answer": "allow", "scope": "once", "by": "lena"}}
+/// {"person": {"choice": "allow_always", "granted": "session", "by": "lena"}}
 /// ```
 const PERSON: &str = "person";
-const ANSWER: &str = "answer";
+/// Where a record says that an earlier yes served: an object with [`BY`].
+const GRANT: &str = "grant";
+const CHOICE: [&str; 2] = ["choice", "answer"];
 const BY: &str = "by";
-/// Answers that mean yes: the word, or the option that was chosen.
-const YES: [&str; 3] = ["allow", "allowed", "allow_"];
+/// Every yes begins so: `allow`, `allow_once`, `allow_always`, `allow_until:…`, `allow_times:…`.
+const YES: &str = "allow";
 /// Where a record says that an `ask` had nobody to answer it.
 const UNANSWERED: &str = "ask_resolved";
+/// The kind of a record about a decision.
+const DECISION: &str = "decision";
 /// How the redactor writes what it masked.
 const MASKED: &str = "[secret:";
 
@@ -89,14 +94,19 @@ pub fn read(file: &AbsPath) -> Result<(Chain, Vec<Past>), CommandError> {
 }
 
 fn call_of(record: &Record) -> Option<Past> {
+    // Questions and answers have records of their own, about the same call.
+    if record.kind != DECISION {
+        return None;
+    }
     let recorded = Recorded::of(record)?;
-    let person = record.body.get(PERSON);
-    let answered = person.and_then(|person| person.get(ANSWER)).and_then(Value::as_str);
-    let yes = answered.is_some_and(|answer| {
-        YES.iter().any(|yes| answer == *yes || yes.ends_with('_') && answer.starts_with(yes))
-    });
-    let name = person.and_then(|person| person.get(BY)).and_then(Value::as_str);
+    let object = |key: &str| record.body.get(key).filter(|value| value.is_object());
+    let person = object(PERSON);
+    let choices = CHOICE.iter().filter_map(|key| person?.get(*key)?.as_str());
+    let yes = choices.into_iter().any(|choice| choice.starts_with(YES));
+    let grant = object(GRANT);
+    let name = person.filter(|_| yes).or(grant).and_then(|by| by.get(BY)).and_then(Value::as_str);
     let who = name.or(record.user.as_deref()).map_or_else(|| record.uid.to_string(), str::to_owned);
+    let yes = yes || grant.is_some();
     let agent = record.text(&["agent"]).map(str::to_owned);
     Some(Past {
         masked: record.cut.is_some() || record.body.get("call")?.to_string().contains(MASKED),
