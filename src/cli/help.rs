@@ -4,6 +4,7 @@ use super::args::Cli;
 use super::{CommandError, Exit, Output};
 use crate::config::credential::KEY_VARIABLES;
 use crate::config::environ::VARIABLES;
+use crate::policy::lint;
 use clap::CommandFactory;
 
 /// Makes a page when it is asked for.
@@ -40,7 +41,7 @@ pub fn run(topic: Option<&str>, out: &mut Output) -> Result<Exit, CommandError> 
         out.data(&command.render_long_help().to_string())?;
         return Ok(Exit::Done);
     }
-    if let Some(page) = crate::policy::describe(topic) {
+    if let Some(page) = crate::policy::describe(topic).or_else(|| lint::describe(topic)) {
         out.data(&page)?;
         return Ok(Exit::Done);
     }

@@ -91,7 +91,7 @@ fn dispatch(arguments: &[OsString], out: &mut Output) -> Result<Exit, CommandErr
     match command {
         Command::Tour => tour::run(&environment, out),
         Command::Prompt(args) => prompt::run(&args, &environment, out),
-        Command::Policy(command) => start::policy(&command, &environment, out),
+        Command::Policy(command) => policy::start::run(&command, &environment, out),
         Command::Config(command) => config::run(&command, &environment, out),
         Command::Hook(args) => hook::run(&args, &environment, out),
         Command::Trust(args) => trust::run(&args, &environment, out),

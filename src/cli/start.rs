@@ -1,55 +1,9 @@
 //! From the environment to what a command needs, and from what is missing to an error.
 
 use super::audit::AuditCommand;
-use super::policy::{CheckContext, PolicyCommand, Recorded};
 use super::{CommandError, Exit, Output};
-use crate::audit::query;
-use crate::config::{Effective, Environment, Flags};
-use crate::model::Seq;
-use crate::policy::Circumstances;
+use crate::config::{Environment, Flags};
 use crate::runtime::{StartError, start};
-use crate::tool::Registry;
-use std::path::PathBuf;
-
-/// `ion policy …` under the policy of a folder.
-///
-/// # Errors
-/// The configuration or the rules are wrong, or the command was used wrongly.
-pub fn policy(
-    command: &PolicyCommand,
-    environment: &Environment,
-    out: &mut Output,
-) -> Result<Exit, CommandError> {
-    let args = command.args();
-    let flags = Flags { profile: args.profile.clone(), ..Flags::default() };
-    let dir = args.dir.as_ref().map(PathBuf::from);
-    let loaded = start::load(environment, flags, dir.as_ref()).map_err(CommandError::from)?;
-    let effective = &loaded.effective;
-    let rules = start::compile(effective).map_err(CommandError::from)?;
-    let recorded = args.record.map(|seq| recorded(Seq(seq), effective)).transpose()?;
-    let context = CheckContext {
-        workspace: effective.places.workspace.clone(),
-        cwd: effective.places.workspace.clone(),
-        home: effective.places.home.clone(),
-        circumstances: Circumstances::default(),
-        effects: Registry::builtin(&effective.tools).effects(),
-        profile: effective.profile.value.clone(),
-        restrictions: effective.tools.clone(),
-        recorded,
-    };
-    super::policy::run(command, &rules, &context, &mut std::io::stdin().lock(), out)
-}
-
-/// The call of a record of this user's log.
-fn recorded(seq: Seq, effective: &Effective) -> Result<Recorded, CommandError> {
-    let file = effective.audit.file.as_ref().ok_or(StartError::NoHome)?;
-    let unusable = |why: &str| {
-        CommandError::new(Exit::Failed, "audit", format!("record {seq} of {file} {why}"))
-            .detail("next: ion audit list --limit 20")
-    };
-    let record = query::show(file, seq)?.ok_or_else(|| unusable("is not there"))?;
-    Recorded::of(&record).ok_or_else(|| unusable("is not a decision about a call"))
-}
 
 /// `ion audit …` on the log of this user.
 ///

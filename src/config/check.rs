@@ -205,6 +205,7 @@ impl Checker<'_> {
         let node = &entry.value;
         let value = match key.shape {
             Shape::Rules => self.rules(node).map(Value::Rules),
+            Shape::Cases => self.cases(node).map(Value::Cases),
             Shape::Dangers => self.dangers(node, &shown.to_string()).map(Value::Dangers),
             _ => self.scalar(key, &shown, node),
         };
@@ -435,7 +436,7 @@ fn expected(shape: Shape) -> String {
         Shape::Text => "a string".to_owned(),
         Shape::Secret => "a string (a key, or a variable's name)".to_owned(),
         Shape::ModelTier => "a model, or an object with `model`".to_owned(),
-        Shape::Rules | Shape::Dangers => "a list of objects".to_owned(),
+        Shape::Rules | Shape::Dangers | Shape::Cases => "a list of objects".to_owned(),
         Shape::Texts | Shape::Paths | Shape::Names => "a list of strings".to_owned(),
         Shape::Unused => "anything".to_owned(),
     }

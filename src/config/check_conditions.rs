@@ -192,7 +192,7 @@ impl Checker<'_> {
         found
     }
 
-    fn flag(&mut self, entries: &[Entry], name: &str, key: &str) -> Option<bool> {
+    pub(super) fn flag(&mut self, entries: &[Entry], name: &str, key: &str) -> Option<bool> {
         let entry = entries.iter().find(|e| e.key == name)?;
         if let Data::Flag(flag) = entry.value.data {
             return Some(flag);

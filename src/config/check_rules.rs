@@ -123,7 +123,7 @@ impl Checker<'_> {
         })
     }
 
-    fn list<'n>(&mut self, node: &'n Node, key: &str) -> Option<&'n [Node]> {
+    pub(super) fn list<'n>(&mut self, node: &'n Node, key: &str) -> Option<&'n [Node]> {
         match &node.data {
             Data::List(nodes) if nodes.len() > LONGEST => {
                 self.too_long(node, key);

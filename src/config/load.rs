@@ -14,7 +14,9 @@ use super::origin::Located;
 use super::problem::{ConfigErrors, Problem, Warning};
 use super::reading::{Fault, Links, folder_in, read, read_in};
 use super::resolve::{Parts, requirement, resolve, sealed_requirement};
+use super::review::cases_of;
 use super::rules::{mode, permission_layer, tightened};
+use super::schema::case::CaseSpec;
 use super::schema::permissions::PermissionLayer;
 use super::schema::{self, SECTIONS, profile};
 use super::sealed::{Enforcement, SealedFile, SealedSources};
@@ -67,6 +69,8 @@ pub struct Loaded {
     pub files: Vec<FileSeen>,
     /// What the working folder brings along.
     pub project: Project,
+    /// The test cases of every file, weakest tier first. No decision reads them.
+    pub cases: Vec<Located<CaseSpec>>,
 }
 
 /// The settings of the working folder, as trust sees them.
@@ -216,6 +220,7 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ConfigErrors> {
     let effective = resolve(&settings, parts, &mut findings.warnings, &mut enforcements);
     let layers: Vec<&Layer> = lower.iter().chain(&strangers).chain(&sealed_only).collect();
     let table = table(&settings, &layers, &effective);
+    let cases = layers.iter().flat_map(|layer| cases_of(layer)).cloned().collect();
     Ok(Loaded {
         effective: InForce::of(effective),
         warnings: findings.warnings,
@@ -228,6 +233,7 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ConfigErrors> {
             fingerprint: project_fingerprint,
             ignored: ignored.into_iter().collect(),
         },
+        cases,
     })
 }
 

@@ -7,6 +7,7 @@
 
 mod bypass;
 mod check;
+mod check_cases;
 mod check_conditions;
 mod check_rules;
 pub mod credential;
@@ -25,6 +26,7 @@ mod problem;
 mod profile_choice;
 mod reading;
 mod resolve;
+pub mod review;
 mod rules;
 pub mod schema;
 mod sealed;

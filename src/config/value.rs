@@ -1,6 +1,7 @@
 //! One checked setting: its key, its typed value and the place it was read from.
 
 use super::origin::Located;
+use super::schema::case::CaseSpec;
 use super::schema::permissions::{DangerSpec, RuleSpec};
 use super::tree::Spot;
 use crate::model::{Source, Tier};
@@ -54,6 +55,8 @@ pub enum Value {
     Rules(Vec<Located<RuleSpec>>),
     /// Dangerous patterns.
     Dangers(Vec<Located<DangerSpec>>),
+    /// Test cases of a policy.
+    Cases(Vec<Located<CaseSpec>>),
 }
 
 impl Value {
@@ -75,6 +78,7 @@ impl Value {
             (Value::Secret(a), Value::Secret(b)) => a.is(b),
             (Value::Rules(a), Value::Rules(b)) => a == b,
             (Value::Dangers(a), Value::Dangers(b)) => a == b,
+            (Value::Cases(a), Value::Cases(b)) => a == b,
             (a, b) => match (a.number(), b.number()) {
                 (Some(a), Some(b)) => a == b,
                 _ => false,
@@ -104,6 +108,7 @@ impl Value {
             Value::Texts(items) => items.iter().map(|item| item.value.as_str()).collect(),
             Value::Rules(rules) => format!("{} rules", rules.len()).into(),
             Value::Dangers(dangers) => format!("{} patterns", dangers.len()).into(),
+            Value::Cases(cases) => format!("{} cases", cases.len()).into(),
         }
     }
 }
@@ -126,6 +131,8 @@ impl fmt::Display for Value {
             Value::Rules(rules) => write!(f, "{} rules", rules.len()),
             Value::Dangers(dangers) if dangers.len() == 1 => f.write_str("1 pattern"),
             Value::Dangers(dangers) => write!(f, "{} patterns", dangers.len()),
+            Value::Cases(cases) if cases.len() == 1 => f.write_str("1 case"),
+            Value::Cases(cases) => write!(f, "{} cases", cases.len()),
         }
     }
 }

@@ -79,18 +79,26 @@ pub fn load(
     flags: Flags,
     dir: Option<&PathBuf>,
 ) -> Result<Loaded, StartError> {
+    let workspace = workspace(dir)?;
+    let sealed = SealedSources::system();
+    config::load(&LoadRequest { environment, workspace, flags, sealed }).map_err(StartError::Config)
+}
+
+/// The working folder, links resolved: the one that was named, or the current one.
+///
+/// # Errors
+/// [`StartError::Folder`].
+pub fn workspace(dir: Option<&PathBuf>) -> Result<PathBuf, StartError> {
     let dir = match dir {
         Some(dir) => dir.clone(),
         None => std::env::current_dir().map_err(|error| {
             StartError::Folder(format!("the current folder cannot be used: {error}"))
         })?,
     };
-    let workspace = std::fs::canonicalize(&dir)
+    std::fs::canonicalize(&dir)
         .ok()
         .filter(|dir| dir.is_dir())
-        .ok_or_else(|| StartError::Folder(format!("`{}` is not a folder", dir.display())))?;
-    let sealed = SealedSources::system();
-    config::load(&LoadRequest { environment, workspace, flags, sealed }).map_err(StartError::Config)
+        .ok_or_else(|| StartError::Folder(format!("`{}` is not a folder", dir.display())))
 }
 
 /// Compiles the rules in force.

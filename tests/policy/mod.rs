@@ -4,6 +4,7 @@ mod check_command;
 mod combine_layers;
 mod conditions;
 mod docs;
+mod lint;
 mod properties;
 mod reader;
 mod reference;

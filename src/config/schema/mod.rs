@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod audit;
+pub mod case;
 pub mod classifier;
 pub mod hook;
 pub mod limits;
@@ -69,6 +70,8 @@ pub enum Shape {
     Names,
     /// `permissions.rules`.
     Rules,
+    /// `permissions.tests`.
+    Cases,
     /// A list of dangerous patterns, strings or objects.
     Dangers,
     /// A model tier: a string, or an object with `model` and `fallbacks`.

@@ -43,6 +43,11 @@ pub const KEYS: &[Key] = &[
         Shape::Word(MODES),
         "the decision for calls that a `permission_classify` hook gave this label",
     ),
+    layered(
+        "permissions.tests",
+        Shape::Cases,
+        "calls and their expected decisions: `ion policy test`",
+    ),
     Key {
         path: "permissions.untrustedContent",
         shape: Shape::Word(UNTRUSTED),
