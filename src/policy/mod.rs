@@ -10,6 +10,7 @@ pub mod confine;
 pub mod confinement;
 pub mod danger;
 pub mod describe;
+mod endpoints;
 pub mod evaluate;
 pub mod expression;
 pub mod facts;
