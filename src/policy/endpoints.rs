@@ -180,20 +180,24 @@ pub(super) fn found_by_search(unit: &Unit) -> bool {
         from.iter().all(known) && from.iter().any(|name| LISTERS.contains(&name.as_str()))
     };
     let edits = matches!(unit.program.as_str(), "sed" | "gsed" | "perl" | "touch");
-    let open = |word: &&Word| !word.literal;
+    let args = unit.arguments();
     if unit.late {
         let deletes = matches!(unit.program.as_str(), "rm" | "rmdir" | "unlink" | "shred" | "tee");
-        return match unit.via.last().map(String::as_str) {
-            Some("find" | "fd" | "fdfind") => {
-                !deletes && !unit.arguments().iter().any(|word| open(&word))
-            }
-            Some("xargs") => edits && searched(&unit.piped_from),
-            _ => false,
-        };
+        let known = args.iter().all(|word| word.literal);
+        return known
+            && match unit.via.last().map(String::as_str) {
+                Some("find" | "fd" | "fdfind") => !deletes,
+                Some("xargs") => edits && searched(&unit.piped_from),
+                _ => false,
+            };
     }
+    // The script stands before the files and is known.
+    let files = args.iter().position(|word| !word.literal).unwrap_or(args.len());
     edits
+        && unit.program != "perl"
         && searched(&unit.fed_by)
-        && unit.arguments().iter().filter(open).all(|word| word.text.starts_with("$("))
+        && args.iter().take(files).any(|word| !word.text.starts_with('-'))
+        && args.iter().skip(files).all(|word| word.literal || word.text.starts_with("$("))
 }
 
 /// Whether all that it writes begins with a known name inside the workspace, so that only the
