@@ -62,6 +62,11 @@ fn double_quoted(line: &str) -> String {
     format!("\"{}\"", escaped.replace('`', "\\`"))
 }
 
+/// A word that ends a here-document and does not stand in it.
+fn delimiter(line: &str) -> &'static str {
+    ["ENDE", "SCHLUSS", "FERTIG"].into_iter().find(|end| !line.contains(end)).unwrap_or("AUS")
+}
+
 /// Whether something can follow on the same line.
 fn open_end(line: &str) -> bool {
     !line.contains('\n') && !line.ends_with('&') && !line.contains(" # ")
@@ -291,8 +296,14 @@ pub const LINE: &[Rewrite] = &[
         let turned: String = l.chars().rev().collect();
         (!turned.contains('\n')).then(|| format!("echo {} | rev | sh", quoted(&turned)))
     }),
-    plain("here-document", |l, _| Some(format!("sh <<'ENDE'\n{l}\nENDE"))),
-    plain("here-document to bash -s", |l, _| Some(format!("bash -s <<'ENDE'\n{l}\nENDE"))),
+    plain("here-document", |l, _| {
+        let end = delimiter(l);
+        Some(format!("sh <<'{end}'\n{l}\n{end}"))
+    }),
+    plain("here-document to bash -s", |l, _| {
+        let end = delimiter(l);
+        Some(format!("bash -s <<'{end}'\n{l}\n{end}"))
+    }),
     plain("here-string", |l, _| Some(format!("bash <<< {}", quoted(l)))),
     hiding("process substitution", |l, _| Some(format!("bash <(echo {})", quoted(l)))),
     hiding("source from a substitution", |l, _| Some(format!("source <(echo {})", quoted(l)))),
