@@ -6,12 +6,11 @@
 
 use super::reader;
 
-#[path = "labelled/table.rs"]
 pub mod table;
 
 #[test]
 fn the_labelled_set_meets_every_bar() {
-    let text = include_str!("labelled/commands.jsonl");
+    let text = include_str!("commands.jsonl");
     let judged = table::judge(text, |command| reader::bash(reader::standard(), command).decision);
     assert!(judged.len() >= 400, "{} lines", judged.len());
     println!("{}", table::render(&judged));
