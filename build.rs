@@ -63,7 +63,7 @@ fn run(out: &Path) -> Result<(), String> {
 }
 
 /// Keys of dangerous patterns whose value is an expression.
-const EXPRESSIONS: &[&str] = &["args", "not_args", "text", "code", "assigns", "raw"];
+const EXPRESSIONS: &[&str] = &["args", "not_args", "not_values", "text", "code", "assigns", "raw"];
 
 /// Finds the expressions of a file, however deep.
 fn gather(

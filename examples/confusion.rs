@@ -1,44 +1,45 @@
 //! Judges labelled commands under the standard profile and prints the confusion table.
 //!
 //! `cargo run --example confusion -- FILE.jsonl [LABEL]`: one object a line with `command`,
-//! `label` and `category`. With a label, lists the commands whose verdict does not fit it.
+//! `label` and `category`. Lists each command whose verdict does not fit its label (of LABEL
+//! alone, if one is given), prints the table, and exits 1 if a bar is missed.
 #![allow(clippy::unwrap_used, clippy::disallowed_macros, missing_docs)]
 
 #[path = "../tests/policy/reader.rs"]
 mod reader;
+#[path = "../tests/policy/labelled/table.rs"]
+mod table;
 
-use std::collections::BTreeMap;
+use std::process::ExitCode;
 
-fn main() {
+fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
-    let Some(file) = args.next() else { return println!("usage: confusion FILE.jsonl [LABEL]") };
-    let Ok(text) = std::fs::read_to_string(&file) else { return println!("there is no {file}") };
+    let Some(file) = args.next() else {
+        eprintln!("usage: confusion FILE.jsonl [LABEL]");
+        return ExitCode::from(2);
+    };
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(e) => {
+            eprintln!("{file}: {e}");
+            return ExitCode::from(2);
+        }
+    };
     let wanted = args.next();
     let rules = reader::standard();
-    let mut table: BTreeMap<(String, String), [usize; 3]> = BTreeMap::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let case: serde_json::Value = serde_json::from_str(line).unwrap();
-        let field = |key: &str| case[key].as_str().unwrap_or_default().to_owned();
-        let judged = reader::bash(rules, &field("command"));
-        table.entry((field("label"), field("category"))).or_default()[judged.decision as usize] +=
-            1;
-        let fits = match field("label").as_str() {
-            "benign" => judged.decision == ion::model::Decision::Allow,
-            "dangerous" => judged.decision == ion::model::Decision::Deny,
-            _ => judged.decision == ion::model::Decision::Ask,
-        };
-        if !fits && wanted.as_ref().is_some_and(|wanted| *wanted == field("label")) {
-            println!(
-                "{:5} {:?}\n      {:?} {}",
-                judged.decision,
-                field("command"),
-                judged.rule.map(|r| r.id),
-                judged.reason
-            );
-        }
+    let cases = table::judge(&text, |command| reader::bash(rules, command).decision);
+    let listed = |case: &&table::Case| {
+        !table::fits(case) && wanted.as_ref().is_none_or(|wanted| *wanted == case.label)
+    };
+    for case in cases.iter().filter(listed) {
+        let judged = reader::bash(rules, &case.command);
+        println!("{:5} {} {:?}", case.decision, case.label, case.command);
+        println!("      {:?} {}", judged.rule.map(|rule| rule.id), judged.reason);
     }
-    println!("{:10} {:18} {:>6} {:>6} {:>6}", "label", "category", "allow", "ask", "deny");
-    for ((label, category), [allow, ask, deny]) in table {
-        println!("{label:10} {category:18} {allow:6} {ask:6} {deny:6}");
+    println!("{}", table::render(&cases));
+    let missed = table::bars(&cases);
+    for bar in &missed {
+        println!("MISSED  {bar}");
     }
+    ExitCode::from(u8::from(!missed.is_empty()))
 }

@@ -1,9 +1,10 @@
 //! Dangerous patterns: shipped ones with conditions over a parsed command, users' as expressions.
 
+use super::endpoints;
 use super::evaluate::Origin;
 use super::expression::{Expression, Lazy};
 use super::facts::{Access, PathUse, Region, region};
-use super::shell::{Script, Unit};
+use super::shell::{Assignment, Script, Unit};
 use crate::config::schema::permissions::Severity;
 use crate::model::{AbsPath, Source, Tier};
 use crate::shipped::tree::{Data, Entry};
@@ -51,6 +52,8 @@ pub struct Danger {
     text: Option<Lazy>,
     code: Option<Lazy>,
     assigns: Option<Lazy>,
+    /// Values of a matched variable that are harmless; the workspace reads `.` in them.
+    not_values: Option<Lazy>,
     piped_from: Vec<String>,
     fed_by: Vec<String>,
     deletes: Vec<String>,
@@ -219,6 +222,7 @@ fn from_table(table: &[Entry], source: Source) -> Danger {
         text: lazy("text"),
         code: lazy("code"),
         assigns: lazy("assigns"),
+        not_values: lazy("not_values"),
         piped_from: list_of(table, "piped_from"),
         fed_by: list_of(table, "fed_by"),
         deletes: list_of(table, "deletes"),
@@ -286,10 +290,10 @@ impl Danger {
         // The cheap questions first: expressions are compiled when they are reached.
         self.has_condition()
             && self.program_fits(unit)
-            && self.surroundings_fit(unit)
+            && self.surroundings_fit(unit, ground)
             && self.paths_fit(unit, ground)
             && self.mentions(&unit.text)
-            && self.words_fit(unit)
+            && self.words_fit(unit, ground)
     }
 
     /// Whether single commands are looked at, and not only whole lines.
@@ -306,7 +310,7 @@ impl Danger {
             && !listed(&self.not_programs, &unit.program)
     }
 
-    fn words_fit(&self, unit: &Unit) -> bool {
+    fn words_fit(&self, unit: &Unit, ground: &Ground<'_>) -> bool {
         let args = || unit.text.split_once(' ').map_or("", |(_, rest)| rest);
         self.flags.iter().all(|flag| has_flag(unit, flag))
             && !self.not_flags.iter().any(|flag| has_flag(unit, flag))
@@ -317,13 +321,21 @@ impl Danger {
                 .code
                 .as_ref()
                 .is_none_or(|regex| unit.code.as_deref().is_some_and(|code| hits(regex, code)))
-            && self
-                .assigns
-                .as_ref()
-                .is_none_or(|regex| unit.assignments.iter().any(|a| hits(regex, &a.name)))
+            && self.assigns.as_ref().is_none_or(|regex| {
+                unit.assignments
+                    .iter()
+                    .any(|a| hits(regex, &a.name) && !self.harmless_value(a, ground))
+            })
     }
 
-    fn surroundings_fit(&self, unit: &Unit) -> bool {
+    fn harmless_value(&self, assignment: &Assignment, ground: &Ground<'_>) -> bool {
+        self.not_values.as_ref().is_some_and(|regex| {
+            let workspace = ground.workspace.to_string();
+            hits(regex, &assignment.value.text.replace(&workspace, "."))
+        })
+    }
+
+    fn surroundings_fit(&self, unit: &Unit, ground: &Ground<'_>) -> bool {
         let from = |wanted: &[String], have: &[String]| {
             wanted.is_empty() || have.iter().any(|program| listed(wanted, program))
         };
@@ -336,6 +348,13 @@ impl Danger {
                 "socket" => !unit.sockets.is_empty(),
                 "remote" => unit.remote,
                 "substituted" => !unit.fed_by.is_empty(),
+                "adrift" => {
+                    unit.dynamic
+                        && !endpoints::anchored(unit, ground.workspace)
+                        && !endpoints::found_by_search(unit)
+                }
+                "elsewhere" => !endpoints::only_loopback(unit),
+                "mounts-outside" => endpoints::mounts_outside(unit, ground.workspace, ground.home),
                 "no-script" => !unit.arguments().iter().any(|w| !w.text.starts_with('-')),
                 _ => true,
             })
@@ -432,6 +451,7 @@ mod tests {
             "not_flags",
             "args",
             "not_args",
+            "not_values",
             "text",
             "code",
             "assigns",

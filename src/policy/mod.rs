@@ -13,6 +13,7 @@ pub mod confinement;
 pub mod danger;
 pub mod describe;
 mod dialect;
+mod endpoints;
 pub mod evaluate;
 pub mod exact;
 mod examples;

@@ -3,7 +3,7 @@
 use super::danger::{each, list_of, severity, text_of};
 use super::facts::{Access, PathUse};
 use super::match_path::{Anchors, PathPattern};
-use super::shell::Reach;
+use super::shell::{ANY, ANY_NAME, ANY_PLAIN_NAME, Reach};
 use crate::config::schema::permissions::Severity;
 use crate::model::{AbsPath, Source};
 use crate::shipped::SENSITIVE_PATHS;
@@ -47,6 +47,12 @@ impl Sensitive {
 
     /// Whether a path with wildcards, or a tree, could be one of these.
     pub fn could_reach(&self, reach: &Reach) -> bool {
+        // What is copied or moved *into* a folder does not touch the secrets beside it; changing
+        // the rights of a whole tree is a dangerous pattern of its own.
+        let known = !reach.shape.contains([ANY, ANY_NAME, ANY_PLAIN_NAME]);
+        if reach.tree && known && reach.access == Access::Write {
+            return false;
+        }
         (!self.writes_only || reach.access != Access::Read)
             && self.patterns.iter().any(|pattern| pattern.shipped_could_reach(reach))
     }
@@ -64,12 +70,34 @@ impl Sensitive {
         if !text[first..].contains('/') && !text.contains("/.") {
             return false;
         }
-        let Ok(glob) = globset::GlobBuilder::new(&text).literal_separator(true).build() else {
+        let build = |text: &str| globset::GlobBuilder::new(text).literal_separator(true).build();
+        // FAIL CLOSED: brackets that the crate does not take stand for anything. bash leaves them
+        // as they are, or finds nothing in them.
+        let Ok(glob) = build(&text).or_else(|_| build(&without_brackets(&text))) else {
             return true;
         };
         let matcher = glob.compile_matcher();
         self.examples.iter().any(|example| matcher.is_match(example.as_path()))
     }
+}
+
+/// A glob with `*` in place of each bracket expression and brace.
+fn without_brackets(text: &str) -> String {
+    let mut out = String::new();
+    let mut inside = false;
+    for c in text.chars() {
+        match c {
+            '[' if !inside => {
+                inside = true;
+                out.push('*');
+            }
+            ']' if inside => inside = false,
+            _ if inside => {}
+            '{' | '}' | '\\' => out.push('*'),
+            other => out.push(other),
+        }
+    }
+    out
 }
 
 /// Compiles the shipped list for one workspace and home.

@@ -306,7 +306,8 @@ fn find_access(args: &[Word]) -> Access {
 
 fn has_script_option(program: &str, args: &[Word]) -> bool {
     let flags: &[&str] = match program {
-        "chmod" | "chown" | "chgrp" => &["--reference"],
+        // `-x` is a mode, not an option: then the first operand is a path already.
+        "chmod" | "chown" | "chgrp" => &["--reference", "-x", "-w", "-r", "-rw", "-rwx", "-s"],
         "jq" | "yq" | "xq" => &["-f", "--from-file"],
         "rg" => &["-e", "-f", "--files", "--type-list", "--regexp", "--file"],
         _ => &["-e", "-f", "--expression", "--file", "--regexp"],
@@ -349,6 +350,7 @@ fn skips_value(program: &str, option: &str) -> bool {
         }
         "git" => matches!(option, "-m" | "--message" | "--format" | "--author" | "-c" | "-C"),
         "tar" => matches!(option, "--exclude" | "-I"),
+        "xmllint" => option == "--xpath",
         "fold" | "fmt" => option == "-w",
         "column" => matches!(option, "-t" | "-s") && option == "-s",
         "xxd" => matches!(option, "-l" | "-s" | "-c"),

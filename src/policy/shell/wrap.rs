@@ -198,7 +198,8 @@ pub fn unwrap(program: &str, args: &[Word]) -> Option<Wrapped> {
             });
         }
         "script" | "flock" | "su" => {
-            let text = value_of(args, &["-c", "--command"]).map(Inner::Text);
+            let bundles = ["-c", "--command", "-qc", "-ec", "-lc", "-qec", "-eqc", "-qfc", "-fqc"];
+            let text = value_of(args, &bundles).map(Inner::Text);
             let after = if program == "flock" { command_at(args, &["-w", "-E"], 1) } else { None };
             let words =
                 after.and_then(|at| args.get(at..)).filter(|w| !w.is_empty() && text.is_none());
