@@ -6,6 +6,7 @@
 //! INVARIANT (over-approximate): a command that could run is listed, even if it may not.
 //! Read `walk` next, then `word` (quoting), `wrap` (wrappers) and `effects` (paths).
 
+mod brace;
 mod effects;
 mod guard;
 mod second;

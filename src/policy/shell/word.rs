@@ -2,6 +2,7 @@
 //!
 //! What is only known at run time stays as written and makes the word *not literal*.
 
+use super::brace;
 use super::second;
 use crate::model::AbsPath;
 use brush_parser::ParserOptions;
@@ -183,7 +184,13 @@ impl Builder {
 /// Resolves the raw text of one word.
 pub fn resolve(raw: &str, scope: &Scope<'_>) -> Resolved {
     let mut found = Resolved::default();
-    for alternative in braces(raw) {
+    let Some(alternatives) = brace::expand(raw) else {
+        // FAIL CLOSED: some words, nobody knows which; the code inside is still looked at.
+        resolve_one(raw, scope, &mut found);
+        found.words = vec![Word::unknown(raw)];
+        return found;
+    };
+    for alternative in alternatives {
         if !scope.spend(alternative.len()) {
             found.exhausted = true;
             found.words.push(Word::unknown(""));
@@ -379,61 +386,6 @@ fn nested(text: &str, scope: &Scope<'_>, found: &mut Resolved) {
     found.evaluates_value |= inner.evaluates_value;
     found.broken |= inner.broken;
     found.exhausted |= inner.exhausted;
-}
-
-/// Expands unquoted `{a,b}` lists, at most 64 alternatives; other braces stay as they are.
-fn braces(raw: &str) -> Vec<String> {
-    let mut done = Vec::new();
-    let mut todo = vec![raw.to_owned()];
-    while let Some(text) = todo.pop() {
-        match first_list(&text) {
-            Some((before, items, after)) if done.len() + todo.len() + items.len() <= 64 => {
-                for item in items.iter().rev() {
-                    todo.push(format!("{before}{item}{after}"));
-                }
-            }
-            _ => done.push(text),
-        }
-    }
-    done
-}
-
-/// The first unquoted `{x,y}` of a raw word: text before, items, text after.
-fn first_list(raw: &str) -> Option<(&str, Vec<&str>, &str)> {
-    let bytes = raw.as_bytes();
-    let (mut quote, mut open, mut depth) = (None, None, 0usize);
-    let mut cuts = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        let byte = bytes[at];
-        match (quote, byte) {
-            (None, b'\\') | (Some(b'"'), b'\\') => at += 1,
-            (None, b'\'' | b'"' | b'`') => quote = Some(byte),
-            (Some(q), b) if q == b => quote = None,
-            (Some(_), _) => {}
-            // Parameter expansion or substitution: not a brace list.
-            (None, b'$') if matches!(bytes.get(at + 1), Some(b'{' | b'(')) => return None,
-            (None, b'{') => {
-                if depth == 0 {
-                    (open, cuts) = (Some(at), vec![at]);
-                }
-                depth += 1;
-            }
-            (None, b',') if depth == 1 => cuts.push(at),
-            (None, b'}') if depth > 0 => {
-                depth -= 1;
-                if depth == 0 && cuts.len() > 1 {
-                    let open = open?;
-                    cuts.push(at);
-                    let items = cuts.windows(2).map(|w| &raw[w[0] + 1..w[1]]).collect();
-                    return Some((&raw[..open], items, &raw[at + 1..]));
-                }
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    None
 }
 
 /// Decodes the escapes of `$'…'`.
