@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod again;
 mod assign;
 mod run;
+mod special;
 
 /// Most commands that are visited, repeated ones counted.
 const MAX_STEPS: usize = 4096;
@@ -111,6 +112,8 @@ struct Walker {
 struct Context {
     via: Vec<String>,
     document: Option<Word>,
+    /// The command has a redirection.
+    redirected: bool,
 }
 
 impl Walker {
@@ -300,6 +303,12 @@ impl Walker {
     fn for_loop(&mut self, clause: &ast::ForClauseCommand) {
         let mut values = Vec::new();
         let name = &clause.variable_name;
+        let mut setter = Unit { transparent: true, ..Unit::default() };
+        self.sets(name, &mut setter);
+        if setter.opaque.is_some() {
+            setter.text = format!("for {name}");
+            self.push(setter);
+        }
         for value in clause.values.iter().flatten() {
             let words = self.resolve(&value.value).words;
             for word in &words {
@@ -327,7 +336,7 @@ impl Walker {
             && values.len() <= MAX_LOOP_VALUES
             && values.iter().all(|w| w.literal);
         if !known {
-            self.state.variables.remove(name);
+            self.forget(name);
             return self.maybe(|walker| walker.list(&clause.body.list));
         }
         for value in values {
@@ -339,7 +348,7 @@ impl Walker {
             self.state.variables.insert(name.clone(), Variable { value, certain });
             self.maybe(|walker| walker.list(&clause.body.list));
         }
-        self.state.variables.remove(name);
+        self.forget(name);
     }
 
     fn arithmetic(&mut self, expr: &ast::UnexpandedArithmeticExpr) {
@@ -454,14 +463,22 @@ impl Walker {
         let mut unit = Unit::default();
         let mut words = Vec::new();
         let mut process_substitutions = 0;
+        let items = || {
+            let prefix = simple.prefix.iter().flat_map(|prefix| &prefix.0);
+            prefix.chain(simple.suffix.iter().flat_map(|suffix| &suffix.0))
+        };
+        context.redirected = items().any(|item| matches!(item, Item::IoRedirect(_)));
         for item in simple.prefix.iter().flat_map(|prefix| &prefix.0) {
             self.item(item, &mut unit, &mut words, &mut context, &mut process_substitutions);
         }
         if let Some(word) = &simple.word_or_name {
-            words.extend(self.resolve(&word.value).words);
+            words.extend(self.word(&word.value, &mut unit, &context));
         }
         for item in simple.suffix.iter().flat_map(|suffix| &suffix.0) {
             self.item(item, &mut unit, &mut words, &mut context, &mut process_substitutions);
+        }
+        if process_substitutions > 0 && glued(&self.whole) {
+            self.give_up("a process substitution in it is glued to a word");
         }
         unit.fed_by = self
             .units
@@ -498,6 +515,19 @@ impl Walker {
         self.run(words, unit, context, false);
     }
 
+    /// A word of a command. `{name}` in front of a redirection is no word but names a variable
+    /// for the descriptor, and the grammar does not tell the two apart.
+    fn word(&mut self, raw: &str, unit: &mut Unit, context: &Context) -> Vec<Word> {
+        let name = raw.strip_prefix('{').and_then(|raw| raw.strip_suffix('}'));
+        match name.filter(|name| context.redirected && is_name(name)) {
+            Some(name) => {
+                self.sets(name, unit);
+                vec![Word::unknown(raw)]
+            }
+            None => self.resolve(raw).words,
+        }
+    }
+
     fn item(
         &mut self,
         item: &Item,
@@ -508,7 +538,10 @@ impl Walker {
     ) {
         match item {
             Item::IoRedirect(redirect) => self.redirect(redirect, unit, context),
-            Item::Word(word) => words.extend(self.resolve(&word.value).words),
+            Item::Word(word) => {
+                let found = self.word(&word.value, unit, context);
+                words.extend(found);
+            }
             Item::AssignmentWord(assignment, raw) => {
                 let value = self.assigned(assignment);
                 if words.is_empty() {
@@ -578,7 +611,11 @@ impl Walker {
             }
             IoRedirect::HereString(_, word) => {
                 let resolved = self.resolve(&word.value);
-                context.document = resolved.words.into_iter().next();
+                // No braces are expanded here and nothing is split.
+                let one = resolved.words.len() <= 1;
+                let word = resolved.words.into_iter().next();
+                let word = word.unwrap_or_else(|| Word::known(""));
+                context.document = Some(if one { word } else { Word::unknown(word.text) });
             }
             IoRedirect::HereDocument(_, document) => {
                 let raw = document.doc.value.as_str();
@@ -634,6 +671,21 @@ fn text_of(program: &str, args: &[Word]) -> String {
         text.push_str(&word.text);
     }
     text
+}
+
+/// Whether `text` is the name of a variable.
+pub fn is_name(text: &str) -> bool {
+    !text.starts_with(|c: char| c.is_ascii_digit())
+        && !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Whether a process substitution touches a word: the grammar would tear the two apart.
+fn glued(text: &str) -> bool {
+    ["<(", ">("].iter().flat_map(|open| text.match_indices(open)).any(|(at, _)| {
+        let before = text.get(..at).unwrap_or_default();
+        before.ends_with(|c: char| !c.is_whitespace() && !";&|()<>".contains(c))
+    })
 }
 
 /// Whether two brackets of a line stand next to each other but for white space.

@@ -279,6 +279,8 @@ fn add(
             to.push(if keeps { text } else { escaped.trim_start_matches('\n') });
         }
         WordPiece::TildeExpansion(tilde) => match (tilde, scope.home, scope.cwd) {
+            // A tilde means what `HOME` says, and the line may have said something else.
+            (TildeExpr::Home, ..) if scope.variables.contains_key("HOME") => to.unknown(source),
             (TildeExpr::Home, Some(home), _) => to.push(&home.to_string()),
             (TildeExpr::UserHome(name), _, _) if name == "root" => to.push("/root"),
             (TildeExpr::WorkingDir, _, Some(cwd)) => to.push(&cwd.to_string()),

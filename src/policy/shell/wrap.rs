@@ -362,39 +362,35 @@ fn join(words: &[Word]) -> Word {
     if literal { Word::known(text) } else { Word::unknown(text) }
 }
 
+/// `bash -ec TEXT`: the text is the first word after all options and their values.
 fn shell(args: &[Word]) -> Option<Wrapped> {
-    for (at, word) in args.iter().enumerate() {
+    let (mut at, mut takes_text) = (0, false);
+    while let Some(word) = args.get(at) {
         let text = word.text.as_str();
-        if text == "-o" || text == "+O" || text == "-O" {
-            continue;
+        if text == "--" || text == "-" {
+            at += 1;
+            break;
         }
-        let bundle = text.len() > 1 && text.starts_with('-') && !text.starts_with("--");
-        if bundle && text.contains('c') {
-            let code =
-                args.get(at + 1..).and_then(|rest| rest.iter().find(|w| !w.text.starts_with('-')));
-            let code = code.cloned().unwrap_or_else(|| Word::unknown(""));
-            return Some(Wrapped {
-                inner: vec![Inner::Text(code)],
-                transparent: true,
-                ..Default::default()
-            });
-        }
-        if text == "--command" || text.starts_with("--command=") {
-            let code = value_of(args, &["--command"])?;
-            return Some(Wrapped {
-                inner: vec![Inner::Text(code)],
-                transparent: true,
-                ..Default::default()
-            });
-        }
-        if !text.starts_with('-')
-            && !text.starts_with('+')
-            && args.get(at.wrapping_sub(1)).is_none_or(|w| w.text != "-o")
-        {
-            return None;
+        if let Some(long) = text.strip_prefix("--") {
+            if let Some(code) = long.strip_prefix("command=") {
+                let inner = vec![Inner::Text(word.part(code))];
+                return Some(Wrapped { inner, transparent: true, ..Default::default() });
+            }
+            takes_text |= long == "command";
+            at += if matches!(long, "rcfile" | "init-file" | "init-command") { 2 } else { 1 };
+        } else if text.len() > 1 && text.starts_with(['-', '+']) {
+            takes_text |= text.starts_with('-') && text.contains('c');
+            // Each `o` and `O` takes a word.
+            at += 1 + text.matches(['o', 'O']).count();
+        } else {
+            break;
         }
     }
-    None
+    if !takes_text {
+        return None;
+    }
+    let code = args.get(at).cloned().unwrap_or_else(|| Word::unknown(""));
+    Some(Wrapped { inner: vec![Inner::Text(code)], transparent: true, ..Default::default() })
 }
 
 fn environment(args: &[Word]) -> Wrapped {

@@ -97,6 +97,7 @@ fn explore(stage: &Stage, seed: u64, count: usize) -> (Vec<(String, String)>, us
             batch.clear();
         }
     }
+    surprises.sort();
     surprises.dedup_by(|a, b| a.0 == b.0);
     (surprises, ran)
 }

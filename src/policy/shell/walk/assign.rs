@@ -17,6 +17,12 @@ impl Walker {
                 name.clone()
             }
         };
+        if matches!(name.as_str(), "BASH_CMDS" | "BASH_ALIASES") {
+            self.give_up("it changes what the names of programs mean");
+        }
+        if name == "CDPATH" {
+            self.give_up("it changes where `cd` leads");
+        }
         let value = match &assignment.value {
             ast::AssignmentValue::Scalar(word) => {
                 let mut words = self.resolve(&word.value).words;

@@ -106,6 +106,7 @@ impl Walker {
         unit.self_call = self.inside.contains(&program);
         self.subscripts(&program, &args, &mut unit);
         self.builtin(&program, &args);
+        self.redefines(&program, &args, &mut unit);
         if self.functions.contains(&program) {
             unit.transparent = true;
         }
@@ -115,7 +116,14 @@ impl Walker {
             self.change_folder(&args);
         }
         if matches!(program.as_str(), "export" | "declare" | "typeset" | "local" | "readonly") {
-            self.remember(&unit.assignments);
+            // `local` fails outside a function, and options change what a value becomes.
+            let plain = program != "local" && !args.iter().any(|w| w.text.starts_with(['-', '+']));
+            let assignments = unit.assignments.clone();
+            if plain {
+                self.remember(&assignments);
+            } else {
+                self.maybe(|walker| walker.remember(&assignments));
+            }
         }
         let wrapped = wrap::unwrap(&program, &args);
         if let (None, Some(document)) = (&wrapped, &context.document) {
@@ -123,6 +131,10 @@ impl Walker {
                 let via = [context.via.clone(), vec![program.clone()]].concat();
                 self.isolated(|walker| walker.nested(&document.text, &via));
                 unit.transparent = true;
+            } else if wrap::is_shell(&program) {
+                unit.opaque.get_or_insert_with(|| {
+                    "it runs a text that is only known when it runs".to_owned()
+                });
             } else if wrap::is_interpreter(&program)
                 || matches!(
                     program.as_str(),
@@ -179,7 +191,7 @@ impl Walker {
                     self.run(
                         words,
                         inner_unit,
-                        Context { via: via.clone(), document },
+                        Context { via: via.clone(), document, redirected: false },
                         later || more,
                     );
                 }
