@@ -10,3 +10,4 @@ mod second_look;
 mod shell_lines;
 mod shipped;
 mod unknown_parts;
+mod wrappers;

@@ -136,7 +136,7 @@ fn find(text: &[u8], from: usize, wanted: u8) -> Option<usize> {
 }
 
 /// The index after the bracket that closes the one at `open`, quotes heeded.
-fn after_brackets(text: &[u8], open: usize) -> usize {
+pub fn after_brackets(text: &[u8], open: usize) -> usize {
     let (mut depth, mut quote, mut index) = (0usize, 0u8, open);
     while let Some(byte) = text.get(index).copied() {
         match (quote, byte) {
@@ -144,7 +144,7 @@ fn after_brackets(text: &[u8], open: usize) -> usize {
             (0, b'\'' | b'"' | b'`') => quote = byte,
             (0, b'(') => depth += 1,
             (0, b')') => {
-                depth -= 1;
+                depth = depth.saturating_sub(1);
                 if depth == 0 {
                     return index + 1;
                 }

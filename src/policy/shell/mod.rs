@@ -7,8 +7,11 @@
 //! Read `walk` next, then `word` (quoting), `wrap` (wrappers) and `effects` (paths).
 
 mod brace;
+mod contact;
 mod effects;
+mod escape;
 mod guard;
+mod host;
 mod second;
 mod walk;
 mod word;

@@ -1,9 +1,11 @@
 //! Walks the syntax tree and lists every simple command with what surrounds it.
 
+use super::brace;
 use super::effects;
+use super::host;
 use super::second::Evaluations;
 use super::word::{self, Resolved, Scope, Variable, options};
-use super::{MAX_DEPTH, MAX_UNITS, ShellPlace, Unit, Word, guard};
+use super::{ANY, MAX_DEPTH, MAX_UNITS, ShellPlace, Unit, Word, guard};
 use crate::model::AbsPath;
 use crate::policy::facts::Access;
 use brush_parser::ast::{self, Command, CommandPrefixOrSuffixItem as Item, CompoundCommand};
@@ -303,11 +305,8 @@ impl Walker {
     fn for_loop(&mut self, clause: &ast::ForClauseCommand) {
         let mut values = Vec::new();
         let name = &clause.variable_name;
-        let mut setter = Unit { transparent: true, ..Unit::default() };
-        self.sets(name, &mut setter);
-        if setter.opaque.is_some() {
-            setter.text = format!("for {name}");
-            self.push(setter);
+        if special::is_special(name) {
+            self.give_up(format!("it sets `{name}` in a roundabout way"));
         }
         for value in clause.values.iter().flatten() {
             let words = self.resolve(&value.value).words;
@@ -540,6 +539,7 @@ impl Walker {
             Item::IoRedirect(redirect) => self.redirect(redirect, unit, context),
             Item::Word(word) => {
                 let found = self.word(&word.value, unit, context);
+                self.hidden_array(words, &found);
                 words.extend(found);
             }
             Item::AssignmentWord(assignment, raw) => {
@@ -594,6 +594,10 @@ impl Walker {
                     self.isolated(|walker| walker.list(&inner.list))
                 }
                 Target::Duplicate(word) => {
+                    // Bash closes the descriptor at the dash and reads the rest as a word.
+                    if word.value.len() > 1 && word.value.starts_with('-') {
+                        self.give_up("a redirection in it is glued to a word");
+                    }
                     let number =
                         word.value.trim_end_matches('-').chars().all(|c| c.is_ascii_digit());
                     if !number {
@@ -635,12 +639,28 @@ impl Walker {
             if let Some(socket) =
                 word.text.strip_prefix("/dev/tcp/").or_else(|| word.text.strip_prefix("/dev/udp/"))
             {
-                unit.sockets.push(socket.replacen('/', ":", 1));
+                let socket = socket.replacen('/', ":", 1);
+                match host::normal(
+                    &word
+                        .shape()
+                        .get("/dev/tcp/".len()..)
+                        .unwrap_or_default()
+                        .replacen('/', ":", 1),
+                ) {
+                    Some(host) => unit.hosts.push(host),
+                    None => unit.unknown_host = true,
+                }
+                unit.sockets.push(socket);
                 continue;
             }
             if !word.literal && access != Access::Read {
                 unit.dynamic = true;
             }
+            // It may turn out to be `/dev/tcp/HOST/PORT`.
+            let known = word.shape().split(ANY).next().unwrap_or_default();
+            let network = ["/dev/tcp/", "/dev/udp/"];
+            unit.unknown_host |= known.len() < word.shape().len()
+                && network.iter().any(|start| start.starts_with(known) || known.starts_with(start));
             self.reach(word.shape(), access, false, unit);
             let paths = self.paths(&word.text, access);
             if access == Access::Write {
@@ -682,9 +702,10 @@ pub fn is_name(text: &str) -> bool {
 
 /// Whether a process substitution touches a word: the grammar would tear the two apart.
 fn glued(text: &str) -> bool {
+    let part = |c: char| !c.is_whitespace() && !";&|()<>`\"".contains(c);
     ["<(", ">("].iter().flat_map(|open| text.match_indices(open)).any(|(at, _)| {
-        let before = text.get(..at).unwrap_or_default();
-        before.ends_with(|c: char| !c.is_whitespace() && !";&|()<>".contains(c))
+        let after = text.get(brace::after_brackets(text.as_bytes(), at + 1)..).unwrap_or_default();
+        text.get(..at).unwrap_or_default().ends_with(part) || after.starts_with(part)
     })
 }
 

@@ -3,7 +3,9 @@
 //! What is only known at run time stays as written and makes the word *not literal*.
 
 use super::brace;
+use super::escape;
 use super::second;
+use super::walk::is_name;
 use crate::model::AbsPath;
 use brush_parser::ParserOptions;
 use brush_parser::word::{
@@ -110,6 +112,17 @@ pub struct Resolved {
     pub exhausted: bool,
 }
 
+impl Resolved {
+    /// Takes over what was found in a part, all but its words.
+    fn take_code(&mut self, inner: &mut Resolved) {
+        self.substitutions.append(&mut inner.substitutions);
+        self.evaluated.append(&mut inner.evaluated);
+        self.evaluates_value |= inner.evaluates_value;
+        self.broken |= inner.broken;
+        self.exhausted |= inner.exhausted;
+    }
+}
+
 /// The dialect that everything is parsed with: bash with extended globs.
 pub fn options() -> ParserOptions {
     ParserOptions { enable_extended_globbing: true, ..ParserOptions::default() }
@@ -156,6 +169,14 @@ impl Builder {
                 self.shape.push(ANY_NAME);
             }
         }
+    }
+
+    /// A value that the text may have, or not.
+    fn guess(&mut self, text: &str) {
+        self.current.push_str(text);
+        self.started = true;
+        self.literal = false;
+        self.shape.push(ANY);
     }
 
     fn unknown(&mut self, text: &str) {
@@ -212,6 +233,23 @@ pub fn resolve_document(raw: &str, scope: &Scope<'_>) -> Resolved {
 }
 
 fn resolve_one(raw: &str, scope: &Scope<'_>, found: &mut Resolved) {
+    let mut rewritten = None;
+    if raw.contains("=~") || raw.contains(":~") {
+        // In a word that looks like an assignment a tilde is expanded after the `=` and each `:`.
+        let name = raw.split('=').next().unwrap_or_default().trim_end_matches('+');
+        if is_name(name) {
+            let at_home = raw.replacen("=~/", "=$HOME/", 1);
+            if at_home.contains("=~") || at_home.contains(":~") {
+                let mut inner = Resolved::default();
+                nested(raw, scope, &mut inner);
+                found.take_code(&mut inner);
+                found.words.push(Word::unknown(raw));
+                return;
+            }
+            rewritten = Some(at_home);
+        }
+    }
+    let raw = rewritten.as_deref().unwrap_or(raw);
     match word::parse(raw, &options()) {
         Ok(pieces) => finish(raw, &pieces, scope, found, false),
         Err(_) => broken(raw, found),
@@ -266,7 +304,10 @@ fn add(
             to.push(text);
         }
         WordPiece::SingleQuotedText(text) => to.push(text),
-        WordPiece::AnsiCQuotedText(text) => to.push(&ansi_c(text)),
+        WordPiece::AnsiCQuotedText(text) => match escape::decoded(text) {
+            Some(decoded) => to.push(&decoded),
+            None => to.unknown(source),
+        },
         WordPiece::DoubleQuotedSequence(inner) | WordPiece::GettextDoubleQuotedSequence(inner) => {
             to.started = true;
             for piece in inner {
@@ -328,12 +369,7 @@ fn parameter(
         let variable = scope.variables.get(name);
         let value = match (name.as_str(), variable) {
             ("IFS", None) if !quoted => return to.split(),
-            (_, Some(variable)) => {
-                if !variable.certain {
-                    to.literal = false;
-                }
-                Some(variable.value.clone())
-            }
+            (_, Some(variable)) => Some(variable.value.clone()),
             ("HOME", None) => scope.home.map(|home| Word::known(home.to_string())),
             ("PWD", None) => scope.cwd.map(|cwd| Word::known(cwd.to_string())),
             _ => None,
@@ -347,17 +383,21 @@ fn parameter(
         if !fits {
             return to.unknown(source);
         }
-        to.literal &= value.literal;
-        if !to.literal {
-            to.shape.push(ANY);
-        }
+        let certain = value.literal && variable.is_none_or(|variable| variable.certain);
         if quoted {
-            return to.push(&value.text);
+            return if certain { to.push(&value.text) } else { to.guess(&value.text) };
+        }
+        if !certain && value.text.trim().is_empty() {
+            return to.unknown(source);
         }
         to.glob |= value.glob || value.text.contains(['*', '?', '[']);
         let mut parts = value.text.split_whitespace().peekable();
         while let Some(part) = parts.next() {
-            to.push_glob(part);
+            if certain {
+                to.push_glob(part);
+            } else {
+                to.guess(part);
+            }
             if parts.peek().is_some() {
                 let literal = to.literal;
                 to.split();
@@ -383,52 +423,5 @@ fn nested(text: &str, scope: &Scope<'_>, found: &mut Resolved) {
     }
     let mut inner = Resolved::default();
     resolve_one(text, scope, &mut inner);
-    found.substitutions.append(&mut inner.substitutions);
-    found.evaluated.append(&mut inner.evaluated);
-    found.evaluates_value |= inner.evaluates_value;
-    found.broken |= inner.broken;
-    found.exhausted |= inner.exhausted;
-}
-
-/// Decodes the escapes of `$'…'`.
-fn ansi_c(text: &str) -> String {
-    let mut out = String::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            out.push(c);
-            continue;
-        }
-        let Some(next) = chars.next() else { break };
-        let decoded = match next {
-            'n' => Some('\n'),
-            't' => Some('\t'),
-            'r' => Some('\r'),
-            'a' => Some('\u{7}'),
-            'b' => Some('\u{8}'),
-            'e' | 'E' => Some('\u{1b}'),
-            'f' => Some('\u{c}'),
-            'v' => Some('\u{b}'),
-            'x' => hex(&mut chars, 2, 16, ""),
-            'u' => hex(&mut chars, 4, 16, ""),
-            'U' => hex(&mut chars, 8, 16, ""),
-            '0'..='7' => hex(&mut chars, 3, 8, &next.to_string()),
-            other => Some(other),
-        };
-        out.extend(decoded);
-    }
-    out
-}
-
-fn hex(
-    chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
-    most: usize,
-    radix: u32,
-    first: &str,
-) -> Option<char> {
-    let mut text = first.to_owned();
-    while text.len() < most && chars.peek().is_some_and(|c| c.is_digit(radix)) {
-        text.extend(chars.next());
-    }
-    u32::from_str_radix(&text, radix).ok().and_then(char::from_u32)
+    found.take_code(&mut inner);
 }

@@ -111,7 +111,9 @@ impl Walker {
                 None => bare_mentions(&self.whole, &name),
             };
             self.mentions.insert(name.clone(), mentions);
-            let certain = self.conditional == 0 && mentions == 1;
+            // A name that had a value may keep it, where the line that says otherwise is hidden.
+            let fresh = !self.state.variables.contains_key(&name);
+            let certain = self.conditional == 0 && mentions == 1 && fresh;
             let value = if value.literal { value } else { Word::unknown(value.text) };
             let certain = certain && value.literal;
             self.state.variables.insert(name, Variable { value, certain });
@@ -125,10 +127,12 @@ fn bare_mentions(text: &str, name: &str) -> usize {
     text.match_indices(name)
         .filter(|(at, _)| {
             let (before, after) = (&text[..*at], &text[at + name.len()..]);
+            // `${name:=x}` gives it a value.
+            let gives = after.starts_with('=') || after.starts_with(":=");
             !after.starts_with(in_name)
                 && !before.ends_with(in_name)
                 && !before.ends_with('$')
-                && !before.ends_with("${")
+                && (gives || !before.ends_with("${"))
         })
         .count()
 }

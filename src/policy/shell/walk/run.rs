@@ -2,6 +2,7 @@
 //!
 //! The other half of `walk`, which finds the commands. Nothing here runs anything.
 
+use super::super::contact;
 use super::super::effects::{self, is_harmless_device};
 use super::super::wrap::{self, Inner};
 use super::super::{ANY, ANY_NAME, ANY_PLAIN_NAME, Assignment, MAX_DEPTH, Reach, Unit, Word};
@@ -145,6 +146,9 @@ impl Walker {
                 unit.dynamic |= !document.literal;
             }
         }
+        let contacts = contact::contacts(&program, &args, more);
+        unit.hosts.extend(contacts.hosts);
+        unit.unknown_host |= contacts.unknown;
         unit.words = words;
         let Some(wrapped) = wrapped else {
             if let (true, Some(script)) =
@@ -201,12 +205,13 @@ impl Walker {
                     let variables = std::mem::take(&mut self.state.variables);
                     let eval = matches!(program.as_str(), "eval" | "trap" | "alias");
                     if eval {
-                        self.state.variables = variables.clone();
+                        // It may change what this shell knows, and its text may hide the names.
+                        self.state.variables = variables;
                         self.maybe(|walker| walker.nested(&text.text, &via));
                     } else {
                         self.isolated(|walker| walker.nested(&text.text, &via));
+                        self.state.variables = variables;
                     }
-                    self.state.variables = variables;
                     self.late = late;
                 }
                 Inner::Code(_) => {}

@@ -44,6 +44,77 @@ const SPECIAL: &[&str] = &[
 const SPECIAL_STEMS: &[&str] =
     &["LD_", "DYLD_", "GIT_", "PYTHON", "PERL5", "RUBY", "NODE_", "BASH_FUNC_"];
 
+/// Options of `shopt` that change nothing in what a line runs. All others do, or may.
+const QUIET_OPTIONS: &[&str] = &[
+    "extglob",
+    "globstar",
+    "nullglob",
+    "failglob",
+    "nocasematch",
+    "nocaseglob",
+    "inherit_errexit",
+    "expand_aliases",
+    "checkwinsize",
+    "histappend",
+    "cmdhist",
+    "huponexit",
+    "checkjobs",
+    "no_empty_cmd_completion",
+    "globasciiranges",
+    "lithist",
+    "progcomp",
+    "login_shell",
+    "execfail",
+    "gnu_errfmt",
+];
+/// The same for `set -o`.
+const QUIET_MODES: &[&str] = &[
+    "errexit",
+    "nounset",
+    "xtrace",
+    "verbose",
+    "pipefail",
+    "noclobber",
+    "noglob",
+    "monitor",
+    "notify",
+    "errtrace",
+    "functrace",
+    "allexport",
+    "physical",
+    "ignoreeof",
+    "hashall",
+    "history",
+    "emacs",
+    "vi",
+    "nolog",
+];
+
+/// Whether `set` turns on or off how words are read (`-k`, `+B`, `-o posix`, …).
+fn changes_reading(args: &[Word]) -> bool {
+    let mut names = false;
+    for word in args {
+        let text = word.text.as_str();
+        if !word.literal && word.shape().starts_with(super::super::ANY) {
+            return !names && args.first() == Some(word);
+        }
+        if names {
+            if !QUIET_MODES.contains(&text) {
+                return true;
+            }
+            names = false;
+        } else if text == "--" || text == "-" || !text.starts_with(['-', '+']) {
+            return false;
+        } else {
+            names = text.contains('o');
+            if text.chars().skip(1).any(|c| !"euxvfCmbETahPHo".contains(c)) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
 /// Whether the shell or a program takes a command or a place from the variable.
 pub fn is_special(name: &str) -> bool {
     SPECIAL.contains(&name) || SPECIAL_STEMS.iter().any(|stem| name.starts_with(stem))
@@ -69,6 +140,20 @@ impl Walker {
         }
     }
 
+    /// `declare "a=($x)"`: a list in an operand is expanded when it is assigned.
+    pub(super) fn hidden_array(&mut self, before: &[Word], found: &[Word]) {
+        let declares = ["declare", "typeset", "local", "export", "readonly"];
+        if !before.iter().any(|word| declares.contains(&word.text.as_str())) {
+            return;
+        }
+        for word in found.iter().filter(|word| word.text.contains("=(")) {
+            self.evaluates(&word.text);
+            if !word.literal || word.text.contains(['$', '`', '<', '>']) {
+                self.give_up("a list in it is only known when it runs");
+            }
+        }
+    }
+
     /// Builtins that change what a name of a program means, or that name variables unseen.
     pub(super) fn redefines(&mut self, program: &str, args: &[Word], unit: &mut Unit) {
         let option = |letter: char| {
@@ -82,6 +167,14 @@ impl Walker {
             unit.opaque.get_or_insert_with(|| text.to_owned());
         };
         match program {
+            "shopt"
+                if args.iter().any(|w| {
+                    !w.text.starts_with('-') && !QUIET_OPTIONS.contains(&w.text.as_str())
+                }) =>
+            {
+                problem("it changes how the shell reads the rest");
+            }
+            "set" if changes_reading(args) => problem("it changes how the shell reads the rest"),
             "alias" if args.iter().any(|w| w.text.contains('=') || !w.literal) => {
                 problem("an alias changes what the commands after it are");
             }
