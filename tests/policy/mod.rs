@@ -3,6 +3,7 @@ mod bypasses;
 mod check_command;
 mod combine_layers;
 mod docs;
+mod names;
 mod oracle;
 mod properties;
 mod reader;

@@ -47,6 +47,7 @@ pub fn walk(text: &str, place: &ShellPlace<'_>) -> (Vec<Unit>, Option<String>) {
         functions: BTreeSet::new(),
         inside: Vec::new(),
         new_files: BTreeSet::new(),
+        links: BTreeSet::new(),
         fetched: false,
         conditional: 0,
         remote: false,
@@ -92,6 +93,8 @@ struct Walker {
     functions: BTreeSet<String>,
     inside: Vec<String>,
     new_files: BTreeSet<AbsPath>,
+    /// Links that the line makes: what is written through one lands elsewhere.
+    links: BTreeSet<AbsPath>,
     fetched: bool,
     conditional: usize,
     remote: bool,
@@ -671,6 +674,14 @@ impl Walker {
     }
 
     fn push(&mut self, mut unit: Unit) {
+        let through = |path: &AbsPath| self.links.iter().any(|link| path.is_within(link));
+        if unit.paths.iter().any(|path| path.access == Access::Write && through(&path.lexical)) {
+            unit.opaque
+                .get_or_insert_with(|| "it writes through a link that the line makes".to_owned());
+        }
+        if unit.program == "ln" {
+            self.links.extend(unit.writes().map(|path| path.lexical.clone()));
+        }
         self.text_left = self.text_left.saturating_sub(unit.text.len());
         self.paths_left = self.paths_left.saturating_sub(unit.paths.len());
         if self.text_left == 0 || self.paths_left == 0 {

@@ -2,10 +2,10 @@
 //!
 //! The other half of `walk`, which finds the commands. Nothing here runs anything.
 
-use super::super::contact;
 use super::super::effects::{self, is_harmless_device};
 use super::super::wrap::{self, Inner};
 use super::super::{ANY, ANY_NAME, ANY_PLAIN_NAME, Assignment, MAX_DEPTH, Reach, Unit, Word};
+use super::super::{contact, options};
 use super::{Context, Walker, base_name, text_of};
 use crate::model::AbsPath;
 use crate::policy::facts::{Access, PathUse};
@@ -145,6 +145,9 @@ impl Walker {
                 unit.code = Some(document.text.clone());
                 unit.dynamic |= !document.literal;
             }
+        }
+        if let Some(reason) = options::runs_more(&program, &args) {
+            unit.opaque.get_or_insert(reason);
         }
         let contacts = contact::contacts(&program, &args, more);
         unit.hosts.extend(contacts.hosts);
