@@ -1,4 +1,5 @@
 //! Tests of `policy` from outside the crate.
+mod any_bytes;
 mod bypasses;
 mod check_command;
 mod combine_layers;

@@ -73,7 +73,7 @@ fn a_line_that_changes_what_a_name_runs_is_never_allowed() {
     let allowed: Vec<_> = REDEFINED
         .iter()
         .filter(|line| bash(standard(), line).decision == Decision::Allow)
-        .map(|line| format!("{line:?} {:#?}", bash_facts(line).command.unwrap().units))
+        .map(|line| format!("{line:?}"))
         .collect();
     assert!(allowed.is_empty(), "{} allowed:\n{}", allowed.len(), allowed.join("\n"));
 }
@@ -144,7 +144,7 @@ const CONTACTS: &[(&str, &str)] = &[
     ("curl https://Example.ORG./x", "example.org"),
     ("curl -s -H 'A: http://no' example.org:8080/x", "example.org:8080"),
     ("curl http://user:pw@2130706433/", "127.0.0.1"),
-    ("curl http://0x7f.1/ http://[::1]:80/", "127.0.0.1 [::1]:80"),
+    ("curl http://0x7f.1/ 'http://[::1]:80/'", "127.0.0.1 [::1]:80"),
     ("curl -x proxy.example:3128 http://a.example", "a.example proxy.example:3128"),
     ("curl --proxy=http://p.example http://a.example", "a.example p.example"),
     ("curl --resolve a.example:443:10.0.0.1 https://a.example", "10.0.0.1 a.example"),
@@ -156,7 +156,7 @@ const CONTACTS: &[(&str, &str)] = &[
     ("curl https://$HOST/x", "?"),
     ("curl https://api.example/$x", "api.example"),
     ("curl https://api.example$x", "?"),
-    ("curl -K f", "?"),
+    ("curl -K f", "? f"),
     ("curl http://{a,b}.example", "a.example b.example"),
     ("curl 'http://{a,b}.example'", "?"),
     ("curl http://ex%61mple.org", "?"),

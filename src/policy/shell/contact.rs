@@ -462,6 +462,16 @@ pub fn contacts(program: &str, args: &[Word], late: bool) -> Contacts {
         _ if DIALLERS.contains(&program) => {
             let dialled =
                 operands(args, &["-p", "-w", "-c", "-i", "-s", "-t", "-q", "-X", "-W", "-I"]);
+            let listens = matches!(program, "nc" | "ncat" | "netcat")
+                && args.iter().any(|w| {
+                    let bundle = w.text.strip_prefix('-').unwrap_or_default();
+                    bundle.starts_with("-listen")
+                        || !bundle.starts_with('-') && bundle.contains('l')
+                });
+            if listens {
+                found.unknown = true;
+                return found;
+            }
             let mut any = false;
             for word in dialled {
                 let text = word.shape().trim_start_matches('@');
@@ -626,7 +636,8 @@ fn named(word: &Word, next: Option<&Word>, network: bool, found: &mut Contacts) 
         scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.' | b':'));
     if plain && scheme != "file" {
         found.add(of_url(url));
-    } else if network {
+    } else if network && !scheme.contains(char::is_whitespace) {
+        // With a blank in it, it is the text of a header or a message.
         found.unknown = true;
     }
 }

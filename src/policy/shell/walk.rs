@@ -300,6 +300,12 @@ impl Walker {
                 });
             }
             CompoundCommand::Coprocess(inner) => {
+                if let Some(name) = &inner.name {
+                    if special::is_special(&name.value) {
+                        self.give_up(format!("it sets `{}` in a roundabout way", name.value));
+                    }
+                    self.forget(&name.value);
+                }
                 self.isolated(|walker| walker.command(&inner.body))
             }
         }
@@ -597,6 +603,10 @@ impl Walker {
                     self.isolated(|walker| walker.list(&inner.list))
                 }
                 Target::Duplicate(word) => {
+                    // What is no number is a file, and its name is expanded a second time.
+                    if word.value.contains(['$', '`', '\\', '\'', '"', '~', '{']) {
+                        self.give_up("the target of a redirection in it is expanded twice");
+                    }
                     // Bash closes the descriptor at the dash and reads the rest as a word.
                     if word.value.len() > 1 && word.value.starts_with('-') {
                         self.give_up("a redirection in it is glued to a word");

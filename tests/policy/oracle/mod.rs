@@ -6,7 +6,7 @@
 //! Read `claim` for what is claimed, `stage` for the sandbox, `grammar` for the lines.
 
 mod claim;
-mod grammar;
+pub mod grammar;
 mod seeds;
 mod shim;
 mod stage;

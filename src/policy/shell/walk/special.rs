@@ -6,6 +6,7 @@
 use super::super::word::Variable;
 use super::super::{Unit, Word};
 use super::{Walker, is_name};
+use std::collections::BTreeSet;
 
 /// Variables that change what other commands of the line do.
 const SPECIAL: &[&str] = &[
@@ -163,6 +164,8 @@ impl Walker {
                     && w.text.contains(letter)
             })
         };
+        let assigned: BTreeSet<String> = unit.assignments.iter().map(|a| a.name.clone()).collect();
+        let mut fresh = Vec::new();
         let mut problem = |text: &str| {
             unit.opaque.get_or_insert_with(|| text.to_owned());
         };
@@ -189,8 +192,16 @@ impl Walker {
                         problem("which variable it sets is only known when it runs");
                     }
                     let hidden = word.text.split(['=', '[', '+']).next().unwrap_or_default();
-                    // `declare PATH` and its like; `PATH=x` is judged by its name.
-                    let whole = matches!(hidden, "BASH_CMDS" | "BASH_ALIASES" | "CDPATH");
+                    // `PATH=x` as the grammar sees it is judged by its name, elsewhere.
+                    let seen = assigned.contains(hidden);
+                    let empties = matches!(program, "local" | "declare" | "typeset")
+                        && !args.iter().any(|w| matches!(w.text.as_str(), "-p" | "-f" | "-F"));
+                    let gives = word.text.contains('=') || empties && !word.text.starts_with('-');
+                    let whole = matches!(hidden, "BASH_CMDS" | "BASH_ALIASES" | "CDPATH")
+                        || gives && !seen && is_special(hidden);
+                    if gives && !seen && is_name(hidden) {
+                        fresh.push(hidden.to_owned());
+                    }
                     if whole
                         || option('n') && args.iter().any(|w| w.text.split('=').any(is_special))
                     {
@@ -242,6 +253,10 @@ impl Walker {
                 }
             }
             _ => {}
+        }
+        for name in fresh {
+            self.second.unknown(&name);
+            self.forget(&name);
         }
     }
 }
