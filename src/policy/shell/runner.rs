@@ -77,8 +77,10 @@ const PLAIN: &[(&[&str], &[&str], usize)] = &[
     ),
 ];
 
-/// A program, its verb, options of the verb that take a word, words to skip.
-const VERBS: &[(&[&str], &[&str], &[&str], usize)] = &[
+/// Programs, their verbs, options of the verb that take a word, words to skip.
+type Verb = (&'static [&'static str], &'static [&'static str], &'static [&'static str], usize);
+
+const VERBS: &[Verb] = &[
     (&["direnv"], &["exec"], &[], 1),
     (
         &["uv"],

@@ -605,6 +605,7 @@ impl Walker {
                 Target::Duplicate(word) => {
                     // What is no number is a file, and its name is expanded a second time.
                     if word.value.contains(['$', '`', '\\', '\'', '"', '~', '{']) {
+                        self.evaluates(&word.value);
                         self.give_up("the target of a redirection in it is expanded twice");
                     }
                     // Bash closes the descriptor at the dash and reads the rest as a word.

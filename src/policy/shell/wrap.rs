@@ -136,9 +136,7 @@ fn bundled_code(program: &str, args: &[Word]) -> Option<Word> {
         _ => return None,
     };
     for (at, word) in args.iter().enumerate() {
-        let Some(bundle) = word.text.strip_prefix('-').filter(|b| !b.starts_with('-')) else {
-            return None;
-        };
+        let bundle = word.text.strip_prefix('-').filter(|b| !b.starts_with('-'))?;
         let end = bundle.find(|c| letters.contains(&c) || valued.contains(&c));
         if let Some(rest) =
             end.filter(|end| bundle.get(*end..).is_some_and(|b| b.starts_with(letters)))

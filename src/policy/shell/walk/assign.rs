@@ -42,6 +42,14 @@ impl Walker {
                 if matches!(name.as_str(), "PS0" | "PS1" | "PS2" | "PS4" | "PROMPT_COMMAND") {
                     self.evaluates(&value.text);
                 }
+                // These take a number, so what they are given is evaluated.
+                if matches!(
+                    name.as_str(),
+                    "RANDOM" | "SRANDOM" | "SECONDS" | "LINENO" | "OPTIND" | "HISTCMD" | "BASHPID"
+                ) {
+                    self.evaluates(&word.value);
+                    self.evaluates(&value.text);
+                }
                 value
             }
             ast::AssignmentValue::Array(items) => {

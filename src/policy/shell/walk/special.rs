@@ -41,6 +41,12 @@ const SPECIAL: &[&str] = &[
     "LESSCLOSE",
     "GLIBC_TUNABLES",
     "GCONV_PATH",
+    "RANDOM",
+    "SRANDOM",
+    "SECONDS",
+    "LINENO",
+    "HISTCMD",
+    "BASHPID",
 ];
 const SPECIAL_STEMS: &[&str] =
     &["LD_", "DYLD_", "GIT_", "PYTHON", "PERL5", "RUBY", "NODE_", "BASH_FUNC_"];
