@@ -12,6 +12,7 @@ mod effects;
 mod escape;
 mod guard;
 mod host;
+mod network;
 mod options;
 mod runner;
 mod script;
