@@ -122,4 +122,7 @@ pub const LINES: &[&str] = &[
     "builtin cd src",
     "xargs ls < list",
     "find . -name x -exec ls {} +",
+    "x=y=~/z; ls \"$x\"",
+    "ls >& \"a$(cat f)\"",
+    "x=$(cat f) RANDOM=$x",
 ];

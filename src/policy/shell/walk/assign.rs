@@ -37,6 +37,9 @@ impl Walker {
                     self.second.text(&joined);
                     Word::unknown(joined)
                 };
+                // Where a tilde is expanded in a value differs from other words: not known.
+                let tilde = word.value.contains("=~") || word.value.contains(":~");
+                let value = if tilde { Word::unknown(value.text) } else { value };
                 let value = if assignment.append { self.appended(&name, value) } else { value };
                 self.second.gives(&name, &word.value, Some(&value));
                 if matches!(name.as_str(), "PS0" | "PS1" | "PS2" | "PS4" | "PROMPT_COMMAND") {
