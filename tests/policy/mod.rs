@@ -1,4 +1,5 @@
 //! Tests of `policy` from outside the crate.
+mod any_bytes;
 mod bypasses;
 mod check_command;
 mod combine_layers;
@@ -6,6 +7,8 @@ mod conditions;
 mod docs;
 mod labelled;
 mod lint;
+mod names;
+mod oracle;
 mod properties;
 mod reader;
 mod reference;
@@ -15,3 +18,4 @@ mod shipped;
 mod switches;
 mod transformations;
 mod unknown_parts;
+mod wrappers;

@@ -67,7 +67,10 @@ fn a_path_longer_than_the_kernel_takes_is_denied() {
     assert_eq!(reader::file(standard(), "Read", &path).decision, Decision::Deny);
 }
 
-const HIDDEN: [&str; 24] = [
+const HIDDEN: [&str; 27] = [
+    "x='a[$(@)]'; RANDOM=$x",
+    "x='a[$(@)]'; SECONDS=x",
+    "x='a[$(@)]'; ls >&\"$x\"",
     "x='a[$(@)]'; ((x))",
     "x='a[$(@)]'; echo $((x))",
     "x='a[$(@)]'; [[ x -eq 1 ]]",

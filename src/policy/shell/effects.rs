@@ -132,16 +132,22 @@ const WRITERS: &[&str] = &[
     "ex",
     "swapon",
     "losetup",
+    "mktemp",
+    "ar",
 ];
 const DELETERS: &[&str] =
     &["rm", "rmdir", "unlink", "shred", "srm", "wipe", "trash", "trash-put", "rimraf", "del-cli"];
-const LAST_IS_WRITTEN: &[&str] = &["cp", "install", "ln", "scp", "rsync", "link"];
+const LAST_IS_WRITTEN: &[&str] = &[
+    "cp", "install", "ln", "scp", "rsync", "link", "uniq", "xxd", "convert", "magick", "ffmpeg",
+    "csplit", "split", "iconv",
+];
 const CWD_READERS: &[&str] =
     &["ls", "ll", "la", "dir", "tree", "exa", "eza", "du", "find", "fd", "rg", "ag"];
 const OUTPUT_OPTION: &[&str] = &[
     "curl", "wget", "sort", "gcc", "cc", "clang", "g++", "c++", "clang++", "go", "rustc", "tsc",
     "esbuild", "pandoc", "openssl", "gpg", "ld", "age", "dot", "ffmpeg", "xxd", "jq", "tar",
-    "nasm", "javac", "cargo", "sops",
+    "nasm", "javac", "cargo", "sops", "base64", "shuf", "iconv", "tree", "ctags", "info", "strip",
+    "ar",
 ];
 
 /// Devices that hold nothing and lose nothing.
@@ -187,9 +193,15 @@ pub fn operands(program: &str, args: &[Word], more: bool) -> Vec<Operand> {
         || LAST_IS_WRITTEN.contains(&program)
         || FIRST_IS_TEXT.contains(&program)
         || program == "mv";
+    // `-ni`: the letter may stand in a bundle, before those that take a value.
+    let bundled = |text: &str| {
+        let letters = text.strip_prefix('-').filter(|t| !t.starts_with('-')).unwrap_or_default();
+        letters.split(['e', 'f', 'l']).next().unwrap_or_default().contains('i')
+    };
     let in_place = matches!(program, "sed" | "gsed" | "perl" | "sd" | "yq")
         && args.iter().any(|w| {
             w.text.starts_with("-i")
+                || matches!(program, "sed" | "gsed") && bundled(&w.text)
                 || w.text.starts_with("--in-place")
                 || w.text == "-pi"
                 || w.text == "-pie"
@@ -319,6 +331,10 @@ fn has_script_option(program: &str, args: &[Word]) -> bool {
 fn skips_value(program: &str, option: &str) -> bool {
     match program {
         "head" | "tail" => matches!(option, "-n" | "-c"),
+        "uniq" => matches!(option, "-f" | "-s" | "-w"),
+        "csplit" => matches!(option, "-b" | "-n"),
+        "split" => matches!(option, "-b" | "-l" | "-n" | "-a" | "-C" | "-t"),
+        "iconv" => matches!(option, "-f" | "-t" | "-o"),
         "cut" => matches!(option, "-d" | "-f" | "-c" | "-b"),
         "sort" => matches!(option, "-k" | "-t" | "-S"),
         "tree" => matches!(option, "-L" | "-I" | "-P"),
@@ -387,7 +403,7 @@ fn positionals(program: &str, args: &[Word]) -> Vec<Word> {
 fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
     let mut at = 0;
     let git_output = program == "git"
-        && args.iter().any(|w| matches!(w.text.as_str(), "archive" | "format-patch"));
+        && args.iter().any(|w| matches!(w.text.as_str(), "archive" | "format-patch" | "bundle"));
     while let Some(word) = args.get(at) {
         at += 1;
         let next = args.get(at);
@@ -414,6 +430,14 @@ fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
             }
             continue;
         }
+        if program == "git" && text == "create" && at >= 2 {
+            let bundles = args.get(at - 2).is_some_and(|word| word.text == "bundle");
+            if let (true, Some(file)) =
+                (bundles, args.iter().skip(at).find(|w| !w.text.starts_with('-')))
+            {
+                add(&file.text, Access::Write);
+            }
+        }
         if program == "dd" {
             if let Some(path) = text.strip_prefix("of=") {
                 add(path, Access::Write);
@@ -422,7 +446,10 @@ fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
             }
             continue;
         }
-        if OUTPUT_OPTION.contains(&program) || program == "unzip" || git_output {
+        if OUTPUT_OPTION.contains(&program)
+            || matches!(program, "unzip" | "csplit" | "mktemp")
+            || git_output
+        {
             let takes = matches!(
                 text,
                 "-o" | "--output"
@@ -434,6 +461,10 @@ fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
             ) || (program == "wget"
                 && matches!(text, "-O" | "-P" | "--directory-prefix"))
                 || (program == "unzip" && text == "-d")
+                || (program == "csplit" && text == "-f")
+                || (program == "mktemp" && matches!(text, "-p" | "--tmpdir"))
+                || (program == "openssl" && text == "-out")
+                || (program == "sort" && text == "-T")
                 || (program == "tar" && matches!(text, "-C" | "--directory"));
             if let (true, Some(value)) = (takes, next) {
                 found.push(Operand {
@@ -488,7 +519,10 @@ fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
             let value = value.strip_prefix('@').unwrap_or(value);
             let plain = !NO_PATHS.contains(&program) && !value.contains(char::is_whitespace);
             if plain && (value.starts_with(['/', '~', '.']) || value.contains("/../")) {
-                let out = name.contains("out") || name.contains("target-dir");
+                let out = name.contains("out")
+                    || name.contains("target-dir")
+                    || program == "tar" && name.starts_with("--dir")
+                    || name == "--tmpdir";
                 add(value, if out { Access::Write } else { Access::Read });
             }
         } else if text.len() > 3
@@ -496,7 +530,14 @@ fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
             && !text.starts_with("--")
             && matches!(text.as_bytes().get(2), Some(b'/' | b'~'))
         {
-            add(&text[2..], if text.starts_with("-o") { Access::Write } else { Access::Read });
+            add(
+                &text[2..],
+                if text.starts_with("-o") || text.starts_with("-O") {
+                    Access::Write
+                } else {
+                    Access::Read
+                },
+            );
         }
     }
 }

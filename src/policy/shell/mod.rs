@@ -6,8 +6,16 @@
 //! INVARIANT (over-approximate): a command that could run is listed, even if it may not.
 //! Read `walk` next, then `word` (quoting), `wrap` (wrappers) and `effects` (paths).
 
+mod brace;
+mod contact;
 mod effects;
+mod escape;
 mod guard;
+mod host;
+mod network;
+mod options;
+mod runner;
+mod script;
 mod second;
 mod walk;
 mod word;

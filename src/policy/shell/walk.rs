@@ -1,5 +1,6 @@
 //! Walks the syntax tree and lists every simple command with what surrounds it.
 
+use super::brace;
 use super::effects;
 use super::second::Evaluations;
 use super::word::{self, Resolved, Scope, Variable, options};
@@ -12,7 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod again;
 mod assign;
+mod redirect;
 mod run;
+mod special;
 
 /// Most commands that are visited, repeated ones counted.
 const MAX_STEPS: usize = 4096;
@@ -44,6 +47,7 @@ pub fn walk(text: &str, place: &ShellPlace<'_>) -> (Vec<Unit>, Option<String>) {
         functions: BTreeSet::new(),
         inside: Vec::new(),
         new_files: BTreeSet::new(),
+        links: BTreeSet::new(),
         fetched: false,
         conditional: 0,
         remote: false,
@@ -89,6 +93,8 @@ struct Walker {
     functions: BTreeSet<String>,
     inside: Vec<String>,
     new_files: BTreeSet<AbsPath>,
+    /// Links that the line makes: what is written through one lands elsewhere.
+    links: BTreeSet<AbsPath>,
     fetched: bool,
     conditional: usize,
     remote: bool,
@@ -111,6 +117,8 @@ struct Walker {
 struct Context {
     via: Vec<String>,
     document: Option<Word>,
+    /// The command has a redirection.
+    redirected: bool,
 }
 
 impl Walker {
@@ -292,6 +300,12 @@ impl Walker {
                 });
             }
             CompoundCommand::Coprocess(inner) => {
+                if let Some(name) = &inner.name {
+                    if special::is_special(&name.value) {
+                        self.give_up(format!("it sets `{}` in a roundabout way", name.value));
+                    }
+                    self.forget(&name.value);
+                }
                 self.isolated(|walker| walker.command(&inner.body))
             }
         }
@@ -300,6 +314,9 @@ impl Walker {
     fn for_loop(&mut self, clause: &ast::ForClauseCommand) {
         let mut values = Vec::new();
         let name = &clause.variable_name;
+        if special::is_special(name) {
+            self.give_up(format!("it sets `{name}` in a roundabout way"));
+        }
         for value in clause.values.iter().flatten() {
             let words = self.resolve(&value.value).words;
             for word in &words {
@@ -327,7 +344,7 @@ impl Walker {
             && values.len() <= MAX_LOOP_VALUES
             && values.iter().all(|w| w.literal);
         if !known {
-            self.state.variables.remove(name);
+            self.forget(name);
             return self.maybe(|walker| walker.list(&clause.body.list));
         }
         for value in values {
@@ -339,7 +356,7 @@ impl Walker {
             self.state.variables.insert(name.clone(), Variable { value, certain });
             self.maybe(|walker| walker.list(&clause.body.list));
         }
-        self.state.variables.remove(name);
+        self.forget(name);
     }
 
     fn arithmetic(&mut self, expr: &ast::UnexpandedArithmeticExpr) {
@@ -454,14 +471,22 @@ impl Walker {
         let mut unit = Unit::default();
         let mut words = Vec::new();
         let mut process_substitutions = 0;
+        let items = || {
+            let prefix = simple.prefix.iter().flat_map(|prefix| &prefix.0);
+            prefix.chain(simple.suffix.iter().flat_map(|suffix| &suffix.0))
+        };
+        context.redirected = items().any(|item| matches!(item, Item::IoRedirect(_)));
         for item in simple.prefix.iter().flat_map(|prefix| &prefix.0) {
             self.item(item, &mut unit, &mut words, &mut context, &mut process_substitutions);
         }
         if let Some(word) = &simple.word_or_name {
-            words.extend(self.resolve(&word.value).words);
+            words.extend(self.word(&word.value, &mut unit, &context));
         }
         for item in simple.suffix.iter().flat_map(|suffix| &suffix.0) {
             self.item(item, &mut unit, &mut words, &mut context, &mut process_substitutions);
+        }
+        if process_substitutions > 0 && glued(&self.whole) {
+            self.give_up("a process substitution in it is glued to a word");
         }
         unit.fed_by = self
             .units
@@ -498,6 +523,19 @@ impl Walker {
         self.run(words, unit, context, false);
     }
 
+    /// A word of a command. `{name}` in front of a redirection is no word but names a variable
+    /// for the descriptor, and the grammar does not tell the two apart.
+    fn word(&mut self, raw: &str, unit: &mut Unit, context: &Context) -> Vec<Word> {
+        let name = raw.strip_prefix('{').and_then(|raw| raw.strip_suffix('}'));
+        match name.filter(|name| context.redirected && is_name(name)) {
+            Some(name) => {
+                self.sets(name, unit);
+                vec![Word::unknown(raw)]
+            }
+            None => self.resolve(raw).words,
+        }
+    }
+
     fn item(
         &mut self,
         item: &Item,
@@ -508,7 +546,11 @@ impl Walker {
     ) {
         match item {
             Item::IoRedirect(redirect) => self.redirect(redirect, unit, context),
-            Item::Word(word) => words.extend(self.resolve(&word.value).words),
+            Item::Word(word) => {
+                let found = self.word(&word.value, unit, context);
+                self.hidden_array(words, &found);
+                words.extend(found);
+            }
             Item::AssignmentWord(assignment, raw) => {
                 let value = self.assigned(assignment);
                 if words.is_empty() {
@@ -531,89 +573,15 @@ impl Walker {
         }
     }
 
-    fn redirects_alone(&mut self, redirects: Option<&ast::RedirectList>) {
-        let Some(redirects) = redirects else { return };
-        let (mut unit, mut context) =
-            (Unit { transparent: true, ..Unit::default() }, Context::default());
-        for redirect in &redirects.0 {
-            self.redirect(redirect, &mut unit, &mut context);
-        }
-        unit.text = unit
-            .paths
-            .iter()
-            .map(|p| format!("redirection {}", p.lexical))
-            .collect::<Vec<_>>()
-            .join(" ");
-        self.push(unit);
-    }
-
-    fn redirect(&mut self, redirect: &ast::IoRedirect, unit: &mut Unit, context: &mut Context) {
-        use ast::{IoFileRedirectKind as Kind, IoFileRedirectTarget as Target, IoRedirect};
-        match redirect {
-            IoRedirect::File(_, kind, target) => match target {
-                Target::Filename(word) => {
-                    let access =
-                        if matches!(kind, Kind::Read) { Access::Read } else { Access::Write };
-                    self.redirected(&word.value, access, unit);
-                }
-                Target::Fd(_) => {}
-                Target::ProcessSubstitution(_, inner) => {
-                    self.isolated(|walker| walker.list(&inner.list))
-                }
-                Target::Duplicate(word) => {
-                    let number =
-                        word.value.trim_end_matches('-').chars().all(|c| c.is_ascii_digit());
-                    if !number {
-                        let access = if matches!(kind, Kind::DuplicateInput) {
-                            Access::Read
-                        } else {
-                            Access::Write
-                        };
-                        self.redirected(&word.value, access, unit);
-                    }
-                }
-            },
-            IoRedirect::OutputAndError(word, _) => {
-                self.redirected(&word.value, Access::Write, unit)
-            }
-            IoRedirect::HereString(_, word) => {
-                let resolved = self.resolve(&word.value);
-                context.document = resolved.words.into_iter().next();
-            }
-            IoRedirect::HereDocument(_, document) => {
-                let raw = document.doc.value.as_str();
-                context.document = Some(if document.requires_expansion {
-                    let resolved = self.document(raw);
-                    resolved.words.into_iter().next().unwrap_or_else(|| Word::known(""))
-                } else {
-                    self.second.text(raw);
-                    Word::known(raw)
-                });
-            }
-        }
-    }
-
-    fn redirected(&mut self, raw: &str, access: Access, unit: &mut Unit) {
-        for word in self.resolve(raw).words {
-            if let Some(socket) =
-                word.text.strip_prefix("/dev/tcp/").or_else(|| word.text.strip_prefix("/dev/udp/"))
-            {
-                unit.sockets.push(socket.replacen('/', ":", 1));
-                continue;
-            }
-            if !word.literal && access != Access::Read {
-                unit.dynamic = true;
-            }
-            self.reach(word.shape(), access, false, unit);
-            let paths = self.paths(&word.text, access);
-            if access == Access::Write {
-                self.new_files.extend(paths.iter().map(|path| path.lexical.clone()));
-            }
-            unit.paths.extend(paths);
-        }
-    }
-
     fn push(&mut self, mut unit: Unit) {
+        let through = |path: &AbsPath| self.links.iter().any(|link| path.is_within(link));
+        if unit.paths.iter().any(|path| path.access == Access::Write && through(&path.lexical)) {
+            unit.opaque
+                .get_or_insert_with(|| "it writes through a link that the line makes".to_owned());
+        }
+        if unit.program == "ln" {
+            self.links.extend(unit.writes().map(|path| path.lexical.clone()));
+        }
         self.text_left = self.text_left.saturating_sub(unit.text.len());
         self.paths_left = self.paths_left.saturating_sub(unit.paths.len());
         if self.text_left == 0 || self.paths_left == 0 {
@@ -634,6 +602,22 @@ fn text_of(program: &str, args: &[Word]) -> String {
         text.push_str(&word.text);
     }
     text
+}
+
+/// Whether `text` is the name of a variable.
+pub fn is_name(text: &str) -> bool {
+    !text.starts_with(|c: char| c.is_ascii_digit())
+        && !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Whether a process substitution touches a word: the grammar would tear the two apart.
+fn glued(text: &str) -> bool {
+    let part = |c: char| !c.is_whitespace() && !";&|()<>`\"".contains(c);
+    ["<(", ">("].iter().flat_map(|open| text.match_indices(open)).any(|(at, _)| {
+        let after = text.get(brace::after_brackets(text.as_bytes(), at + 1)..).unwrap_or_default();
+        text.get(..at).unwrap_or_default().ends_with(part) || after.starts_with(part)
+    })
 }
 
 /// Whether two brackets of a line stand next to each other but for white space.

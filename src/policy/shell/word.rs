@@ -2,7 +2,10 @@
 //!
 //! What is only known at run time stays as written and makes the word *not literal*.
 
+use super::brace;
+use super::escape;
 use super::second;
+use super::walk::is_name;
 use crate::model::AbsPath;
 use brush_parser::ParserOptions;
 use brush_parser::word::{
@@ -109,6 +112,17 @@ pub struct Resolved {
     pub exhausted: bool,
 }
 
+impl Resolved {
+    /// Takes over what was found in a part, all but its words.
+    fn take_code(&mut self, inner: &mut Resolved) {
+        self.substitutions.append(&mut inner.substitutions);
+        self.evaluated.append(&mut inner.evaluated);
+        self.evaluates_value |= inner.evaluates_value;
+        self.broken |= inner.broken;
+        self.exhausted |= inner.exhausted;
+    }
+}
+
 /// The dialect that everything is parsed with: bash with extended globs.
 pub fn options() -> ParserOptions {
     ParserOptions { enable_extended_globbing: true, ..ParserOptions::default() }
@@ -157,6 +171,14 @@ impl Builder {
         }
     }
 
+    /// A value that the text may have, or not.
+    fn guess(&mut self, text: &str) {
+        self.current.push_str(text);
+        self.started = true;
+        self.literal = false;
+        self.shape.push(ANY);
+    }
+
     fn unknown(&mut self, text: &str) {
         self.current.push_str(text);
         self.started = true;
@@ -183,7 +205,13 @@ impl Builder {
 /// Resolves the raw text of one word.
 pub fn resolve(raw: &str, scope: &Scope<'_>) -> Resolved {
     let mut found = Resolved::default();
-    for alternative in braces(raw) {
+    let Some(alternatives) = brace::expand(raw) else {
+        // FAIL CLOSED: some words, nobody knows which; the code inside is still looked at.
+        resolve_one(raw, scope, &mut found);
+        found.words = vec![Word::unknown(raw)];
+        return found;
+    };
+    for alternative in alternatives {
         if !scope.spend(alternative.len()) {
             found.exhausted = true;
             found.words.push(Word::unknown(""));
@@ -205,6 +233,23 @@ pub fn resolve_document(raw: &str, scope: &Scope<'_>) -> Resolved {
 }
 
 fn resolve_one(raw: &str, scope: &Scope<'_>, found: &mut Resolved) {
+    let mut rewritten = None;
+    if raw.contains("=~") || raw.contains(":~") {
+        // In a word that looks like an assignment a tilde is expanded after the `=` and each `:`.
+        let name = raw.split('=').next().unwrap_or_default().trim_end_matches('+');
+        if is_name(name) {
+            let at_home = raw.replacen("=~/", "=$HOME/", 1);
+            if at_home.contains("=~") || at_home.contains(":~") {
+                let mut inner = Resolved::default();
+                nested(raw, scope, &mut inner);
+                found.take_code(&mut inner);
+                found.words.push(Word::unknown(raw));
+                return;
+            }
+            rewritten = Some(at_home);
+        }
+    }
+    let raw = rewritten.as_deref().unwrap_or(raw);
     match word::parse(raw, &options()) {
         Ok(pieces) => finish(raw, &pieces, scope, found, false),
         Err(_) => broken(raw, found),
@@ -259,7 +304,10 @@ fn add(
             to.push(text);
         }
         WordPiece::SingleQuotedText(text) => to.push(text),
-        WordPiece::AnsiCQuotedText(text) => to.push(&ansi_c(text)),
+        WordPiece::AnsiCQuotedText(text) => match escape::decoded(text) {
+            Some(decoded) => to.push(&decoded),
+            None => to.unknown(source),
+        },
         WordPiece::DoubleQuotedSequence(inner) | WordPiece::GettextDoubleQuotedSequence(inner) => {
             to.started = true;
             for piece in inner {
@@ -272,6 +320,8 @@ fn add(
             to.push(if keeps { text } else { escaped.trim_start_matches('\n') });
         }
         WordPiece::TildeExpansion(tilde) => match (tilde, scope.home, scope.cwd) {
+            // A tilde means what `HOME` says, and the line may have said something else.
+            (TildeExpr::Home, ..) if scope.variables.contains_key("HOME") => to.unknown(source),
             (TildeExpr::Home, Some(home), _) => to.push(&home.to_string()),
             (TildeExpr::UserHome(name), _, _) if name == "root" => to.push("/root"),
             (TildeExpr::WorkingDir, _, Some(cwd)) => to.push(&cwd.to_string()),
@@ -319,12 +369,7 @@ fn parameter(
         let variable = scope.variables.get(name);
         let value = match (name.as_str(), variable) {
             ("IFS", None) if !quoted => return to.split(),
-            (_, Some(variable)) => {
-                if !variable.certain {
-                    to.literal = false;
-                }
-                Some(variable.value.clone())
-            }
+            (_, Some(variable)) => Some(variable.value.clone()),
             ("HOME", None) => scope.home.map(|home| Word::known(home.to_string())),
             ("PWD", None) => scope.cwd.map(|cwd| Word::known(cwd.to_string())),
             _ => None,
@@ -338,17 +383,21 @@ fn parameter(
         if !fits {
             return to.unknown(source);
         }
-        to.literal &= value.literal;
-        if !to.literal {
-            to.shape.push(ANY);
-        }
+        let certain = value.literal && variable.is_none_or(|variable| variable.certain);
         if quoted {
-            return to.push(&value.text);
+            return if certain { to.push(&value.text) } else { to.guess(&value.text) };
+        }
+        if !certain && value.text.trim().is_empty() {
+            return to.unknown(source);
         }
         to.glob |= value.glob || value.text.contains(['*', '?', '[']);
         let mut parts = value.text.split_whitespace().peekable();
         while let Some(part) = parts.next() {
-            to.push_glob(part);
+            if certain {
+                to.push_glob(part);
+            } else {
+                to.guess(part);
+            }
             if parts.peek().is_some() {
                 let literal = to.literal;
                 to.split();
@@ -374,107 +423,5 @@ fn nested(text: &str, scope: &Scope<'_>, found: &mut Resolved) {
     }
     let mut inner = Resolved::default();
     resolve_one(text, scope, &mut inner);
-    found.substitutions.append(&mut inner.substitutions);
-    found.evaluated.append(&mut inner.evaluated);
-    found.evaluates_value |= inner.evaluates_value;
-    found.broken |= inner.broken;
-    found.exhausted |= inner.exhausted;
-}
-
-/// Expands unquoted `{a,b}` lists, at most 64 alternatives; other braces stay as they are.
-fn braces(raw: &str) -> Vec<String> {
-    let mut done = Vec::new();
-    let mut todo = vec![raw.to_owned()];
-    while let Some(text) = todo.pop() {
-        match first_list(&text) {
-            Some((before, items, after)) if done.len() + todo.len() + items.len() <= 64 => {
-                for item in items.iter().rev() {
-                    todo.push(format!("{before}{item}{after}"));
-                }
-            }
-            _ => done.push(text),
-        }
-    }
-    done
-}
-
-/// The first unquoted `{x,y}` of a raw word: text before, items, text after.
-fn first_list(raw: &str) -> Option<(&str, Vec<&str>, &str)> {
-    let bytes = raw.as_bytes();
-    let (mut quote, mut open, mut depth) = (None, None, 0usize);
-    let mut cuts = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        let byte = bytes[at];
-        match (quote, byte) {
-            (None, b'\\') | (Some(b'"'), b'\\') => at += 1,
-            (None, b'\'' | b'"' | b'`') => quote = Some(byte),
-            (Some(q), b) if q == b => quote = None,
-            (Some(_), _) => {}
-            // Parameter expansion or substitution: not a brace list.
-            (None, b'$') if matches!(bytes.get(at + 1), Some(b'{' | b'(')) => return None,
-            (None, b'{') => {
-                if depth == 0 {
-                    (open, cuts) = (Some(at), vec![at]);
-                }
-                depth += 1;
-            }
-            (None, b',') if depth == 1 => cuts.push(at),
-            (None, b'}') if depth > 0 => {
-                depth -= 1;
-                if depth == 0 && cuts.len() > 1 {
-                    let open = open?;
-                    cuts.push(at);
-                    let items = cuts.windows(2).map(|w| &raw[w[0] + 1..w[1]]).collect();
-                    return Some((&raw[..open], items, &raw[at + 1..]));
-                }
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    None
-}
-
-/// Decodes the escapes of `$'…'`.
-fn ansi_c(text: &str) -> String {
-    let mut out = String::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            out.push(c);
-            continue;
-        }
-        let Some(next) = chars.next() else { break };
-        let decoded = match next {
-            'n' => Some('\n'),
-            't' => Some('\t'),
-            'r' => Some('\r'),
-            'a' => Some('\u{7}'),
-            'b' => Some('\u{8}'),
-            'e' | 'E' => Some('\u{1b}'),
-            'f' => Some('\u{c}'),
-            'v' => Some('\u{b}'),
-            'x' => hex(&mut chars, 2, 16, ""),
-            'u' => hex(&mut chars, 4, 16, ""),
-            'U' => hex(&mut chars, 8, 16, ""),
-            '0'..='7' => hex(&mut chars, 3, 8, &next.to_string()),
-            other => Some(other),
-        };
-        out.extend(decoded);
-    }
-    out
-}
-
-fn hex(
-    chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
-    most: usize,
-    radix: u32,
-    first: &str,
-) -> Option<char> {
-    let mut text = first.to_owned();
-    while text.len() < most && chars.peek().is_some_and(|c| c.is_digit(radix)) {
-        text.extend(chars.next());
-    }
-    u32::from_str_radix(&text, radix).ok().and_then(char::from_u32)
+    found.take_code(&mut inner);
 }

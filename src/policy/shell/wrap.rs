@@ -4,6 +4,7 @@
 //! to be allowed, and it is not.
 
 use super::Word;
+use super::runner;
 
 /// What a wrapper runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +89,7 @@ const SHAPES: &[Shape] = &[
     heavy(&["pkexec"], &["--user"], 0),
     heavy(
         &["run0", "systemd-run"],
-        &["-u", "-g", "-p", "-E", "-M", "--unit", "--property", "--uid", "--gid", "--user"],
+        &["-u", "-g", "-p", "-E", "-M", "--unit", "--property", "--uid", "--gid"],
         0,
     ),
     heavy(&["unshare"], &["-S", "-G", "-R", "-w"], 0),
@@ -116,13 +117,39 @@ pub fn code_options(program: &str) -> &'static [&'static str] {
         "python" | "pypy" | "ipython" => &["-c"],
         "perl" => &["-e", "-E", "-ne", "-pe", "-ie", "-nle", "-lne", "-lane", "-ane", "-pie"],
         "ruby" => &["-e", "-ne", "-pe"],
-        "node" | "nodejs" | "bun" => &["-e", "-p", "-pe", "--eval", "--print"],
+        "node" | "nodejs" | "bun" | "tsx" | "ts-node" => &["-e", "-p", "-pe", "--eval", "--print"],
         "php" => &["-r"],
         "lua" | "luajit" => &["-e"],
         "osascript" => &["-e"],
         "R" | "Rscript" | "julia" | "elixir" | "groovy" | "scala" => &["-e", "-E", "--eval"],
         _ => &[],
     }
+}
+
+/// `python3 -Bc CODE`, `perl -wnE CODE`: the letter that takes code may end a bundle.
+fn bundled_code(program: &str, args: &[Word]) -> Option<Word> {
+    let stem = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let (letters, valued): (&[char], &[char]) = match stem {
+        "python" | "pypy" => (&['c'], &['m', 'W', 'X']),
+        "perl" => (&['e', 'E'], &['M', 'm', 'I', 'i', 'F', 'x', 'C', 'D', '0', 'd']),
+        "ruby" => (&['e'], &['I', 'r', 'C', 'E', 'F', 'i', 'x', 'K', 'W', '0']),
+        _ => return None,
+    };
+    for (at, word) in args.iter().enumerate() {
+        let bundle = word.text.strip_prefix('-').filter(|b| !b.starts_with('-'))?;
+        let end = bundle.find(|c| letters.contains(&c) || valued.contains(&c));
+        if let Some(rest) =
+            end.filter(|end| bundle.get(*end..).is_some_and(|b| b.starts_with(letters)))
+        {
+            let glued = bundle.get(rest + 1..).unwrap_or_default();
+            return if glued.is_empty() {
+                args.get(at + 1).cloned()
+            } else {
+                Some(word.part(glued))
+            };
+        }
+    }
+    None
 }
 
 /// Whether the program runs code of its own language.
@@ -135,9 +162,10 @@ pub fn unwrap(program: &str, args: &[Word]) -> Option<Wrapped> {
     let literal = |word: &Word| word.literal;
     match program {
         _ if is_shell(program) => return shell(args),
-        "env" | "cross-env" | "dotenv" => return Some(environment(args)),
+        "env" | "cross-env" | "dotenv" => return Some(environment(program, args)),
         "eval" => {
-            let text = join(args);
+            let dashes = usize::from(args.first().is_some_and(|w| w.text == "--"));
+            let text = join(args.get(dashes..).unwrap_or_default());
             return Some(Wrapped {
                 inner: vec![Inner::Text(text)],
                 transparent: true,
@@ -182,6 +210,13 @@ pub fn unwrap(program: &str, args: &[Word]) -> Option<Wrapped> {
             let words = args.get(at..).unwrap_or_default().to_vec();
             return Some(Wrapped { inner: vec![Inner::Words(words, false)], ..Default::default() });
         }
+        "coreutils" if args.first().is_some_and(|w| w.text.starts_with("--coreutils-prog")) => {
+            let mut words = args.to_vec();
+            if let Some(first) = words.first_mut() {
+                *first = first.part(first.text.split_once('=').map_or("", |(_, name)| name));
+            }
+            return Some(Wrapped { inner: vec![Inner::Words(words, false)], ..Default::default() });
+        }
         "busybox" | "toybox" | "coreutils" => {
             return Some(Wrapped {
                 inner: vec![Inner::Words(args.to_vec(), false)],
@@ -198,9 +233,24 @@ pub fn unwrap(program: &str, args: &[Word]) -> Option<Wrapped> {
             });
         }
         "script" | "flock" | "su" => {
-            let bundles = ["-c", "--command", "-qc", "-ec", "-lc", "-qec", "-eqc", "-qfc", "-fqc"];
-            let text = value_of(args, &bundles).map(Inner::Text);
-            let after = if program == "flock" { command_at(args, &["-w", "-E"], 1) } else { None };
+            // `script -qc TEXT`: the letter may end a bundle.
+            let bundled = args.iter().position(|w| {
+                w.text.len() > 2
+                    && w.text.starts_with('-')
+                    && !w.text.starts_with("--")
+                    && w.text.ends_with('c')
+            });
+            let bundled = bundled.and_then(|at| args.get(at + 1).cloned());
+            let text = value_of(args, &["-c", "--command"]).or(bundled).map(Inner::Text);
+            let after = match program {
+                "flock" => command_at(
+                    args,
+                    &["-w", "-E", "--timeout", "--wait", "--conflict-exit-code"],
+                    1,
+                ),
+                "script" => args.iter().position(|w| w.text == "--").map(|at| at + 1),
+                _ => None,
+            };
             let words =
                 after.and_then(|at| args.get(at..)).filter(|w| !w.is_empty() && text.is_none());
             let inner =
@@ -230,11 +280,19 @@ pub fn unwrap(program: &str, args: &[Word]) -> Option<Wrapped> {
         _ => {}
     }
     let options = code_options(program);
-    if let Some(code) = value_of(args, options).filter(|_| !options.is_empty()) {
+    let code = value_of(args, options).filter(|_| !options.is_empty());
+    if let Some(code) = code.or_else(|| bundled_code(program, args)) {
         return Some(Wrapped { inner: vec![Inner::Code(code)], ..Default::default() });
     }
-    let shape = SHAPES.iter().find(|shape| shape.names.contains(&program))?;
-    let at = command_at(args, shape.valued, shape.skip)?;
+    let Some(shape) = SHAPES.iter().find(|shape| shape.names.contains(&program)) else {
+        return runner::unwrap(program, args);
+    };
+    // `exec -cla NAME`: the letter that takes a word may end a bundle.
+    let bundle = |w: &Word| {
+        program == "exec" && w.text.len() > 2 && w.text.starts_with('-') && w.text.ends_with('a')
+    };
+    let skip = shape.skip + usize::from(args.first().is_some_and(bundle));
+    let at = command_at(args, shape.valued, skip)?;
     let mut rest = args.get(at..).unwrap_or_default();
     let mut assignments = Vec::new();
     while let Some((name, value)) = rest.first().filter(|w| literal(w)).and_then(assignment) {
@@ -312,7 +370,7 @@ fn split_string(word: &Word, next: Option<&Word>) -> Option<(Word, usize)> {
 }
 
 /// `NAME=value` as a plain word.
-fn assignment(word: &Word) -> Option<(String, Word)> {
+pub fn assignment(word: &Word) -> Option<(String, Word)> {
     let (name, value) = word.text.split_once('=')?;
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
     (!name.is_empty() && name.chars().all(legal) && !name.starts_with(|c: char| c.is_ascii_digit()))
@@ -320,7 +378,7 @@ fn assignment(word: &Word) -> Option<(String, Word)> {
 }
 
 /// Index of the first word after options, their values, and `skip` positional words.
-fn command_at(args: &[Word], valued: &[&str], skip: usize) -> Option<usize> {
+pub fn command_at(args: &[Word], valued: &[&str], skip: usize) -> Option<usize> {
     let (mut at, mut left) = (0, skip);
     loop {
         let Some(word) = args.get(at) else { return Some(at) };
@@ -340,7 +398,7 @@ fn command_at(args: &[Word], valued: &[&str], skip: usize) -> Option<usize> {
 }
 
 /// The value of the first of `options`, in the next word or after `=`.
-fn value_of(args: &[Word], options: &[&str]) -> Option<Word> {
+pub fn value_of(args: &[Word], options: &[&str]) -> Option<Word> {
     for (at, word) in args.iter().enumerate() {
         if options.contains(&word.text.as_str()) {
             return Some(args.get(at + 1).cloned().unwrap_or_else(|| Word::unknown("")));
@@ -357,53 +415,50 @@ fn value_of(args: &[Word], options: &[&str]) -> Option<Word> {
     None
 }
 
-fn join(words: &[Word]) -> Word {
+pub fn join(words: &[Word]) -> Word {
     let text = words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ");
     let literal = words.iter().all(|w| w.literal);
     if literal { Word::known(text) } else { Word::unknown(text) }
 }
 
+/// `bash -ec TEXT`: the text is the first word after all options and their values.
 fn shell(args: &[Word]) -> Option<Wrapped> {
-    for (at, word) in args.iter().enumerate() {
+    let (mut at, mut takes_text) = (0, false);
+    while let Some(word) = args.get(at) {
         let text = word.text.as_str();
-        if text == "-o" || text == "+O" || text == "-O" {
-            continue;
+        if text == "--" || text == "-" {
+            at += 1;
+            break;
         }
-        let bundle = text.len() > 1 && text.starts_with('-') && !text.starts_with("--");
-        if bundle && text.contains('c') {
-            let code =
-                args.get(at + 1..).and_then(|rest| rest.iter().find(|w| !w.text.starts_with('-')));
-            let code = code.cloned().unwrap_or_else(|| Word::unknown(""));
-            return Some(Wrapped {
-                inner: vec![Inner::Text(code)],
-                transparent: true,
-                ..Default::default()
-            });
-        }
-        if text == "--command" || text.starts_with("--command=") {
-            let code = value_of(args, &["--command"])?;
-            return Some(Wrapped {
-                inner: vec![Inner::Text(code)],
-                transparent: true,
-                ..Default::default()
-            });
-        }
-        if !text.starts_with('-')
-            && !text.starts_with('+')
-            && args.get(at.wrapping_sub(1)).is_none_or(|w| w.text != "-o")
-        {
-            return None;
+        if let Some(long) = text.strip_prefix("--") {
+            if let Some(code) = long.strip_prefix("command=") {
+                let inner = vec![Inner::Text(word.part(code))];
+                return Some(Wrapped { inner, transparent: true, ..Default::default() });
+            }
+            takes_text |= long == "command";
+            at += if matches!(long, "rcfile" | "init-file" | "init-command") { 2 } else { 1 };
+        } else if text.len() > 1 && text.starts_with(['-', '+']) {
+            takes_text |= text.starts_with('-') && text.contains('c');
+            // Each `o` and `O` takes a word.
+            at += 1 + text.matches(['o', 'O']).count();
+        } else {
+            break;
         }
     }
-    None
+    if !takes_text {
+        return None;
+    }
+    let code = args.get(at).cloned().unwrap_or_else(|| Word::unknown(""));
+    Some(Wrapped { inner: vec![Inner::Text(code)], transparent: true, ..Default::default() })
 }
 
-fn environment(args: &[Word]) -> Wrapped {
+fn environment(program: &str, args: &[Word]) -> Wrapped {
     let mut wrapped = Wrapped { transparent: true, ..Wrapped::default() };
     let mut at = 0;
     while let Some(word) = args.get(at) {
         let text = word.text.as_str();
-        if matches!(text, "-u" | "--unset" | "-C" | "--chdir" | "-f" | "-a") {
+        let file = program == "dotenv" && matches!(text, "-e" | "-p" | "-v");
+        if file || matches!(text, "-u" | "--unset" | "-C" | "--chdir" | "-f" | "-a") {
             at += 2;
         } else if let Some((value, taken)) = split_string(word, args.get(at + 1)) {
             let rest = args.get(at + taken..).unwrap_or_default();

@@ -49,7 +49,7 @@ impl Walker {
                     }
                     if program != "unset" {
                         self.second.unknown(&word.text);
-                        self.state.variables.remove(&word.text);
+                        self.forget(&word.text);
                     }
                 }
                 if program != "unset" {
@@ -69,7 +69,7 @@ impl Walker {
                     if !numeric {
                         self.second.unknown(&name.text);
                     }
-                    self.state.variables.remove(&name.text);
+                    self.forget(&name.text);
                 }
             }
             "test" | "[" => {

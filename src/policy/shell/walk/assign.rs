@@ -17,6 +17,12 @@ impl Walker {
                 name.clone()
             }
         };
+        if matches!(name.as_str(), "BASH_CMDS" | "BASH_ALIASES") {
+            self.give_up("it changes what the names of programs mean");
+        }
+        if name == "CDPATH" {
+            self.give_up("it changes where `cd` leads");
+        }
         let value = match &assignment.value {
             ast::AssignmentValue::Scalar(word) => {
                 let mut words = self.resolve(&word.value).words;
@@ -31,9 +37,20 @@ impl Walker {
                     self.second.text(&joined);
                     Word::unknown(joined)
                 };
+                // Where a tilde is expanded in a value differs from other words: not known.
+                let tilde = word.value.contains("=~") || word.value.contains(":~");
+                let value = if tilde { Word::unknown(value.text) } else { value };
                 let value = if assignment.append { self.appended(&name, value) } else { value };
                 self.second.gives(&name, &word.value, Some(&value));
                 if matches!(name.as_str(), "PS0" | "PS1" | "PS2" | "PS4" | "PROMPT_COMMAND") {
+                    self.evaluates(&value.text);
+                }
+                // These take a number, so what they are given is evaluated.
+                if matches!(
+                    name.as_str(),
+                    "RANDOM" | "SRANDOM" | "SECONDS" | "LINENO" | "OPTIND" | "HISTCMD" | "BASHPID"
+                ) {
+                    self.evaluates(&word.value);
                     self.evaluates(&value.text);
                 }
                 value
@@ -105,7 +122,9 @@ impl Walker {
                 None => bare_mentions(&self.whole, &name),
             };
             self.mentions.insert(name.clone(), mentions);
-            let certain = self.conditional == 0 && mentions == 1;
+            // A name that had a value may keep it, where the line that says otherwise is hidden.
+            let fresh = !self.state.variables.contains_key(&name);
+            let certain = self.conditional == 0 && mentions == 1 && fresh;
             let value = if value.literal { value } else { Word::unknown(value.text) };
             let certain = certain && value.literal;
             self.state.variables.insert(name, Variable { value, certain });
@@ -119,10 +138,12 @@ fn bare_mentions(text: &str, name: &str) -> usize {
     text.match_indices(name)
         .filter(|(at, _)| {
             let (before, after) = (&text[..*at], &text[at + name.len()..]);
+            // `${name:=x}` gives it a value.
+            let gives = after.starts_with('=') || after.starts_with(":=");
             !after.starts_with(in_name)
                 && !before.ends_with(in_name)
                 && !before.ends_with('$')
-                && !before.ends_with("${")
+                && (gives || !before.ends_with("${"))
         })
         .count()
 }

@@ -5,6 +5,7 @@
 use super::super::effects::{self, is_harmless_device};
 use super::super::wrap::{self, Inner};
 use super::super::{ANY, ANY_NAME, ANY_PLAIN_NAME, Assignment, MAX_DEPTH, Reach, Unit, Word};
+use super::super::{contact, options};
 use super::{Context, Walker, base_name, text_of};
 use crate::model::AbsPath;
 use crate::policy::facts::{Access, PathUse};
@@ -106,6 +107,7 @@ impl Walker {
         unit.self_call = self.inside.contains(&program);
         self.subscripts(&program, &args, &mut unit);
         self.builtin(&program, &args);
+        self.redefines(&program, &args, &mut unit);
         if self.functions.contains(&program) {
             unit.transparent = true;
         }
@@ -115,7 +117,14 @@ impl Walker {
             self.change_folder(&args);
         }
         if matches!(program.as_str(), "export" | "declare" | "typeset" | "local" | "readonly") {
-            self.remember(&unit.assignments);
+            // `local` fails outside a function, and options change what a value becomes.
+            let plain = program != "local" && !args.iter().any(|w| w.text.starts_with(['-', '+']));
+            let assignments = unit.assignments.clone();
+            if plain {
+                self.remember(&assignments);
+            } else {
+                self.maybe(|walker| walker.remember(&assignments));
+            }
         }
         let wrapped = wrap::unwrap(&program, &args);
         if let (None, Some(document)) = (&wrapped, &context.document) {
@@ -123,6 +132,10 @@ impl Walker {
                 let via = [context.via.clone(), vec![program.clone()]].concat();
                 self.isolated(|walker| walker.nested(&document.text, &via));
                 unit.transparent = true;
+            } else if wrap::is_shell(&program) {
+                unit.opaque.get_or_insert_with(|| {
+                    "it runs a text that is only known when it runs".to_owned()
+                });
             } else if wrap::is_interpreter(&program)
                 || matches!(
                     program.as_str(),
@@ -133,6 +146,12 @@ impl Walker {
                 unit.dynamic |= !document.literal;
             }
         }
+        if let Some(reason) = options::runs_more(&program, &args) {
+            unit.opaque.get_or_insert(reason);
+        }
+        let contacts = contact::contacts(&program, &args, more);
+        unit.hosts.extend(contacts.hosts);
+        unit.unknown_host |= contacts.unknown;
         unit.words = words;
         let Some(wrapped) = wrapped else {
             if let (true, Some(script)) =
@@ -179,7 +198,7 @@ impl Walker {
                     self.run(
                         words,
                         inner_unit,
-                        Context { via: via.clone(), document },
+                        Context { via: via.clone(), document, redirected: false },
                         later || more,
                     );
                 }
@@ -189,12 +208,13 @@ impl Walker {
                     let variables = std::mem::take(&mut self.state.variables);
                     let eval = matches!(program.as_str(), "eval" | "trap" | "alias");
                     if eval {
-                        self.state.variables = variables.clone();
+                        // It may change what this shell knows, and its text may hide the names.
+                        self.state.variables = variables;
                         self.maybe(|walker| walker.nested(&text.text, &via));
                     } else {
                         self.isolated(|walker| walker.nested(&text.text, &via));
+                        self.state.variables = variables;
                     }
-                    self.state.variables = variables;
                     self.late = late;
                 }
                 Inner::Code(_) => {}
