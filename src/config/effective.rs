@@ -62,6 +62,8 @@ pub struct Effective {
     pub redaction: RedactionSettings,
     /// Where and how decisions are recorded.
     pub audit: AuditSettings,
+    /// How a person is reached.
+    pub approvals: ApprovalSettings,
     /// Proxy and certificates.
     pub network: NetworkSettings,
     /// Time-outs.
@@ -201,6 +203,30 @@ pub struct RedactionSettings {
 pub struct AuditSettings {
     /// The log file; `None` without a home folder.
     pub file: Option<AbsPath>,
+}
+
+/// `approvals`.
+#[derive(Debug, Clone)]
+pub struct ApprovalSettings {
+    /// How long a question stays open.
+    pub wait: Duration,
+    /// Whether the terminal of the run asks.
+    pub terminal: Located<bool>,
+    /// Whether `ion approvals` may answer.
+    pub folder: Located<bool>,
+    /// Where questions are posted.
+    pub webhook: Option<WebhookSettings>,
+}
+
+/// `approvals.webhook`.
+#[derive(Debug, Clone)]
+pub struct WebhookSettings {
+    /// The receiver.
+    pub url: Located<String>,
+    /// Signs both ways; without one nothing is posted.
+    pub secret: Option<Located<Secret>>,
+    /// Hosts that `url` may name.
+    pub allow_hosts: Located<AllowList>,
 }
 
 /// `network`.
