@@ -18,6 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("worker", &["model", "sys"]),
     ("sandbox", &["model", "sys", "redact", "config", "policy", "gate", "worker"]),
     ("net", &["model", "redact", "config"]),
+    ("approve", &["model", "sys", "redact", "config", "audit", "gate", "net"]),
     ("tool", &["model", "redact", "conversation", "config", "audit", "policy", "gate", "sandbox"]),
     ("event", &["model", "redact", "gate"]),
     ("provider", &["model", "redact", "conversation", "config", "net"]),
@@ -50,6 +51,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "gate",
             "sandbox",
             "net",
+            "approve",
             "tool",
             "event",
             "provider",
@@ -61,7 +63,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "model", "sys", "redact", "config", "audit", "policy", "gate", "sandbox", "worker",
-            "tool", "event", "provider", "session", "agent", "runtime",
+            "tool", "approve", "event", "provider", "session", "agent", "runtime",
         ],
     ),
 ];
