@@ -17,6 +17,10 @@ pub mod who;
 mod wire;
 
 #[cfg(test)]
+mod store_tests;
+#[cfg(test)]
+mod terminal_tests;
+#[cfg(test)]
 mod testing;
 
 pub use card::Card;
@@ -128,8 +132,7 @@ fn receiver(settings: &WebhookSettings, reach: &Reach<'_>) -> Result<(Egress, Se
     let secret = settings.secret.as_ref().ok_or_else(|| {
         wrong("it needs `approvals.webhook.secret`, or the variable named there is not set".into())
     })?;
-    let network =
-        EgressSettings::of(&reach.effective.network, reach.environment, SILENCE);
+    let network = EgressSettings::of(&reach.effective.network, reach.environment, SILENCE);
     let egress = Egress::new(base, None, &network).map_err(|error| wrong(error.to_string()))?;
     Ok((egress, Seal::new(secret.value.clone())))
 }

@@ -82,7 +82,8 @@ impl Folder {
             // Whoever is first, all use the key that is there.
             place.put_new(KEY, Seal::random()?.as_bytes())?;
         }
-        Folder::with_key(place)?.ok_or_else(|| "the key of the approvals folder vanished".to_owned())
+        Folder::with_key(place)?
+            .ok_or_else(|| "the key of the approvals folder vanished".to_owned())
     }
 
     /// Opens the folder; `None` where nobody ever asked.

@@ -78,9 +78,11 @@ impl Terminal {
 /// The line of keys. What `s`, `t` and `c` remember stands in the picture above: this call.
 fn keys(card: &Card) -> String {
     match card.may_be_remembered() {
-        true => "  [o] once   [s] this session, exactly this call   [t] until a time   [c] a count\n  \
+        true => {
+            "  [o] once   [s] this session, exactly this call   [t] until a time   [c] a count\n  \
                  [n] no   [N] no, never again   [e] explain   [?] more\n"
-            .to_owned(),
+                .to_owned()
+        }
         false => "  [o] once   [n] no   [N] no, never again   [e] explain   [?] more\n".to_owned(),
     }
 }

@@ -41,7 +41,12 @@ pub(in crate::approve) fn body(asked: &Asked) -> Vec<u8> {
 }
 
 /// The headers of a request that is sent now; `signed` is its body, or the id.
-pub(in crate::approve) fn headers(seal: &Seal, asked: &Asked, signed: &[u8], now: i64) -> HeaderMap {
+pub(in crate::approve) fn headers(
+    seal: &Seal,
+    asked: &Asked,
+    signed: &[u8],
+    now: i64,
+) -> HeaderMap {
     let now = now.to_string();
     let signature = format!("v1={}", seal.sign(&[now.as_bytes(), b".", signed]));
     let mut map = HeaderMap::new();

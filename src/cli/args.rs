@@ -35,6 +35,9 @@ pub enum Command {
     Config(super::config::ConfigCommand),
     /// Trust a folder's own settings, or look at what that would switch on.
     Trust(super::trust::TrustArgs),
+    /// Answer questions of runs that wait for a person.
+    #[command(subcommand)]
+    Approvals(super::approvals::ApprovalsCommand),
     /// Read and verify the record of decisions.
     #[command(subcommand)]
     Audit(super::audit::AuditCommand),

@@ -301,9 +301,7 @@ fn approvals(
 ) -> ApprovalSettings {
     let key = "approvals.webhook.secret";
     let secret = view.held(key).and_then(|held| match &held.setting.value {
-        Value::Secret(secret) => {
-            written(key, secret, &held.setting.source, environment, warnings)
-        }
+        Value::Secret(secret) => written(key, secret, &held.setting.source, environment, warnings),
         _ => None,
     });
     let otherwise = |key: &str, value: bool| match view.held(key) {

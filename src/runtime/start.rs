@@ -4,6 +4,7 @@
 use super::StartError;
 use super::account::Account;
 use crate::agent::{Agent, RunError, RunLimits, RunReport};
+use crate::approve::{self, Reach};
 use crate::audit::{AuditLog, Draft, Kind, Origin};
 use crate::config::{self, Effective, Environment, Flags, LoadRequest, Loaded, SealedSources};
 use crate::conversation::{Block, Message};
@@ -50,6 +51,8 @@ pub struct StartRequest<'a> {
     pub resume: Option<String>,
     /// Where the model comes from.
     pub model: Model<'a>,
+    /// Whether a person at the controlling terminal may be asked.
+    pub terminal: bool,
 }
 
 /// Everything that a run needs.
@@ -138,6 +141,18 @@ impl Runtime {
             None => transcript::new_id().map_err(|error| StartError::Folder(error.to_string()))?,
         };
         let registry = Registry::builtin(&effective.tools);
+        let reached = approve::approvers(Reach {
+            effective,
+            environment: request.environment,
+            policy: rules.digest().to_owned(),
+            terminal: request.terminal,
+        })?;
+        warnings.extend(reached.warnings);
+        let advisers = Advisers {
+            approvers: reached.approvers,
+            patience: reached.patience,
+            ..Advisers::default()
+        };
         Ok(Runtime {
             redactor,
             rules,
@@ -150,13 +165,13 @@ impl Runtime {
             session,
             resumed,
             warnings,
-            advisers: Advisers::default(),
+            advisers,
             loaded,
         })
     }
 
-    /// Says who is heard beside the rules: hooks, a classifier, people. Without this call nobody
-    /// is, and an ask is a denial.
+    /// Says who is heard beside the rules: hooks, a classifier, people. Without this call only
+    /// the people are that the configuration names.
     pub fn hear(&mut self, advisers: Advisers) {
         self.advisers = advisers;
     }
@@ -472,7 +487,10 @@ fn known_secrets(effective: &Effective, environment: &Environment) -> Vec<(Strin
         .iter()
         .filter(|(name, value)| value.len() >= 8 && names_a_secret(name))
         .map(|(_, value)| ("environment".to_owned(), Secret::new(value.to_owned())));
-    keys.chain(variables).collect()
+    let webhook = effective.approvals.webhook.as_ref();
+    let webhook = webhook.and_then(|webhook| webhook.secret.as_ref());
+    let webhook = webhook.map(|secret| ("webhook-secret".to_owned(), secret.value.clone()));
+    keys.chain(variables).chain(webhook).collect()
 }
 
 #[cfg(test)]

@@ -7,4 +7,4 @@ mod properties;
 mod samples;
 mod sealed;
 mod strangers;
-mod world;
+pub mod world;

@@ -203,7 +203,10 @@ mod tests {
     fn nothing_that_starts_programs_or_moves_traffic_is_open_to_a_stranger() {
         for key in keys() {
             let first = key.path.split('.').next().unwrap();
-            if matches!(first, "providers" | "network" | "defaultModel" | "profile" | "audit" | "approvals") {
+            if matches!(
+                first,
+                "providers" | "network" | "defaultModel" | "profile" | "audit" | "approvals"
+            ) {
                 assert_eq!(key.stranger, Stranger::Ignore, "{}", key.path);
             }
             if key.stranger == Stranger::Tighten {
