@@ -24,7 +24,7 @@ mod terminal_tests;
 mod testing;
 
 pub use card::Card;
-pub use store::{Folder, Given, Listed, State, Void};
+pub use store::{Expired, Folder, Given, Listed, State, Void};
 
 use crate::config::Environment;
 use crate::config::effective::{AllowList, Effective, WebhookSettings};
@@ -59,6 +59,8 @@ pub struct Reached {
     pub patience: Duration,
     /// What a person should know, such as a folder that cannot be used.
     pub warnings: Vec<String>,
+    /// Questions of dead runs that are over, to be recorded.
+    pub expired: Vec<Expired>,
 }
 
 /// A way to a person is configured and cannot work.
@@ -80,7 +82,8 @@ pub struct ReachError {
 /// denied everything.
 pub fn approvers(reach: Reach<'_>) -> Result<Reached, ReachError> {
     let settings = &reach.effective.approvals;
-    let (mut approvers, mut warnings) = (Vec::<Arc<dyn Approver>>::new(), Vec::new());
+    let mut approvers = Vec::<Arc<dyn Approver>>::new();
+    let (mut warnings, mut expired) = (Vec::new(), Vec::new());
     if reach.terminal && settings.terminal.value {
         approvers.push(Arc::new(terminal::Terminal::new(Device::Controlling)));
     }
@@ -88,7 +91,9 @@ pub fn approvers(reach: Reach<'_>) -> Result<Reached, ReachError> {
     let answerable = settings.folder.value;
     if answerable || webhook.is_some() {
         match questions(&reach, answerable) {
-            Ok(store) => {
+            Ok((store, over)) => {
+                let store = Arc::new(store);
+                expired = over;
                 if answerable {
                     approvers.push(Arc::new(folder::FolderApprover::new(Arc::clone(&store))));
                 }
@@ -101,13 +106,13 @@ pub fn approvers(reach: Reach<'_>) -> Result<Reached, ReachError> {
             Err(why) => warnings.push(format!("nobody can be asked from afar: {why}")),
         }
     }
-    Ok(Reached { approvers, patience: settings.wait, warnings })
+    Ok(Reached { approvers, patience: settings.wait, warnings, expired })
 }
 
-fn questions(reach: &Reach<'_>, answerable: bool) -> Result<Arc<Store>, String> {
+fn questions(reach: &Reach<'_>, answerable: bool) -> Result<(Store, Vec<Expired>), String> {
     let data_dir = reach.effective.places.data_dir.as_ref();
     let folder = Folder::make(data_dir.ok_or("there is no data folder")?)?;
-    Ok(Arc::new(Store::new(folder, reach.policy.clone(), answerable)?))
+    Store::new(folder, reach.policy.clone(), answerable)
 }
 
 fn receiver(settings: &WebhookSettings, reach: &Reach<'_>) -> Result<(Egress, Seal), ReachError> {

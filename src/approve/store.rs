@@ -165,19 +165,19 @@ impl Folder {
     }
 
     /// Removes what nobody asks any more and nobody may use: expired and damaged questions, and
-    /// answers without a question. Gives the ids of expired ones.
-    fn sweep(&self, now: i64) -> Result<Vec<QuestionId>, String> {
+    /// answers without a question. Gives the expired ones.
+    fn sweep(&self, now: i64) -> Result<Vec<Expired>, String> {
         let mut expired = Vec::new();
         let ids = self.ids()?;
         for id in &ids {
-            let over = match self.question(id) {
-                Ok(Some((_, card))) => card.expires_at < now,
-                Ok(None) => continue,
-                Err(_) => true,
+            let session = match self.question(id) {
+                Ok(Some((_, card))) if card.expires_at < now => card.session,
+                Ok(_) => continue,
+                Err(_) => None,
             };
-            if over && let Some(_claimed) = self.claim(id) {
+            if let Some(_claimed) = self.claim(id) {
                 self.forget(id);
-                expired.push(id.clone());
+                expired.push(Expired { id: id.clone(), session });
             }
         }
         for name in self.place.names()? {
@@ -343,6 +343,15 @@ pub struct Listed {
     pub question: Option<Value>,
 }
 
+/// A question of a dead run that was removed: denied, as nobody answered it in time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expired {
+    /// The question.
+    pub id: QuestionId,
+    /// The conversation; `None` where the file was not as Ion left it.
+    pub session: Option<String>,
+}
+
 /// The questions of one run.
 pub(in crate::approve) struct Store {
     folder: Folder,
@@ -364,10 +373,14 @@ pub(in crate::approve) struct Pending {
 }
 
 impl Store {
-    /// The questions of a run under these rules. What is over is removed.
-    pub fn new(folder: Folder, policy: String, answerable: bool) -> Result<Self, String> {
-        folder.sweep(now())?;
-        Ok(Store { folder, policy, answerable, open: Mutex::new(BTreeMap::new()) })
+    /// The questions of a run under these rules. What is over is removed, and given back.
+    pub fn new(
+        folder: Folder,
+        policy: String,
+        answerable: bool,
+    ) -> Result<(Self, Vec<Expired>), String> {
+        let expired = folder.sweep(now())?;
+        Ok((Store { folder, policy, answerable, open: Mutex::new(BTreeMap::new()) }, expired))
     }
 
     /// Whether `ion approvals` may answer.
@@ -389,7 +402,6 @@ impl Store {
     }
 
     fn put(self: &Arc<Self>, asked: &Arc<Asked>) -> Result<Pending, String> {
-        self.folder.sweep(now())?;
         // The old file stays locked until the new one stands in its place.
         let (asked, claimed) = match self.same_question(asked)? {
             Some((id, claimed)) => (Arc::new(Asked { id, ..(**asked).clone() }), Some(claimed)),

@@ -67,10 +67,16 @@ impl Device {
         self.open().is_some()
     }
 
-    /// The terminal's own name, `/dev/pts/3`.
+    /// The terminal's own name, `/dev/pts/3`. `/dev/tty` does not know it, a standard stream on
+    /// the same terminal does.
     pub fn name(&self) -> Option<String> {
-        let name = termios::ttyname(self.open()?, Vec::new()).ok()?;
-        name.into_string().ok()
+        let text = |name: std::ffi::CString| name.into_string().ok();
+        if let Device::At(path) = self {
+            return Some(path.display().to_string());
+        }
+        let input = termios::ttyname(rustix::stdio::stdin(), Vec::new());
+        let named = input.or_else(|_| termios::ttyname(rustix::stdio::stderr(), Vec::new()));
+        named.ok().and_then(text)
     }
 }
 

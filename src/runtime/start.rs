@@ -70,6 +70,8 @@ pub struct Runtime {
     resumed: Option<session::Loaded>,
     warnings: Vec<String>,
     advisers: Advisers,
+    /// Questions of dead runs that nobody answered in time.
+    expired: Vec<approve::Expired>,
 }
 
 /// Reads the configuration of a folder.
@@ -166,6 +168,7 @@ impl Runtime {
             resumed,
             warnings,
             advisers,
+            expired: reached.expired,
             loaded,
         })
     }
@@ -190,6 +193,13 @@ impl Runtime {
         self.record(Kind::SessionStart, self.opening())?;
         for enforcement in &self.loaded.enforcements {
             self.record(Kind::Enforcement, overruled(enforcement))?;
+        }
+        for question in std::mem::take(&mut self.expired) {
+            let body = json!({
+                "question": question.id.as_str(), "outcome": "expired", "of_session": question.session,
+                "reason": "its run was killed, and nobody answered in time",
+            });
+            self.record(Kind::Answered, body)?;
         }
         let (history, mut transcript) = match self.resumed.take() {
             Some(loaded) => {

@@ -120,6 +120,21 @@ fn an_edited_call_or_another_conversation_does_not_get_the_answer_of_the_dead_ru
 }
 
 #[test]
+fn a_question_of_a_dead_run_expires_to_a_denial_on_record() {
+    let home = home(&json!({"folder": true, "waitMs": 2000}));
+    script(&home, &["touch made"]);
+    let id = killed_while_asking(&home);
+    assert_eq!(question(&home, "expired"), id);
+    let late = answer(&home, &id, "allow");
+    assert!(stderr(&late).contains("it has expired"), "{late:?}");
+    let document = document(&prompt(&home, &["--resume", "latest"]).output().unwrap());
+    assert_eq!(denied_by(&document, "expired"), 1, "{document}");
+    assert!(!home.work().join("made").exists() && questions(&home).is_empty());
+    let list = stdout(&home.run(&["audit", "list"]));
+    assert!(list.contains(&format!("{id} expired")), "{list}");
+}
+
+#[test]
 fn a_yes_by_count_is_used_exactly_so_often() {
     let home = home(&json!({"folder": true, "waitMs": 3000}));
     script(&home, &["touch made", "touch made", "touch made"]);
