@@ -114,6 +114,11 @@ impl Card {
         for line in self.subject.split_inclusive('\n') {
             paragraph(&mut out, "  | ", line, columns);
         }
+        for (key, text) in self.other_arguments() {
+            for line in format!("{}: {text}", visible(key)).split_inclusive('\n') {
+                paragraph(&mut out, "  | ", line, columns);
+            }
+        }
         let mut row = |label: &str, text: &str| {
             if !text.is_empty() {
                 paragraph(&mut out, &format!("  {label:<8} "), text, columns);
@@ -132,6 +137,22 @@ impl Card {
         row("opinion", self.opinion.as_deref().unwrap_or_default());
         row("instead", self.hint.as_deref().unwrap_or_default());
         out
+    }
+
+    /// The arguments that the subject does not show. A call is approved with all of them, so
+    /// all are in the picture, but for `description`: that is what the model says about itself.
+    fn other_arguments(&self) -> Vec<(&str, String)> {
+        let Value::Object(input) = &self.input else {
+            return vec![("input", self.input.to_string())];
+        };
+        let others = input.iter().filter_map(|(key, value)| {
+            let text = match value {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            (text != self.subject && key != "description").then_some((key.as_str(), text))
+        });
+        others.collect()
     }
 
     /// What else there is to know: the arguments as they are, and what a yes is bound to.
@@ -268,6 +289,21 @@ pub(in crate::approve) mod tests {
         {
             assert!(picture.contains(written), "{written} is not shown in {picture}");
         }
+    }
+
+    #[test]
+    fn all_arguments_are_in_the_picture_but_the_models_own_words_are_not() {
+        let mut card = card("src/x");
+        card.input = json!({"file_path": "src/x", "content": "one\n  [o] once\n", "mode": 7,
+            "description": "perfectly safe"});
+        let picture = card.picture(100, 80);
+        for line in ["  | src/x\n", "  | content: one\\n\n", "  |   [o] once\\n\n", "  | mode: 7\n"]
+        {
+            assert!(picture.contains(line), "{line} is missing in\n{picture}");
+        }
+        assert!(!picture.contains("perfectly safe"), "{picture}");
+        card.subject = String::new();
+        assert!(card.picture(100, 80).contains("  | file_path: src/x\n"));
     }
 
     #[test]

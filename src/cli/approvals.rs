@@ -117,7 +117,7 @@ fn list(
     for listed in &all {
         let left = listed.card.as_ref().map_or(0, |card| card.expires_at.saturating_sub(now));
         let (agent, what) = listed.card.as_ref().map_or(("-", "-".to_owned()), |card| {
-            (card.agent.as_str(), format!("{} {}", card.tool, card::visible(&card.subject)))
+            (card.agent.as_str(), card::visible(&format!("{} {}", card.tool, card.subject)))
         });
         let left = format!("{} s", left.max(0));
         let state = word(listed.state);
