@@ -1,5 +1,6 @@
 //! Ion runs LLM agents that nobody has to trust.
 pub mod agent;
+pub mod approve;
 pub mod audit;
 pub mod classify;
 pub mod cli;

@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("worker", &["model", "sys"]),
     ("sandbox", &["model", "sys", "redact", "config", "policy", "gate", "worker"]),
     ("net", &["model", "redact", "config"]),
+    ("approve", &["model", "sys", "redact", "config", "audit", "gate", "net"]),
     ("tool", &["model", "redact", "conversation", "config", "audit", "policy", "gate", "sandbox"]),
     ("event", &["model", "redact", "gate"]),
     ("provider", &["model", "redact", "conversation", "config", "net"]),
@@ -52,6 +53,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "gate",
             "sandbox",
             "net",
+            "approve",
             "tool",
             "event",
             "provider",
@@ -64,7 +66,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "model", "sys", "redact", "config", "audit", "policy", "gate", "sandbox", "worker",
-            "tool", "event", "provider", "session", "agent", "runtime",
+            "tool", "approve", "event", "provider", "session", "agent", "runtime",
         ],
     ),
 ];

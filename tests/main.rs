@@ -2,6 +2,7 @@
 //! file here is not listed.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, clippy::unwrap_used)]
 
+mod approve;
 mod audit;
 mod cli;
 mod config;

@@ -64,6 +64,9 @@ impl Record {
 
     /// What the call would have done, in one line: the command, the path, or the input.
     pub fn what(&self) -> String {
+        if let Some(answer) = self.answer() {
+            return answer;
+        }
         let input = self.body.get("call").and_then(|call| call.get("input"));
         let Some(input) = input else { return String::new() };
         let tool = self.tool.as_deref().unwrap_or_default();
@@ -73,6 +76,28 @@ impl Record {
             }
         }
         format!("{tool} {input}")
+    }
+}
+
+impl Record {
+    /// How a question ended: `q-… allow by ada via terminal after 3.2 s`.
+    fn answer(&self) -> Option<String> {
+        if self.kind != "answered" {
+            return None;
+        }
+        let id = self.text(&["question"])?;
+        let outcome = self.text(&["choice"]).or(self.text(&["outcome"])).unwrap_or("-");
+        let mut line = format!("{id} {outcome}");
+        for (word, key) in [("by", "by"), ("via", "via")] {
+            if let Some(text) = self.text(&[key]).filter(|text| !text.is_empty()) {
+                line.push_str(&format!(" {word} {text}"));
+            }
+        }
+        let waited = self.body.get("waited_ms").and_then(Value::as_f64);
+        if let Some(ms) = waited {
+            line.push_str(&format!(" after {:.1} s", ms / 1000.0));
+        }
+        Some(line)
     }
 }
 

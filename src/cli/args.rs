@@ -37,6 +37,9 @@ pub enum Command {
     Hook(super::hook::HookArgs),
     /// Trust a folder's own settings, or look at what that would switch on.
     Trust(super::trust::TrustArgs),
+    /// Answer questions of runs that wait for a person.
+    #[command(subcommand)]
+    Approvals(super::approvals::ApprovalsCommand),
     /// Read and verify the record of decisions.
     #[command(subcommand)]
     Audit(super::audit::AuditCommand),

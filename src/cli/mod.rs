@@ -4,6 +4,7 @@
 //! is started and no file of a workspace is opened in this room. Read [`args`] for what can be
 //! typed, [`prompt`] for the main command, [`output`] for the one way to stdout.
 
+pub mod approvals;
 pub mod args;
 pub mod audit;
 pub mod config;
@@ -95,6 +96,7 @@ fn dispatch(arguments: &[OsString], out: &mut Output) -> Result<Exit, CommandErr
         Command::Config(command) => config::run(&command, &environment, out),
         Command::Hook(args) => hook::run(&args, &environment, out),
         Command::Trust(args) => trust::run(&args, &environment, out),
+        Command::Approvals(command) => approvals::run(&command, &environment, out),
         Command::Audit(command) => start::audit(command, &environment, out),
         Command::Help { topic } => help::run(topic.as_deref(), out),
         Command::Completions { shell } => completions(shell, out),

@@ -53,6 +53,9 @@ impl From<StartError> for CommandError {
                 .detail("no tool runs without a record of the decision"),
             StartError::Session(_) => CommandError::new(Exit::Failed, "session", message),
             StartError::Sandbox(_) => CommandError::new(Exit::Usage, "sandbox_unavailable", message),
+            StartError::Approvals(_) => CommandError::new(Exit::Usage, "approvals", message)
+                .detail("why not go on: calls that need a person would all be denied")
+                .detail("next: docs/approvals.md, or ion help approvals"),
             StartError::Folder(_) => CommandError::new(Exit::Usage, "usage", message),
         }
     }

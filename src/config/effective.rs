@@ -66,6 +66,8 @@ pub struct Effective {
     pub audit: AuditSettings,
     /// How hooks of other agents are answered.
     pub hook: HookSettings,
+    /// How a person is reached.
+    pub approvals: ApprovalSettings,
     /// Proxy and certificates.
     pub network: NetworkSettings,
     /// Time-outs.
@@ -229,6 +231,30 @@ pub struct AuditSettings {
 pub struct HookSettings {
     /// `hook.allowSkipsPrompt`.
     pub allow_skips_prompt: Located<bool>,
+}
+
+/// `approvals`.
+#[derive(Debug, Clone)]
+pub struct ApprovalSettings {
+    /// How long a question stays open.
+    pub wait: Duration,
+    /// Whether the terminal of the run asks.
+    pub terminal: Located<bool>,
+    /// Whether `ion approvals` may answer.
+    pub folder: Located<bool>,
+    /// Where questions are posted.
+    pub webhook: Option<WebhookSettings>,
+}
+
+/// `approvals.webhook`.
+#[derive(Debug, Clone)]
+pub struct WebhookSettings {
+    /// The receiver.
+    pub url: Located<String>,
+    /// Signs both ways; without one nothing is posted.
+    pub secret: Option<Located<Secret>>,
+    /// Hosts that `url` may name.
+    pub allow_hosts: Located<AllowList>,
 }
 
 /// `network`.

@@ -3,9 +3,9 @@
 
 use super::credential::{ENDPOINT_VARIABLES, KEY_VARIABLES, from_environment, written};
 use super::effective::{
-    Admitted, AllowList, AuditSettings, ClassifierSettings, Effective, HookSettings, Limits, Met,
-    NetworkSettings, Places, ProviderSettings, RedactionSettings, SandboxSettings, Timeouts,
-    ToolRestrictions,
+    Admitted, AllowList, ApprovalSettings, AuditSettings, ClassifierSettings, Effective,
+    HookSettings, Limits, Met, NetworkSettings, Places, ProviderSettings, RedactionSettings,
+    SandboxSettings, Timeouts, ToolRestrictions, WebhookSettings,
 };
 use super::environ::Environment;
 use super::layers::{Held, Settings};
@@ -185,7 +185,7 @@ fn own_places(places: &Places, audit_file: Option<&AbsPath>) -> Vec<AbsPath> {
         if whole(folder) {
             found.push(folder.clone());
         } else {
-            let parts = ["audit", "conversations", "trust.json"];
+            let parts = ["approvals", "audit", "conversations", "trust.json"];
             found.extend(parts.iter().filter_map(|part| folder.join(part)));
         }
     }
@@ -230,6 +230,7 @@ pub(super) fn resolve(
         }
         None => parts.places.data_dir.as_ref().and_then(|dir| dir.join("audit/audit.jsonl")),
     };
+    let approvals = approvals(&view, parts.environment, warnings);
     let mut hide = view.paths("sandbox.hide");
     hide.extend(view.paths("sandbox.additionalDenyPaths"));
     // What a tool could read or forge there decides about later calls: state and settings of Ion
@@ -265,6 +266,7 @@ pub(super) fn resolve(
         redaction: RedactionSettings { enabled: view.flag("security.redactSecrets", true) },
         audit: AuditSettings { file: audit_file },
         hook: HookSettings { allow_skips_prompt: view.flag("hook.allowSkipsPrompt", false) },
+        approvals,
         network: network_settings(&view, parts.environment),
         timeouts: Timeouts {
             tool: view.millis("timeouts.toolDefaultMs", Duration::from_secs(3600)),
@@ -310,6 +312,33 @@ fn limits(view: &View<'_>) -> Limits {
             .map(|n| Located::new(u32::try_from(n.value).unwrap_or(u32::MAX), n.source)),
         max_budget_usd: amount(view, "limits.maxBudgetUsd"),
         idle_timeout: idle.map(|n| Located::new(Duration::from_millis(n.value), n.source)),
+    }
+}
+
+fn approvals(
+    view: &View<'_>,
+    environment: &Environment,
+    warnings: &mut Vec<Warning>,
+) -> ApprovalSettings {
+    let key = "approvals.webhook.secret";
+    let secret = view.held(key).and_then(|held| match &held.setting.value {
+        Value::Secret(secret) => written(key, secret, &held.setting.source, environment, warnings),
+        _ => None,
+    });
+    let otherwise = |key: &str, value: bool| match view.held(key) {
+        // FAIL CLOSED: the strict side of both flags is `false`.
+        Some(_) => view.flag(key, false),
+        None => Located::new(value, built_in()),
+    };
+    ApprovalSettings {
+        wait: view.millis("approvals.waitMs", Duration::from_secs(300)),
+        terminal: otherwise("approvals.terminal", true),
+        folder: otherwise("approvals.folder", false),
+        webhook: view.text("approvals.webhook.url").map(|url| WebhookSettings {
+            url,
+            secret,
+            allow_hosts: view.allow_list("approvals.webhook.allowHosts"),
+        }),
     }
 }
 

@@ -40,6 +40,18 @@ impl BaseUrl {
         url
     }
 
+    /// The address as it was written.
+    pub fn exactly(&self) -> Url {
+        self.0.clone()
+    }
+
+    /// The address of a thing below this one: `/<name>` is appended. A query is kept.
+    pub fn below(&self, name: &str) -> Url {
+        let mut url = self.0.clone();
+        url.set_path(&format!("{}/{name}", self.0.path().trim_end_matches('/')));
+        url
+    }
+
     /// Whether `url` has the same scheme, host and port. Only then may the key go there.
     pub fn same_origin(&self, url: &Url) -> bool {
         self.0.origin() == url.origin()

@@ -13,7 +13,7 @@ use crate::config::effective::NetworkSettings;
 use crate::config::{Environment, Located};
 use crate::model::AbsPath;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Url};
+use reqwest::{Certificate, Method, Url};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -123,18 +123,32 @@ impl Egress {
         headers: &[(&'static str, &'static str)],
         body: Vec<u8>,
     ) -> Result<reqwest::Response, SendError> {
+        let map = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        self.send(Method::POST, url, map, body).await
+    }
+
+    /// Sends a request with these headers, as [`Egress::post`] does.
+    ///
+    /// # Errors
+    /// [`SendError`] where no head of an answer arrived.
+    pub async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        mut headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<reqwest::Response, SendError> {
         if !self.base.same_origin(url) {
             return Err(SendError::OtherHost);
         }
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
         if let Some(credential) = &self.credential {
             let (name, value) = credential.header();
-            map.insert(name, value);
+            headers.insert(name, value);
         }
-        let request = self.client.post(url.clone()).headers(map).body(body);
+        let request = self.client.request(method, url.clone()).headers(headers).body(body);
         request.send().await.map_err(|e| self.failed(e))
     }
 

@@ -51,6 +51,9 @@ pub enum StartError {
     /// The machine cannot hold what the profile asks for.
     #[error("{0}")]
     Sandbox(String),
+    /// A way to a person is configured and cannot work.
+    #[error("{0}")]
+    Approvals(#[from] crate::approve::ReachError),
     /// The working folder.
     #[error("{0}")]
     Folder(String),

@@ -5,6 +5,7 @@ use super::StartError;
 use super::account::Account;
 use super::classifier::classifier;
 use crate::agent::{Agent, RunError, RunLimits, RunReport};
+use crate::approve::{self, Reach};
 use crate::audit::{AuditLog, Draft, Kind, Origin};
 use crate::config::{self, Effective, Environment, Flags, LoadRequest, Loaded, SealedSources};
 use crate::conversation::{Block, Message};
@@ -51,6 +52,8 @@ pub struct StartRequest<'a> {
     pub resume: Option<String>,
     /// Where the model comes from.
     pub model: Model<'a>,
+    /// Whether a person at the controlling terminal may be asked.
+    pub terminal: bool,
 }
 
 /// Everything that a run needs.
@@ -68,6 +71,8 @@ pub struct Runtime {
     resumed: Option<session::Loaded>,
     warnings: Vec<String>,
     advisers: Advisers,
+    /// Questions of dead runs that nobody answered in time.
+    expired: Vec<approve::Expired>,
 }
 
 /// Reads the configuration of a folder.
@@ -131,18 +136,15 @@ impl Runtime {
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let (provider, route) = choose_model(&request.model, effective, request.environment)?;
         check_budget(effective, &route, &mut warnings)?;
-        let advisers = Advisers {
-            classifier: match &request.model {
-                Model::Configured => classifier(
-                    effective,
-                    request.environment,
-                    effective.model.as_ref().map(|model| model.value.as_str()),
-                    &redactor,
-                )?,
-                // A script that the caller brings is the whole of what is asked.
-                Model::Script { .. } => None,
-            },
-            ..Advisers::default()
+        let classifier = match &request.model {
+            Model::Configured => classifier(
+                effective,
+                request.environment,
+                effective.model.as_ref().map(|model| model.value.as_str()),
+                &redactor,
+            )?,
+            // A script that the caller brings is the whole of what is asked.
+            Model::Script { .. } => None,
         };
         let audit_file = effective.audit.file.clone().ok_or(StartError::NoHome)?;
         let data_dir = effective.places.data_dir.clone().ok_or(StartError::NoHome)?;
@@ -160,6 +162,19 @@ impl Runtime {
             None => transcript::new_id().map_err(|error| StartError::Folder(error.to_string()))?,
         };
         let registry = Registry::builtin(&effective.tools);
+        let reached = approve::approvers(Reach {
+            effective,
+            environment: request.environment,
+            policy: rules.digest().to_owned(),
+            terminal: request.terminal,
+        })?;
+        warnings.extend(reached.warnings);
+        let advisers = Advisers {
+            approvers: reached.approvers,
+            patience: reached.patience,
+            classifier,
+            hooks: Vec::new(),
+        };
         Ok(Runtime {
             redactor,
             rules,
@@ -173,14 +188,9 @@ impl Runtime {
             resumed,
             warnings,
             advisers,
+            expired: reached.expired,
             loaded,
         })
-    }
-
-    /// Says who is heard beside the rules: hooks, a classifier, people. Without this call nobody
-    /// is, and an ask is a denial.
-    pub fn hear(&mut self, advisers: Advisers) {
-        self.advisers = advisers;
     }
 
     /// Who beside people may answer an ask.
@@ -204,6 +214,13 @@ impl Runtime {
         self.record(Kind::SessionStart, self.opening())?;
         for enforcement in &self.loaded.enforcements {
             self.record(Kind::Enforcement, overruled(enforcement))?;
+        }
+        for question in std::mem::take(&mut self.expired) {
+            let body = json!({
+                "question": question.id.as_str(), "outcome": "expired", "of_session": question.session,
+                "reason": "its run was killed, and nobody answered in time",
+            });
+            self.record(Kind::Answered, body)?;
         }
         let (history, mut transcript) = match self.resumed.take() {
             Some(loaded) => {
@@ -504,7 +521,10 @@ pub(super) fn known_secrets(
         .iter()
         .filter(|(name, value)| value.len() >= 8 && names_a_secret(name))
         .map(|(_, value)| ("environment".to_owned(), Secret::new(value.to_owned())));
-    keys.chain(variables).collect()
+    let webhook = effective.approvals.webhook.as_ref();
+    let webhook = webhook.and_then(|webhook| webhook.secret.as_ref());
+    let webhook = webhook.map(|secret| ("webhook-secret".to_owned(), secret.value.clone()));
+    keys.chain(variables).chain(webhook).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! `sandbox::spawn` and `worker` for the users.
 #![expect(unsafe_code, reason = "the only file that calls the C library directly")]
 
-use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -160,6 +160,16 @@ pub fn signal_everyone_inside(signal: libc::c_int) -> io::Result<()> {
 pub fn end_at_once(code: libc::c_int) -> ! {
     // SAFETY: never returns, touches no memory.
     unsafe { libc::_exit(code) }
+}
+
+/// Lets the runtime watch a descriptor that it owns from now on.
+///
+/// # Errors
+/// The kind of file cannot be watched.
+pub fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` names the same open descriptor until it is dropped, which happens
+    // after the registration has ended: the result owns both.
+    Ok(unsafe { AsyncFd::register(fd)? })
 }
 
 /// Waits until `fd` can be read, for example until the process of a pidfd has ended.

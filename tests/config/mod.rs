@@ -8,4 +8,4 @@ mod rules;
 mod samples;
 mod sealed;
 mod strangers;
-mod world;
+pub mod world;

@@ -177,7 +177,11 @@ pub struct Loopback {
     acceptor: Option<JoinHandle<()>>,
 }
 
+/// Makes a reply from a request.
+type Handler = Box<dyn Fn(&Recorded) -> Reply + Send + Sync>;
+
 struct Shared {
+    handler: Option<Handler>,
     replies: Mutex<std::collections::VecDeque<Reply>>,
     requests: Mutex<Vec<Recorded>>,
     stopped: AtomicBool,
@@ -187,9 +191,19 @@ struct Shared {
 impl Loopback {
     /// Starts a server on a free port. When the replies are used up it answers 500.
     pub fn start(replies: Vec<Reply>) -> Loopback {
+        Loopback::serve(replies, None)
+    }
+
+    /// Starts a server that makes each reply from its request.
+    pub fn answering(handler: impl Fn(&Recorded) -> Reply + Send + Sync + 'static) -> Loopback {
+        Loopback::serve(Vec::new(), Some(Box::new(handler)))
+    }
+
+    fn serve(replies: Vec<Reply>, handler: Option<Handler>) -> Loopback {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
+            handler,
             replies: Mutex::new(replies.into()),
             requests: Mutex::new(Vec::new()),
             stopped: AtomicBool::new(false),
@@ -245,8 +259,11 @@ impl Shared {
     fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
         stream.set_nodelay(true)?;
         while let Some(request) = read_request(&mut stream)? {
-            self.requests.lock().expect("requests").push(request);
-            let reply = self.next_reply();
+            self.requests.lock().expect("requests").push(request.clone());
+            let reply = match &self.handler {
+                Some(handler) => handler(&request),
+                None => self.next_reply(),
+            };
             if !self.answer(&reply, &mut stream)? {
                 return stream.shutdown(Shutdown::Both);
             }

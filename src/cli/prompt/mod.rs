@@ -13,6 +13,7 @@ use crate::event::{Event, RunStatus};
 use crate::redact::Redactor;
 use crate::runtime::{Model, Runtime, StartRequest};
 use sinks::PromptSink;
+use std::io::IsTerminal;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -59,6 +60,9 @@ fn start_and_run(
         dir: args.dir.clone(),
         resume: args.resume.clone(),
         model: Model::Configured,
+        // In the JSON modes a program reads along, and a person is reached in other ways.
+        terminal: args.output == OutputMode::Text
+            && (out.err_is_terminal || std::io::stdin().is_terminal()),
     };
     let text = input::read(&args.text, out)?;
     let mut runtime = Runtime::start(request).map_err(CommandError::from)?;

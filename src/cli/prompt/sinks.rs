@@ -18,12 +18,21 @@ pub struct PromptSink<'a> {
     between_turns: bool,
     /// A line that updates itself stands on stderr.
     shows_progress: bool,
+    /// A person reads a question, maybe on this very terminal.
+    asks: bool,
 }
 
 impl<'a> PromptSink<'a> {
     /// A listener that writes to `out`.
     pub fn new(out: &'a mut Output, mode: OutputMode) -> Self {
-        PromptSink { out, mode, open_line: false, between_turns: false, shows_progress: false }
+        PromptSink {
+            out,
+            mode,
+            open_line: false,
+            between_turns: false,
+            shows_progress: false,
+            asks: false,
+        }
     }
 
     /// Ends an open line of text, so that what follows stands alone.
@@ -76,7 +85,7 @@ fn progress_line(progress: &Progress) -> String {
 impl Sink for PromptSink<'_> {
     fn progress(&mut self, progress: &Progress) {
         // Only where a person watches, and never in the middle of a line of the answer.
-        if self.out.err_is_terminal && !(self.open_line && self.out.out_is_terminal) {
+        if self.out.err_is_terminal && !self.asks && !(self.open_line && self.out.out_is_terminal) {
             self.out.update(&progress_line(progress));
             self.shows_progress = true;
         }
@@ -88,6 +97,18 @@ impl Sink for PromptSink<'_> {
         }
         match event {
             Event::PermissionDenied { refusal } => self.out.say(&refusal_line(refusal)),
+            Event::PermissionRequest { question_id, tool_name, question, .. } => {
+                self.asks = true;
+                // On a terminal the question itself stands there.
+                if !self.out.err_is_terminal {
+                    let what = visible(question.subject.as_str());
+                    let wait = question.patience.as_secs();
+                    self.out.say(&format!(
+                        "ion: waits up to {wait} s for a person: {tool_name} `{what}` ({question_id})"
+                    ));
+                }
+            }
+            Event::PermissionResolved { .. } => self.asks = false,
             Event::ToolStalled { tool_name, elapsed, .. } => {
                 self.out.say(&format!("ion: {tool_name} has run for {elapsed} s"));
             }

@@ -35,6 +35,7 @@ pub fn run(environment: &Environment, out: &mut Output) -> Result<Exit, CommandE
         dir: Some(folder.work()),
         resume: None,
         model: Model::Script { name: "the tour", text: SCRIPT },
+        terminal: false,
     };
     let mut runtime = Runtime::start(request).map_err(CommandError::from)?;
     greet(&runtime, out)?;

@@ -5,6 +5,7 @@
 //! documentation all read these tables; nothing else knows a key's name twice.
 
 pub mod admission;
+pub mod approvals;
 pub mod audit;
 pub mod case;
 pub mod classifier;
@@ -134,6 +135,7 @@ pub const SECTIONS: &[&[Key]] = &[
     classifier::KEYS,
     audit::KEYS,
     hook::KEYS,
+    approvals::KEYS,
     tools::KEYS,
     admission::KEYS,
     limits::KEYS,
@@ -209,7 +211,10 @@ mod tests {
     fn nothing_that_starts_programs_or_moves_traffic_is_open_to_a_stranger() {
         for key in keys() {
             let first = key.path.split('.').next().unwrap();
-            if matches!(first, "providers" | "network" | "defaultModel" | "profile" | "audit") {
+            if matches!(
+                first,
+                "providers" | "network" | "defaultModel" | "profile" | "audit" | "approvals"
+            ) {
                 assert_eq!(key.stranger, Stranger::Ignore, "{}", key.path);
             }
             if key.stranger == Stranger::Tighten {

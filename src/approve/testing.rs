@@ -1,0 +1,41 @@
+//! Questions for the tests of this room.
+
+use super::store::now;
+use crate::gate::{Asked, Offers, QuestionId, RuleRef};
+use crate::model::{CallId, SessionId, ToolName};
+use crate::redact::Redactor;
+use serde_json::json;
+use std::time::Duration;
+
+/// A question about a command, open for a minute.
+pub fn asked(command: &str) -> Asked {
+    let redactor = Redactor::new(true, Vec::new());
+    let text = |text: &str| redactor.text(text);
+    Asked {
+        id: QuestionId::random().unwrap(),
+        session: SessionId::parse("1778320000000-a1b2c3d4e5f6"),
+        call_id: CallId::new("toolu_1"),
+        agent: "main".to_owned(),
+        tool: ToolName::resolve("Bash"),
+        input: redactor.json(&json!({"command": command})),
+        subject: text(command),
+        digest: "d".repeat(64),
+        cwd: text("/work"),
+        unit: None,
+        would: vec![text("writes .git")],
+        rule: Some(RuleRef {
+            id: "git.force-push".to_owned(),
+            tier: "project".to_owned(),
+            source: ".ion/engine.json:9".to_owned(),
+        }),
+        reason: text("rewrites a remote branch"),
+        hint: None,
+        confinement: text("bwrap, network none"),
+        untrusted: Vec::new(),
+        opinion: None,
+        asked_at: now(),
+        expires_at: now() + 60,
+        patience: Duration::from_secs(60),
+        offers: Offers::Remembered,
+    }
+}
