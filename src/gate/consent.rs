@@ -6,12 +6,11 @@
 
 use super::ask::{Ended, put};
 use super::asked::{Asked, Choice, Offers, QuestionId, Scope};
-use super::classifier::Question;
 use super::combine::{Answer, Standing, standing};
-use super::consult::opinion;
 use super::decide::{Case, Cause, Gate};
 use super::grant::{GrantKey, Past, Remembered};
 use super::inquiry::{Ending, Inquiry, Notice, Resolved};
+use super::opine::{may_allow, opine, summary, what_counts};
 use super::record::rule_ref;
 use super::refusal::DecidedBy;
 use super::story::{Person, Used, person};
@@ -123,28 +122,24 @@ impl Gate {
         somebody: bool,
     ) -> Result<(), Cause> {
         let Some(classifier) = &self.parts.advisers.classifier else { return Ok(()) };
-        let may_allow = self.parts.lift.classifier && case.judgement.sealed != Decision::Ask;
-        if !somebody && !may_allow {
+        let lift = self.parts.lift.classifier;
+        if !somebody && !may_allow(&case.judgement, lift) {
             return Ok(());
         }
-        let call = &case.proposed.call;
-        let input = self.parts.redactor.json(&Value::Object(call.input.clone()));
-        let summary = self.shown(&summary(case));
-        let question = Question {
-            user_request: inquiry.user_request,
-            tool: &call.name,
-            input: &input,
-            cwd: &case.proposed.facts.cwd,
-            policy: &summary,
-            digest: &case.proposed.digest,
-            policy_digest: &self.parts.policy_digest,
-        };
+        let policy = summary(&case.judgement).unwrap_or_else(|| Cause::open(case).reason);
+        let asked = opine(
+            classifier.as_ref(),
+            &self.parts.redactor,
+            inquiry.user_request,
+            &self.parts.policy_digest,
+            (&case.proposed, &policy),
+        );
         let said = tokio::select! {
             biased;
             () = inquiry.cancel.cancelled() => return Err(Cause::cancelled()),
-            said = opinion(classifier.as_ref(), &question) => said,
+            said = asked => said,
         };
-        case.classifier = Some(said.decision).filter(|said| may_allow || *said != Decision::Allow);
+        case.classifier = what_counts(&said, &case.judgement, lift);
         case.story.opinion = Some(said);
         Ok(())
     }
@@ -295,19 +290,6 @@ fn key_of(case: &Case) -> GrantKey {
     asking.dedup();
     let around = &case.proposed.facts.circumstances;
     GrantKey::new(&case.proposed.digest, around.agent.as_deref().unwrap_or_default(), &asking)
-}
-
-/// What policy said, for the classifier.
-fn summary(case: &Case) -> String {
-    let asks = case.judgement.trace.iter().filter(|step| step.decision == Decision::Ask);
-    let lines: Vec<String> = asks
-        .take(16)
-        .map(|step| {
-            let id = step.origin.as_ref().map_or("the mode", |origin| origin.id.as_str());
-            format!("{id} asks about {}: {}", step.subject, step.reason)
-        })
-        .collect();
-    if lines.is_empty() { Cause::open(case).reason } else { lines.join("\n") }
 }
 
 fn refused_by_classifier(case: &Case) -> Cause {

@@ -96,7 +96,8 @@ fn rewrite(rewrite: &Rewrite) -> Value {
     })
 }
 
-fn opinion(opinion: &Opinion) -> Value {
+/// An opinion as records and reports show it, not redacted yet.
+pub fn opinion(opinion: &Opinion) -> Value {
     json!({
         "decision": opinion.decision, "category": opinion.category, "reason": opinion.reason,
         "model": opinion.model, "stage": opinion.stage, "tokens": opinion.tokens,

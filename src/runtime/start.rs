@@ -510,10 +510,7 @@ fn check_budget(
 
 /// Values that are secret because of where they stand: provider keys, and variables of this
 /// environment whose names say so.
-pub(super) fn known_secrets(
-    effective: &Effective,
-    environment: &Environment,
-) -> Vec<(String, Secret)> {
+pub fn known_secrets(effective: &Effective, environment: &Environment) -> Vec<(String, Secret)> {
     let keys = effective.providers.iter().filter_map(|(id, settings)| {
         settings.api_key.as_ref().map(|key| (format!("{id}-key"), key.value.clone()))
     });

@@ -2,6 +2,7 @@
 
 mod anomalies;
 mod basics;
+mod classify;
 mod denials;
 mod endings;
 mod hook;

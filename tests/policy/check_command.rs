@@ -39,6 +39,7 @@ fn context() -> CheckContext {
         restrictions: nothing_withdrawn(),
         sandbox: None,
         recorded: None,
+        asking: None,
     }
 }
 

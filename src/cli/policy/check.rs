@@ -7,7 +7,7 @@ use super::surroundings::SurroundingsArgs;
 use super::{CheckContext, shown};
 use crate::cli::{CommandError, Exit, Output};
 use crate::config::effective::SandboxSettings;
-use crate::gate::{Place, guard::search, propose, withdrawn};
+use crate::gate::{Opinion, Place, guard::search, propose, story::opinion, withdrawn};
 use crate::model::{AbsPath, CallId, Decision, Requirement, ToolCall, ToolName};
 use crate::policy::{
     Basis, CallFacts, Circumstances, DangerHit, JudgedCommand, Judgement, Origin, RuleSet, evaluate,
@@ -53,6 +53,12 @@ pub struct CheckArgs {
     /// The folder whose policy applies.
     #[arg(long, value_name = "PATH")]
     pub dir: Option<String>,
+    /// Ask the configured classifier about a call that rules leave open. Goes to the network.
+    #[arg(long)]
+    pub classify: bool,
+    /// With `--classify`: what the user is taken to have asked the agent for.
+    #[arg(long, value_name = "TEXT", requires = "classify")]
+    pub request: Option<String>,
     /// With `explain`: also every rule that was considered and did not match.
     #[arg(long)]
     pub all: bool,
@@ -85,6 +91,8 @@ struct Line<'a> {
     decided_by: Basis,
     #[serde(skip_serializing_if = "Option::is_none")]
     headless_from: Option<Decision>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    classifier: Option<Value>,
     elapsed_us: f64,
 }
 
@@ -161,6 +169,8 @@ pub(super) struct Judged {
     pub elapsed_us: f64,
     /// What policy said before it was known that nobody can answer.
     pub headless_from: Option<Decision>,
+    /// What the classifier said, where it was asked.
+    pub opinion: Option<Opinion>,
 }
 
 impl Judged {
@@ -206,16 +216,18 @@ pub(super) fn judge_in(
         judgement.rule = Some(withdrawn.rule);
         judgement.hint = None;
     }
-    // As in a run: where nobody can answer, a question is a denial.
-    let unanswered =
-        circumstances.interactive == Some(false) && judgement.decision == Decision::Ask;
-    if unanswered {
-        judgement.decision = Decision::Deny;
-        judgement.reason.push_str("; nobody can answer, so `ask` is a denial");
-    }
     let elapsed_us = (start.elapsed().as_secs_f64() * 1e7).round() / 10.0;
-    let headless_from = unanswered.then_some(Decision::Ask);
-    Judged { judgement, facts: proposed.facts, elapsed_us, headless_from }
+    let asking = context.asking.as_ref();
+    let opinion = asking.and_then(|asking| asking.hear(&mut judgement, &proposed));
+    let mut judged =
+        Judged { judgement, facts: proposed.facts, elapsed_us, headless_from: None, opinion };
+    // As in a run: where nobody can answer, a question is a denial.
+    if circumstances.interactive == Some(false) && judged.judgement.decision == Decision::Ask {
+        judged.headless_from = Some(Decision::Ask);
+        judged.judgement.decision = Decision::Deny;
+        judged.judgement.reason.push_str("; nobody can answer, so `ask` is a denial");
+    }
+    judged
 }
 
 /// The tier as the contract spells it: flags and variables belong to the user.
@@ -255,6 +267,7 @@ fn document(id: Option<Value>, judged: &Judged) -> Line<'_> {
         hint: judgement.hint.as_deref(),
         decided_by: judgement.decided_by,
         headless_from: judged.headless_from,
+        classifier: judged.opinion.as_ref().map(opinion),
         elapsed_us: judged.elapsed_us,
     }
 }

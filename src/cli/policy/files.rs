@@ -192,6 +192,7 @@ pub fn asked(
         restrictions,
         sandbox: Some(effective.sandbox.clone()),
         recorded: None,
+        asking: None,
     };
     Ok(Asked { rules, context })
 }

@@ -5,6 +5,7 @@
 //! [`suggest`] writes the rules for what people approved. [`log`] reads recorded calls.
 
 pub mod check;
+pub mod classify;
 pub mod diff;
 pub mod explain;
 pub mod files;
@@ -27,6 +28,7 @@ pub use check::CheckArgs;
 use check::{batch, call_of, exit_of, judge, line, table, value};
 use std::collections::BTreeMap;
 use std::io::BufRead;
+use std::sync::Arc;
 
 /// `ion policy …`
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -66,6 +68,8 @@ pub struct CheckContext {
     pub sandbox: Option<SandboxSettings>,
     /// The call of `--record`, and how it was decided then.
     pub recorded: Option<Recorded>,
+    /// Who is asked about open calls (`--classify`).
+    pub asking: Option<Arc<classify::Asking>>,
 }
 
 /// A call as the audit log holds it: secrets are masked, everything else is as it was.

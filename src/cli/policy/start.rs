@@ -1,5 +1,6 @@
 //! From the command line to what each policy command needs: configuration, files, logs.
 
+use super::classify::Asking;
 use super::diff::{self, DiffArgs, Side};
 use super::files::{Places, TierArg, force, in_force, named, proposed, read_all, tier_of};
 use super::lint::{self, LintArgs};
@@ -18,6 +19,7 @@ use crate::tool::Registry;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// `ion policy …` under the policy of a folder.
 ///
@@ -58,6 +60,10 @@ fn judge(
     let effective = &loaded.effective;
     let rules = start::compile(effective).map_err(CommandError::from)?;
     let recorded = args.record.map(|seq| recorded(Seq(seq), effective)).transpose()?;
+    let asking = args
+        .classify
+        .then(|| Asking::new(effective, environment, &rules, args.request.as_deref()))
+        .transpose()?;
     let context = CheckContext {
         workspace: effective.places.workspace.clone(),
         cwd: effective.places.workspace.clone(),
@@ -68,6 +74,7 @@ fn judge(
         restrictions: effective.tools.clone(),
         sandbox: Some(effective.sandbox.clone()),
         recorded,
+        asking: asking.map(Arc::new),
     };
     super::run(args, explain, &rules, &context, &mut std::io::stdin().lock(), out)
 }
