@@ -1,12 +1,14 @@
-//! The ways to reach a person: the terminal of the run, the approvals folder, a webhook.
+//! The ways to reach a person: the terminal of the run, the host program, the approvals folder, a
+//! webhook.
 //!
 //! Each puts the question that the gate made, whole, and brings back what a person said. None
 //! judges, remembers or allows anything: the gate takes the first answer, and silence is a no.
-//! Read [`terminal`], [`folder`] and [`webhook`] for the three, [`card`] for what is shown,
+//! Read [`terminal`], [`host`], [`folder`] and [`webhook`] for the four, [`card`] for what is shown,
 //! [`store`] for what survives a restart.
 
 pub mod card;
 mod folder;
+mod host;
 mod place;
 mod seal;
 pub mod store;
@@ -49,6 +51,8 @@ pub struct Reach<'a> {
     pub policy: String,
     /// Whether this run may use its terminal: not while standard output carries JSON.
     pub terminal: bool,
+    /// Whether a host program answers on standard input.
+    pub host: bool,
 }
 
 /// Who can be asked.
@@ -86,6 +90,15 @@ pub fn approvers(reach: Reach<'_>) -> Result<Reached, ReachError> {
     let (mut warnings, mut expired) = (Vec::new(), Vec::new());
     if reach.terminal && settings.terminal.value {
         approvers.push(Arc::new(terminal::Terminal::new(Device::Controlling)));
+    }
+    if reach.host && settings.host.value {
+        match host::Host::listening(std::io::stdin()) {
+            Ok(host) => approvers.push(Arc::new(host)),
+            Err(why) => warnings.push(format!("the host program cannot be asked: {why}")),
+        }
+    } else if reach.host {
+        let by = &settings.host.source;
+        warnings.push(format!("`--answers` does nothing: approvals.host is false ({by})"));
     }
     let webhook = settings.webhook.as_ref().map(|w| receiver(w, &reach)).transpose()?;
     let answerable = settings.folder.value;

@@ -91,6 +91,10 @@ pub struct PromptArgs {
     /// Preset of rules and confinement.
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
+    /// Read answers to questions from standard input, one JSON object a line: for a program that
+    /// runs Ion and reads its events (docs/approvals.md).
+    #[arg(long)]
+    pub answers: bool,
     /// Exit with 3 when policy denied at least one call.
     #[arg(long)]
     pub fail_on_deny: bool,

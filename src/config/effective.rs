@@ -240,6 +240,8 @@ pub struct ApprovalSettings {
     pub wait: Duration,
     /// Whether the terminal of the run asks.
     pub terminal: Located<bool>,
+    /// Whether a host program may answer on standard input.
+    pub host: Located<bool>,
     /// Whether `ion approvals` may answer.
     pub folder: Located<bool>,
     /// Where questions are posted.

@@ -333,6 +333,7 @@ fn approvals(
     ApprovalSettings {
         wait: view.millis("approvals.waitMs", Duration::from_secs(300)),
         terminal: otherwise("approvals.terminal", true),
+        host: otherwise("approvals.host", true),
         folder: otherwise("approvals.folder", false),
         webhook: view.text("approvals.webhook.url").map(|url| WebhookSettings {
             url,

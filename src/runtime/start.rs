@@ -54,6 +54,8 @@ pub struct StartRequest<'a> {
     pub model: Model<'a>,
     /// Whether a person at the controlling terminal may be asked.
     pub terminal: bool,
+    /// Whether a host program answers questions on standard input.
+    pub host: bool,
 }
 
 /// Everything that a run needs.
@@ -167,6 +169,7 @@ impl Runtime {
             environment: request.environment,
             policy: rules.digest().to_owned(),
             terminal: request.terminal,
+            host: request.host,
         })?;
         warnings.extend(reached.warnings);
         let advisers = Advisers {

@@ -1,6 +1,7 @@
 //! Ways to reach a person, from the outside: runs that wait, and people who answer.
 
 mod endings;
+mod host;
 mod screen;
 mod settings;
 mod together;

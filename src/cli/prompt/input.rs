@@ -36,6 +36,20 @@ pub fn read(words: &[String], out: &mut Output) -> Result<String, CommandError> 
     }
 }
 
+/// The prompt of the arguments alone: standard input carries answers.
+///
+/// # Errors
+/// There is none.
+pub fn typed(words: &[String]) -> Result<String, CommandError> {
+    let text = words.join(" ");
+    if text == "-" {
+        let what = "with `--answers` standard input carries answers, not the prompt";
+        return Err(CommandError::new(Exit::Usage, "usage", what)
+            .detail("next: ion prompt --answers --output stream-json \"...\""));
+    }
+    required(text)
+}
+
 fn required(text: String) -> Result<String, CommandError> {
     if text.trim().is_empty() {
         return Err(CommandError::new(Exit::Usage, "usage", "prompt text required")

@@ -63,8 +63,9 @@ fn start_and_run(
         // In the JSON modes a program reads along, and a person is reached in other ways.
         terminal: args.output == OutputMode::Text
             && (out.err_is_terminal || std::io::stdin().is_terminal()),
+        host: args.answers,
     };
-    let text = input::read(&args.text, out)?;
+    let text = if args.answers { input::typed(&args.text)? } else { input::read(&args.text, out)? };
     let mut runtime = Runtime::start(request).map_err(CommandError::from)?;
     for warning in runtime.warnings() {
         out.say(&format!("warning: {warning}"));

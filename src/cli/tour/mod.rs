@@ -36,6 +36,7 @@ pub fn run(environment: &Environment, out: &mut Output) -> Result<Exit, CommandE
         resume: None,
         model: Model::Script { name: "the tour", text: SCRIPT },
         terminal: false,
+        host: false,
     };
     let mut runtime = Runtime::start(request).map_err(CommandError::from)?;
     greet(&runtime, out)?;

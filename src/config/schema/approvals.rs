@@ -22,6 +22,12 @@ pub const KEYS: &[Key] = &[
         "whether a person at the terminal of the run is asked (default true)",
     ),
     key(
+        "approvals.host",
+        Shape::Flag,
+        FALSE_IS_STRICT,
+        "whether a host program may answer on standard input, `--answers` (default true)",
+    ),
+    key(
         "approvals.folder",
         Shape::Flag,
         FALSE_IS_STRICT,
