@@ -35,6 +35,11 @@ pub(super) fn restrict(
                     }
                 }
                 (Stranger::Tighten, _) => match settings.get_mut(path) {
+                    // FAIL CLOSED: nobody else names the key, so what its absence means is not
+                    // known here. Only its strictest value cannot be a loosening.
+                    None if !strictest(key.sealing, &setting.value) => {
+                        ignored.insert(format!("{path} (looser)"));
+                    }
                     None => {
                         settings.insert(path.clone(), Held::alone(setting.clone(), order));
                     }
@@ -51,6 +56,19 @@ pub(super) fn restrict(
         }
     }
     ignored
+}
+
+/// Whether the value is the strictest of a key that has such a one. Limits and lists narrow
+/// what no limit and no list leave open, whatever they say.
+fn strictest(sealing: Sealing, value: &Value) -> bool {
+    match (sealing, value) {
+        (Sealing::Floor(words), Value::Flag(flag)) => {
+            words.last() == Some(&if *flag { "true" } else { "false" })
+        }
+        (Sealing::Floor(words), Value::Text(word)) => words.last() == Some(&word.as_str()),
+        (Sealing::Floor(_), _) => false,
+        _ => true,
+    }
 }
 
 // Only keys that would matter: a name or a description is no loss.

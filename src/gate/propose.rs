@@ -211,6 +211,10 @@ impl Work<'_> {
         };
         let mut script =
             shell::parse(text, &ShellPlace { cwd: self.place.cwd, home: self.place.home });
+        // The attack: a working folder of the call's own choice, and `make` in it.
+        if !canonical(self.place.cwd.as_path()).is_within(self.place.workspace) {
+            script.begins_outside(self.place.cwd);
+        }
         script.canonicalise(&|path| canonical(path.as_path()));
         Some(script)
     }

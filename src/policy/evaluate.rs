@@ -492,8 +492,10 @@ impl<'a> Bench<'a> {
     }
 
     fn close(self) -> Judgement {
+        // Its patterns, and the rise that it demands, are its words as much as its rules.
         let sealed_one = |c: &&Considered| {
-            c.basis == Basis::Rule && c.origin.as_ref().is_some_and(|o| o.tier == Tier::Enterprise)
+            !matches!(c.basis, Basis::Mode | Basis::Opaque)
+                && c.origin.as_ref().is_some_and(|o| o.tier == Tier::Enterprise)
         };
         let worst = |list: &mut dyn Iterator<Item = Decision>| {
             list.fold(Decision::Allow, Decision::strictest)

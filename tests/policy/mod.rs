@@ -1,5 +1,6 @@
 //! Tests of `policy` from outside the crate.
 mod any_bytes;
+mod attack;
 mod bypasses;
 mod check_command;
 mod combine_layers;

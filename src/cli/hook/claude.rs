@@ -60,7 +60,11 @@ pub const FORMAT: Format = Format {
 fn parts(call: &Waiting) -> Result<Vec<Part>, String> {
     let mut input = call.input.clone();
     let tool = match call.tool.as_str() {
-        same @ ("Bash" | "Read" | "Write" | "Edit" | "NotebookEdit" | "Glob" | "Grep"
+        "Bash" => {
+            super::event::no_strange_text(&input, &["command", "description"])?;
+            "Bash"
+        }
+        same @ ("Read" | "Write" | "Edit" | "NotebookEdit" | "Glob" | "Grep"
         | "WebFetch" | "WebSearch") => same,
         "MultiEdit" => {
             if !input.get("edits").is_some_and(Value::is_array) {

@@ -71,9 +71,32 @@ fn parts(call: &Waiting) -> Result<Vec<Part>, String> {
     }
 }
 
+/// Texts of a shell call that change nothing about what the line means.
+const SHELL_TEXTS: &[&str] = &[
+    "command",
+    "description",
+    "justification",
+    "sandbox_permissions",
+    "prefix_rule",
+    "shell",
+    "yield_time_ms",
+    "additional_permissions",
+];
+
 fn shell(mut input: Map<String, Value>) -> Result<Part, String> {
     event::rename(&mut input, &["cmd"], "command")?;
     let cwd = event::folder(&mut input, &["workdir", "cwd"])?;
+    event::no_strange_text(&input, SHELL_TEXTS)?;
+    // The attack: `shell` names the program that reads the line.
+    if let Some(Value::String(shell)) = input.get("shell") {
+        let known = ["bash", "sh", "zsh", "dash"];
+        let name = ["", "/bin/", "/usr/bin/"].iter().find_map(|dir| {
+            shell.strip_prefix(dir).filter(|name| known.contains(name))
+        });
+        if name.is_none() {
+            return Err("`shell` is not a shell that Ion knows".to_owned());
+        }
+    }
     let command = match input.get("command") {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(words)) => event::command_line(words)?,

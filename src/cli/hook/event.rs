@@ -120,6 +120,19 @@ pub fn read(
     })))
 }
 
+/// Refuses an argument of a shell call that may change what runs: another shell, variables, a
+/// user, a folder under a name that nobody here knows. Numbers and switches cannot name one.
+///
+/// # Errors
+/// There is such an argument. Its name is a stranger's text and is not repeated.
+pub fn no_strange_text(input: &Map<String, Value>, known: &[&str]) -> Result<(), String> {
+    let plain = |value: &Value| matches!(value, Value::Null | Value::Bool(_) | Value::Number(_));
+    match input.iter().all(|(key, value)| plain(value) || known.contains(&key.as_str())) {
+        true => Ok(()),
+        false => Err("the shell call has an argument that Ion does not know".to_owned()),
+    }
+}
+
 /// Takes a text out; absent and `null` are none, any other type is an error.
 fn text(object: &mut Map<String, Value>, key: &str) -> Result<Option<String>, String> {
     match object.remove(key) {

@@ -55,6 +55,7 @@ fn parts(call: &Waiting) -> Result<Vec<Part>, String> {
     let part = match call.tool.as_str() {
         "run_shell_command" => {
             let cwd = event::folder(&mut input, &["directory", "dir_path"])?;
+            event::no_strange_text(&input, &["command", "description", "additional_permissions"])?;
             input.remove("timeout");
             Part { cwd, ..Part::new("Bash", input) }
         }

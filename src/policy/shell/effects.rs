@@ -30,6 +30,25 @@ const NO_PATHS: &[&str] = &[
     "bazelisk", "buck2", "logger", "say", "eval", "umask", "ulimit", "shopt", "numfmt", "factor",
     "helm",
 ];
+/// Programs that do the same in every folder.
+const SAME_EVERYWHERE: &[&str] = &[
+    "echo", "printf", "true", "false", ":", "export", "which", "type", "command", "whereis",
+    "kill", "pkill", "killall", "sleep", "date", "seq", "expr", "basename", "dirname", "man",
+    "info", "help", "set", "unset", "shift", "return", "exit", "let", "local", "read", "wait",
+    "jobs", "uname", "whoami", "id", "hostname", "pwd", "alias", "hash", "ps", "trap", "declare",
+    "typeset", "readonly", "cd", "pushd", "popd", "dirs", "ping", "yes", "tr", "test", "[", "[[",
+    "umask", "ulimit", "shopt", "break", "continue", "getopts", "nproc", "free", "uptime", "env",
+    "printenv", "tput", "clear", "tty", "df", "cat", "wc", "head", "tail", "sort", "uniq", "cut",
+    "sed", "awk", "tee", "xargs", "column", "rev", "time", "timeout", "nohup", "nice", "exec",
+    "source", ".", "eval", "jq", "base64", "sha256sum", "md5sum", "groups", "locale", "fg", "bg",
+    "disown", "history", "mapfile", "readarray", "local", "complete", "compgen", "builtin", "bc",
+];
+
+/// Whether the program may read, or run, what lies in the folder that it is started in.
+pub fn uses_folder(program: &str) -> bool {
+    !program.is_empty() && !SAME_EVERYWHERE.contains(&program)
+}
+
 const FIRST_IS_TEXT: &[&str] = &[
     "grep", "egrep", "fgrep", "zgrep", "rg", "ag", "ack", "sed", "gsed", "awk", "gawk", "mawk",
     "nawk", "jq", "yq", "xq", "chmod", "chown", "chgrp", "ast-grep", "tokei_", "comby", "sd",

@@ -131,6 +131,19 @@ impl Script {
         }
     }
 
+    /// Counts `folder` as read by every command that names no path and may look around there:
+    /// for a line that begins outside the workspace.
+    pub fn begins_outside(&mut self, folder: &AbsPath) {
+        let local = |unit: &&mut Unit| {
+            unit.paths.is_empty() && !unit.remote && effects::uses_folder(&unit.program)
+        };
+        for unit in self.units.iter_mut().filter(local) {
+            unit.paths.push(PathUse::lexical(folder.clone(), Access::Read));
+            let shape = folder.to_string();
+            unit.reaches.push(Reach { shape, access: Access::Read, tree: true });
+        }
+    }
+
     /// Every path of every command.
     pub fn paths(&self) -> impl Iterator<Item = &PathUse> {
         self.units.iter().flat_map(|unit| unit.paths.iter())

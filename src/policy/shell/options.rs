@@ -37,6 +37,8 @@ const ROWS: &[Row] = &[
         ],
         &["-F", "-P"],
     ),
+    // The command behind it would be judged in the wrong folder.
+    row(&["env"], &["chdir"], &["-C"]),
     row(&["cpio"], &["rsh-command", "absolute-filenames"], &[]),
     row(&["sort"], &["compress-program"], &[]),
     row(&["split"], &["filter"], &[]),

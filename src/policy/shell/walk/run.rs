@@ -309,6 +309,11 @@ impl Walker {
         if tree && operands.is_empty() {
             self.reach(".", Access::Read, true, unit);
         }
+        // The attack: `cd ~/.aws && node -p …` and `cd /tmp/x && make` name no path at all.
+        if operands.is_empty() && self.elsewhere() && effects::uses_folder(program) {
+            self.reach(".", Access::Read, true, unit);
+            unit.paths.extend(self.paths(".", Access::Read));
+        }
         for operand in operands {
             self.reach(&operand.shape, operand.access, tree, unit);
             // FAIL CLOSED: no kernel takes such a path, so this is not what it seems to be.
@@ -361,6 +366,12 @@ impl Walker {
                 );
             }
         }
+    }
+
+    /// Whether the line has left the folder that it began in.
+    fn elsewhere(&self) -> bool {
+        let start = self.state.bases.first();
+        matches!((&self.state.cwd, start), (Some(cwd), Some(start)) if !cwd.is_within(start))
     }
 
     /// Marks a command that runs what the same line fetched or wrote.
