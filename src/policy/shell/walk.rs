@@ -1,20 +1,20 @@
 //! Walks the syntax tree and lists every simple command with what surrounds it.
 
-use super::brace;
-use super::effects;
 use super::second::Evaluations;
 use super::word::{self, Resolved, Scope, Variable, options};
 use super::{MAX_DEPTH, MAX_UNITS, ShellPlace, Unit, Word, guard};
 use crate::model::AbsPath;
 use crate::policy::facts::Access;
-use brush_parser::ast::{self, Command, CommandPrefixOrSuffixItem as Item, CompoundCommand};
+use brush_parser::ast::{self, Command};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 mod again;
 mod assign;
+mod compound;
 mod redirect;
 mod run;
+mod simple;
 mod special;
 
 /// Most commands that are visited, repeated ones counted.
@@ -249,170 +249,6 @@ impl Walker {
         }
     }
 
-    fn compound(&mut self, compound: &CompoundCommand) {
-        match compound {
-            CompoundCommand::Arithmetic(inner) => {
-                self.arithmetic(&inner.expr);
-                // The grammar takes `( (x) )`, two subshells, for `((x))`, an expression.
-                if brackets_apart(&self.whole) {
-                    let text = inner.expr.value.clone();
-                    self.isolated(|walker| walker.nested(&text, &[]));
-                }
-            }
-            CompoundCommand::ArithmeticForClause(inner) => {
-                for expr in
-                    [&inner.initializer, &inner.condition, &inner.updater].into_iter().flatten()
-                {
-                    self.arithmetic(expr);
-                }
-                self.maybe(|walker| walker.list(&inner.body.list));
-            }
-            CompoundCommand::BraceGroup(inner) => self.list(&inner.list),
-            CompoundCommand::Subshell(inner) => self.isolated(|walker| walker.list(&inner.list)),
-            CompoundCommand::ForClause(inner) => self.for_loop(inner),
-            CompoundCommand::CaseClause(inner) => {
-                self.resolve(&inner.value.value);
-                for case in &inner.cases {
-                    for pattern in &case.patterns {
-                        self.resolve(&pattern.value);
-                    }
-                    if let Some(list) = &case.cmd {
-                        self.maybe(|walker| walker.list(list));
-                    }
-                }
-            }
-            CompoundCommand::IfClause(inner) => {
-                self.list(&inner.condition);
-                self.maybe(|walker| {
-                    walker.list(&inner.then);
-                    for other in inner.elses.iter().flatten() {
-                        if let Some(condition) = &other.condition {
-                            walker.list(condition);
-                        }
-                        walker.list(&other.body);
-                    }
-                });
-            }
-            CompoundCommand::WhileClause(inner) | CompoundCommand::UntilClause(inner) => {
-                self.maybe(|walker| {
-                    walker.list(&inner.0);
-                    walker.list(&inner.1.list);
-                });
-            }
-            CompoundCommand::Coprocess(inner) => {
-                if let Some(name) = &inner.name {
-                    if special::is_special(&name.value) {
-                        self.give_up(format!("it sets `{}` in a roundabout way", name.value));
-                    }
-                    self.forget(&name.value);
-                }
-                self.isolated(|walker| walker.command(&inner.body))
-            }
-        }
-    }
-
-    fn for_loop(&mut self, clause: &ast::ForClauseCommand) {
-        let mut values = Vec::new();
-        let name = &clause.variable_name;
-        if special::is_special(name) {
-            self.give_up(format!("it sets `{name}` in a roundabout way"));
-        }
-        for value in clause.values.iter().flatten() {
-            let words = self.resolve(&value.value).words;
-            for word in &words {
-                self.second.gives(name, &value.value, Some(word));
-            }
-            values.extend(words);
-        }
-        if clause.values.is_none() {
-            self.second.gives(name, "$@", None);
-        }
-        // The values are named by the line even if the body never uses them.
-        let listed = Unit {
-            paths: values
-                .iter()
-                .filter(|w| effects::looks_like_path(&w.text))
-                .flat_map(|w| self.paths(&w.text, Access::Read))
-                .collect(),
-            transparent: true,
-            ..Unit::default()
-        };
-        if !listed.paths.is_empty() {
-            self.push(listed);
-        }
-        let known = !values.is_empty()
-            && values.len() <= MAX_LOOP_VALUES
-            && values.iter().all(|w| w.literal);
-        if !known {
-            self.forget(name);
-            return self.maybe(|walker| walker.list(&clause.body.list));
-        }
-        for value in values {
-            if self.exhausted {
-                break;
-            }
-            // A glob may expand to a name that starts with a dash, unless a folder leads it.
-            let certain = !value.glob || value.text.contains('/') || value.text.starts_with("*.");
-            self.state.variables.insert(name.clone(), Variable { value, certain });
-            self.maybe(|walker| walker.list(&clause.body.list));
-        }
-        self.forget(name);
-    }
-
-    fn arithmetic(&mut self, expr: &ast::UnexpandedArithmeticExpr) {
-        self.evaluates(&expr.value);
-        if expr.value.contains(['$', '`']) {
-            let resolved = self.document(&expr.value);
-            for word in &resolved.words {
-                self.evaluates(&word.text);
-            }
-        }
-    }
-
-    fn test(&mut self, expr: &ast::ExtendedTestExpr) {
-        use ast::ExtendedTestExpr as Test;
-        match expr {
-            Test::And(a, b) | Test::Or(a, b) => {
-                self.test(a);
-                self.test(b);
-            }
-            Test::Not(a) | Test::Parenthesized(a) => self.test(a),
-            Test::UnaryTest(predicate, word) => {
-                use ast::UnaryPredicate as Unary;
-                let names = matches!(
-                    predicate,
-                    Unary::ShellVariableIsSetAndAssigned | Unary::ShellVariableIsSetAndNameRef
-                );
-                self.tested(&word.value, names);
-            }
-            Test::BinaryTest(predicate, a, b) => {
-                use ast::BinaryPredicate as Binary;
-                let arithmetic = matches!(
-                    predicate,
-                    Binary::ArithmeticEqualTo
-                        | Binary::ArithmeticNotEqualTo
-                        | Binary::ArithmeticLessThan
-                        | Binary::ArithmeticLessThanOrEqualTo
-                        | Binary::ArithmeticGreaterThan
-                        | Binary::ArithmeticGreaterThanOrEqualTo
-                );
-                self.tested(&a.value, arithmetic);
-                self.tested(&b.value, arithmetic);
-            }
-        }
-    }
-
-    /// An operand of `[[ … ]]`, which may be an expression.
-    fn tested(&mut self, raw: &str, evaluated: bool) {
-        let resolved = self.resolve(raw);
-        if evaluated {
-            self.evaluates(raw);
-            for word in &resolved.words {
-                self.evaluates(&word.text);
-            }
-        }
-    }
-
     /// Resolves a text that is expanded as if it stood in double quotes.
     fn document(&mut self, raw: &str) -> Resolved {
         let scope = Scope {
@@ -465,114 +301,6 @@ impl Walker {
         resolved
     }
 
-    fn simple(&mut self, simple: &ast::SimpleCommand) {
-        let before = self.units.len();
-        let mut context = Context::default();
-        let mut unit = Unit::default();
-        let mut words = Vec::new();
-        let mut process_substitutions = 0;
-        let items = || {
-            let prefix = simple.prefix.iter().flat_map(|prefix| &prefix.0);
-            prefix.chain(simple.suffix.iter().flat_map(|suffix| &suffix.0))
-        };
-        context.redirected = items().any(|item| matches!(item, Item::IoRedirect(_)));
-        for item in simple.prefix.iter().flat_map(|prefix| &prefix.0) {
-            self.item(item, &mut unit, &mut words, &mut context, &mut process_substitutions);
-        }
-        if let Some(word) = &simple.word_or_name {
-            words.extend(self.word(&word.value, &mut unit, &context));
-        }
-        for item in simple.suffix.iter().flat_map(|suffix| &suffix.0) {
-            self.item(item, &mut unit, &mut words, &mut context, &mut process_substitutions);
-        }
-        if process_substitutions > 0 && glued(&self.whole) {
-            self.give_up("a process substitution in it is glued to a word");
-        }
-        unit.fed_by = self
-            .units
-            .iter()
-            .skip(before)
-            .filter(|unit| !unit.transparent)
-            .map(|unit| unit.program.clone())
-            .collect();
-        if words.len() > MAX_WORDS {
-            return self.exhaust(format!("a command in it has more than {MAX_WORDS} words"));
-        }
-        if words.is_empty() {
-            let only_constants = unit.paths.is_empty() && unit.sockets.is_empty();
-            self.remember(&unit.assignments);
-            if !(only_constants && unit.assignments.is_empty()) {
-                unit.text = unit
-                    .assignments
-                    .iter()
-                    .map(|a| format!("{}={}", a.name, a.value.text))
-                    .collect::<Vec<_>>()
-                    .join(" ");
-                if unit.text.is_empty() {
-                    unit.text = unit
-                        .paths
-                        .iter()
-                        .map(|p| format!("> {}", p.lexical))
-                        .collect::<Vec<_>>()
-                        .join(" ");
-                }
-                self.push(unit);
-            }
-            return;
-        }
-        self.run(words, unit, context, false);
-    }
-
-    /// A word of a command. `{name}` in front of a redirection is no word but names a variable
-    /// for the descriptor, and the grammar does not tell the two apart.
-    fn word(&mut self, raw: &str, unit: &mut Unit, context: &Context) -> Vec<Word> {
-        let name = raw.strip_prefix('{').and_then(|raw| raw.strip_suffix('}'));
-        match name.filter(|name| context.redirected && is_name(name)) {
-            Some(name) => {
-                self.sets(name, unit);
-                vec![Word::unknown(raw)]
-            }
-            None => self.resolve(raw).words,
-        }
-    }
-
-    fn item(
-        &mut self,
-        item: &Item,
-        unit: &mut Unit,
-        words: &mut Vec<Word>,
-        context: &mut Context,
-        substitutions: &mut usize,
-    ) {
-        match item {
-            Item::IoRedirect(redirect) => self.redirect(redirect, unit, context),
-            Item::Word(word) => {
-                let found = self.word(&word.value, unit, context);
-                self.hidden_array(words, &found);
-                words.extend(found);
-            }
-            Item::AssignmentWord(assignment, raw) => {
-                let value = self.assigned(assignment);
-                if words.is_empty() {
-                    unit.assignments.push(value);
-                } else {
-                    // `export A=1`, `alias x=y`: an operand that also assigns.
-                    words.extend(self.resolve(&raw.value).words);
-                    unit.assignments.push(value);
-                }
-            }
-            Item::ProcessSubstitution(_, inner) => {
-                *substitutions += 1;
-                let start = self.units.len();
-                self.isolated(|walker| walker.list(&inner.list));
-                for unit in self.units.iter_mut().skip(start) {
-                    unit.via.insert(0, "<(…)".to_owned());
-                }
-                words.push(Word::unknown(format!("<(…{substitutions})")));
-            }
-        }
-    }
-
     fn push(&mut self, mut unit: Unit) {
         let through = |path: &AbsPath| self.links.iter().any(|link| path.is_within(link));
         if unit.paths.iter().any(|path| path.access == Access::Write && through(&path.lexical)) {
@@ -609,19 +337,4 @@ pub fn is_name(text: &str) -> bool {
     !text.starts_with(|c: char| c.is_ascii_digit())
         && !text.is_empty()
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-/// Whether a process substitution touches a word: the grammar would tear the two apart.
-fn glued(text: &str) -> bool {
-    let part = |c: char| !c.is_whitespace() && !";&|()<>`\"".contains(c);
-    ["<(", ">("].iter().flat_map(|open| text.match_indices(open)).any(|(at, _)| {
-        let after = text.get(brace::after_brackets(text.as_bytes(), at + 1)..).unwrap_or_default();
-        text.get(..at).unwrap_or_default().ends_with(part) || after.starts_with(part)
-    })
-}
-
-/// Whether two brackets of a line stand next to each other but for white space.
-fn brackets_apart(text: &str) -> bool {
-    let dense: String = text.chars().filter(|c| !c.is_whitespace() && *c != '\\').collect();
-    ["((", "))"].iter().any(|pair| dense.matches(pair).count() != text.matches(pair).count())
 }
