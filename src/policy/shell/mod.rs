@@ -7,13 +7,16 @@
 //! Read `walk` next, then `word` (quoting), `wrap` (wrappers) and `effects` (paths).
 
 mod brace;
+mod code;
 mod contact;
+mod decode;
 mod effects;
 mod escape;
 mod guard;
 mod host;
 mod network;
 mod options;
+mod output;
 mod runner;
 mod script;
 mod second;

@@ -1,5 +1,6 @@
 //! Walks the syntax tree and lists every simple command with what surrounds it.
 
+use super::output;
 use super::second::Evaluations;
 use super::word::{self, Resolved, Scope, Variable, options};
 use super::{MAX_DEPTH, MAX_UNITS, ShellPlace, Unit, Word, guard};
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod again;
 mod assign;
 mod compound;
+mod fed;
 mod redirect;
 mod run;
 mod simple;
@@ -60,6 +62,7 @@ pub fn walk(text: &str, place: &ShellPlace<'_>) -> (Vec<Unit>, Option<String>) {
         paths_left: MAX_PATHS,
         mentions: BTreeMap::new(),
         second: Evaluations::default(),
+        input: None,
     };
     walker.text(text);
     walker.evaluated_again();
@@ -110,6 +113,9 @@ struct Walker {
     /// How often a name stands bare in the line.
     mentions: BTreeMap<String, usize>,
     second: Evaluations,
+    /// Standard input of the commands that are walked now, as far as it can be told. A guess: it
+    /// is looked at as code where a program runs it, and makes nothing better known.
+    input: Option<String>,
 }
 
 /// What is known about the standard input of a command.
@@ -117,6 +123,8 @@ struct Walker {
 struct Context {
     via: Vec<String>,
     document: Option<Word>,
+    /// What a process substitution gives it, as a file or as its input.
+    printed: Vec<String>,
     /// The command has a redirection.
     redirected: bool,
 }
@@ -195,15 +203,19 @@ impl Walker {
     fn pipeline(&mut self, pipeline: &ast::Pipeline) {
         let start = self.units.len();
         let many = pipeline.seq.len() > 1;
-        for command in &pipeline.seq {
+        let input = self.input.clone();
+        for (at, command) in pipeline.seq.iter().enumerate() {
             if self.exhausted {
-                return;
+                break;
             }
             let stage = self.units.len();
             if many {
                 self.isolated(|walker| walker.command(command));
             } else {
                 self.command(command);
+            }
+            if at + 1 < pipeline.seq.len() {
+                self.input = output::of_command(command, &self.scope(), self.input.as_deref());
             }
             let upstream: BTreeSet<String> = self
                 .units
@@ -216,6 +228,16 @@ impl Walker {
             for unit in self.units.iter_mut().skip(stage) {
                 unit.piped_from.extend(upstream.iter().cloned());
             }
+        }
+        self.input = input;
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope {
+            variables: &self.state.variables,
+            cwd: self.state.cwd.as_ref(),
+            home: self.home.as_ref(),
+            budget: &self.budget,
         }
     }
 
@@ -251,13 +273,7 @@ impl Walker {
 
     /// Resolves a text that is expanded as if it stood in double quotes.
     fn document(&mut self, raw: &str) -> Resolved {
-        let scope = Scope {
-            variables: &self.state.variables,
-            cwd: self.state.cwd.as_ref(),
-            home: self.home.as_ref(),
-            budget: &self.budget,
-        };
-        let resolved = word::resolve_document(raw, &scope);
+        let resolved = word::resolve_document(raw, &self.scope());
         self.code_inside(resolved)
     }
 
@@ -266,13 +282,7 @@ impl Walker {
         if let Some(words) = self.whole_array(raw) {
             return Resolved { words, ..Resolved::default() };
         }
-        let scope = Scope {
-            variables: &self.state.variables,
-            cwd: self.state.cwd.as_ref(),
-            home: self.home.as_ref(),
-            budget: &self.budget,
-        };
-        let resolved = word::resolve(raw, &scope);
+        let resolved = word::resolve(raw, &self.scope());
         self.code_inside(resolved)
     }
 

@@ -4,6 +4,7 @@
 
 use super::brace;
 use super::escape;
+use super::output;
 use super::second;
 use super::walk::is_name;
 use crate::model::AbsPath;
@@ -179,6 +180,18 @@ impl Builder {
         self.shape.push(ANY);
     }
 
+    /// The same, split into words.
+    fn guess_split(&mut self, text: &str) {
+        let mut parts = text.split_whitespace().peekable();
+        while let Some(part) = parts.next() {
+            self.guess(part);
+            if parts.peek().is_some() {
+                self.split();
+                self.literal = false;
+            }
+        }
+    }
+
     fn unknown(&mut self, text: &str) {
         self.current.push_str(text);
         self.started = true;
@@ -329,11 +342,11 @@ fn add(
         },
         WordPiece::ParameterExpansion(expr) => parameter(source, expr, scope, found, to, quoted),
         WordPiece::CommandSubstitution(text) => {
-            substitution(text.clone(), source, scope, found, to)
+            substitution(text.clone(), source, scope, found, to, quoted)
         }
         WordPiece::BackquotedCommandSubstitution(text) => {
             let plain = text.replace("\\`", "`").replace("\\$", "$").replace("\\\\", "\\");
-            substitution(plain, source, scope, found, to);
+            substitution(plain, source, scope, found, to, quoted);
         }
         WordPiece::ArithmeticExpression(expr) => {
             found.evaluated.push(expr.value.clone());
@@ -349,10 +362,20 @@ fn substitution(
     scope: &Scope<'_>,
     found: &mut Resolved,
     to: &mut Builder,
+    quoted: bool,
 ) {
     match (text.trim(), scope.cwd) {
         ("pwd", Some(cwd)) => to.push(&cwd.to_string()),
-        _ => to.unknown(source),
+        _ => match output::of_text(&text, scope).filter(|out| !out.trim().is_empty()) {
+            Some(out) if out.len() + to.current.len() <= MAX_VALUE && scope.spend(out.len()) => {
+                if quoted {
+                    to.guess(&out)
+                } else {
+                    to.guess_split(&out)
+                }
+            }
+            _ => to.unknown(source),
+        },
     }
     found.substitutions.push(text);
 }

@@ -6,6 +6,7 @@ use super::super::effects::{self, is_harmless_device};
 use super::super::wrap::{self, Inner};
 use super::super::{ANY, ANY_NAME, ANY_PLAIN_NAME, Assignment, MAX_DEPTH, Reach, Unit, Word};
 use super::super::{contact, options};
+use super::fed::no_script;
 use super::{Context, Walker, base_name, text_of};
 use crate::model::AbsPath;
 use crate::policy::facts::{Access, PathUse};
@@ -128,11 +129,11 @@ impl Walker {
         }
         let wrapped = wrap::unwrap(&program, &args);
         if let (None, Some(document)) = (&wrapped, &context.document) {
-            if wrap::is_shell(&program) && document.literal {
+            if wrap::is_shell(&program) && document.literal && no_script(&args) {
                 let via = [context.via.clone(), vec![program.clone()]].concat();
                 self.isolated(|walker| walker.nested(&document.text, &via));
                 unit.transparent = true;
-            } else if wrap::is_shell(&program) {
+            } else if wrap::is_shell(&program) && no_script(&args) {
                 unit.opaque.get_or_insert_with(|| {
                     "it runs a text that is only known when it runs".to_owned()
                 });
@@ -146,6 +147,7 @@ impl Walker {
                 unit.dynamic |= !document.literal;
             }
         }
+        let mut fed = self.fed(&program, &args, &context, &mut unit);
         if let Some(reason) = options::runs_more(&program, &args) {
             unit.opaque.get_or_insert(reason);
         }
@@ -162,7 +164,9 @@ impl Walker {
                 unit.opaque
                     .get_or_insert_with(|| "the script is only known when it runs".to_owned());
             }
-            return self.push(unit);
+            let via = [unit.via.clone(), vec![program.clone()]].concat();
+            self.push(unit);
+            return self.run_fed(fed, &via, more);
         };
         unit.transparent |= wrapped.transparent && !more;
         for (name, value) in &wrapped.assignments {
@@ -182,29 +186,37 @@ impl Walker {
                         "it runs a text that is only known when it runs".to_owned()
                     });
                     unit.transparent = false;
+                    fed.guess(&text);
                 }
                 other => todo.push(other),
             }
         }
+        fed.code(&program, unit.code.as_deref());
         self.push(unit);
         let remote = self.remote;
         self.remote |= wrapped.remote;
+        self.run_fed(fed, &via, more);
         self.depth += 1;
         for inner in todo {
             let document = context.document.clone();
+            let printed = context.printed.clone();
             match inner {
                 Inner::Words(words, later) => {
                     let inner_unit = Unit { fed_by: fed_by.clone(), ..Unit::default() };
                     self.run(
                         words,
                         inner_unit,
-                        Context { via: via.clone(), document, redirected: false },
+                        Context { via: via.clone(), document, printed, redirected: false },
                         later || more,
                     );
                 }
                 Inner::Text(text) => {
                     // Another shell: it has none of the variables that were not exported.
                     let late = std::mem::replace(&mut self.late, more);
+                    let known = document.map(|word| word.text);
+                    let input = known.or_else(|| printed.into_iter().next());
+                    let input = input.or_else(|| self.input.clone());
+                    let input = std::mem::replace(&mut self.input, input);
                     let variables = std::mem::take(&mut self.state.variables);
                     let eval = matches!(program.as_str(), "eval" | "trap" | "alias");
                     if eval {
@@ -216,6 +228,7 @@ impl Walker {
                         self.state.variables = variables;
                     }
                     self.late = late;
+                    self.input = input;
                 }
                 Inner::Code(_) => {}
             }

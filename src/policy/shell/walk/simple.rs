@@ -2,7 +2,7 @@
 //!
 //! Part of `walk`; what the final words do is the subject of `run`.
 
-use super::super::{Unit, Word, brace};
+use super::super::{Unit, Word, brace, output};
 use super::{Context, MAX_WORDS, Walker, is_name};
 use brush_parser::ast::{self, CommandPrefixOrSuffixItem as Item};
 
@@ -106,6 +106,7 @@ impl Walker {
             Item::ProcessSubstitution(_, inner) => {
                 *substitutions += 1;
                 let start = self.units.len();
+                context.printed.extend(output::of_list(&inner.list, &self.scope(), None));
                 self.isolated(|walker| walker.list(&inner.list));
                 for unit in self.units.iter_mut().skip(start) {
                     unit.via.insert(0, "<(…)".to_owned());
