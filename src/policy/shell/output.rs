@@ -79,9 +79,14 @@ fn of_simple(
     // The program first: most are not known, and then no word needs to be read.
     let name = simple.word_or_name.as_ref()?;
     words.extend(word::resolve(&name.value, scope).words);
-    for item in prefix.chain(suffix) {
+    let items = prefix.map(|item| (item, false)).chain(suffix.map(|item| (item, true)));
+    for (item, operand) in items {
         match item {
             Item::Word(word) => words.extend(word::resolve(&word.value, scope).words),
+            // An operand that looks like an assignment.
+            Item::AssignmentWord(_, raw) if operand => {
+                words.extend(word::resolve(&raw.value, scope).words);
+            }
             Item::AssignmentWord(..) => {}
             Item::ProcessSubstitution(..) => return None,
             Item::IoRedirect(redirect) => input = of_redirect(redirect, scope).or(input),

@@ -6,12 +6,14 @@ use super::word::{self, Resolved, Scope, Variable, options};
 use super::{MAX_DEPTH, MAX_UNITS, ShellPlace, Unit, Word, guard};
 use crate::model::AbsPath;
 use crate::policy::facts::Access;
-use brush_parser::ast::{self, Command};
+use brush_parser::ast::{self, Command, CompoundCommand};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 mod again;
 mod assign;
+mod call;
 mod compound;
 mod fed;
 mod redirect;
@@ -40,13 +42,17 @@ pub fn walk(text: &str, place: &ShellPlace<'_>) -> (Vec<Unit>, Option<String>) {
         state: State {
             variables: BTreeMap::new(),
             arrays: BTreeMap::new(),
+            positional: None,
+            defined: BTreeSet::new(),
             cwd: Some(place.cwd.clone()),
             cwd_shape: None,
             bases: vec![place.cwd.clone()],
         },
         home: place.home.cloned(),
         whole: text.to_owned(),
-        functions: BTreeSet::new(),
+        functions: BTreeMap::new(),
+        bodies: BTreeSet::new(),
+        calls: 0,
         inside: Vec::new(),
         new_files: BTreeSet::new(),
         links: BTreeSet::new(),
@@ -62,6 +68,7 @@ pub fn walk(text: &str, place: &ShellPlace<'_>) -> (Vec<Unit>, Option<String>) {
         paths_left: MAX_PATHS,
         mentions: BTreeMap::new(),
         second: Evaluations::default(),
+        sources: BTreeMap::new(),
         input: None,
     };
     walker.text(text);
@@ -80,6 +87,10 @@ struct State {
     variables: BTreeMap<String, Variable>,
     /// Arrays that were given whole.
     arrays: BTreeMap<String, Vec<Word>>,
+    /// `$1` and so on, where the line says what they are.
+    positional: Option<Vec<Word>>,
+    /// Functions that are surely defined: their names are no programs.
+    defined: BTreeSet<String>,
     cwd: Option<AbsPath>,
     /// What is known of the folder where `cwd` is not.
     cwd_shape: Option<String>,
@@ -93,7 +104,11 @@ struct Walker {
     state: State,
     home: Option<AbsPath>,
     whole: String,
-    functions: BTreeSet<String>,
+    functions: BTreeMap<String, Arc<CompoundCommand>>,
+    /// Functions whose body was walked with operands that nobody knows.
+    bodies: BTreeSet<String>,
+    /// Calls whose body was walked.
+    calls: usize,
     inside: Vec<String>,
     new_files: BTreeSet<AbsPath>,
     /// Links that the line makes: what is written through one lands elsewhere.
@@ -113,6 +128,8 @@ struct Walker {
     /// How often a name stands bare in the line.
     mentions: BTreeMap<String, usize>,
     second: Evaluations,
+    /// Programs whose output a variable holds.
+    sources: BTreeMap<String, BTreeSet<String>>,
     /// Standard input of the commands that are walked now, as far as it can be told. A guess: it
     /// is looked at as code where a program runs it, and makes nothing better known.
     input: Option<String>,
@@ -169,7 +186,8 @@ impl Walker {
             Err(()) => {
                 self.give_up("its shell syntax could not be parsed");
                 // The grammar knows no `select`; its body is judged as that of a `for`.
-                let other = text.replace("select ", "for ");
+                // In `$(case x in x) …)` it takes the bracket of the pattern for the end.
+                let other = bracketed(&text.replace("select ", "for "));
                 if other != text {
                     self.nested(&other, via);
                 }
@@ -191,12 +209,21 @@ impl Walker {
     }
 
     fn list(&mut self, list: &ast::CompoundList) {
-        for ast::CompoundListItem(chain, _) in &list.0 {
-            self.pipeline(&chain.first);
-            for next in &chain.additional {
-                let (ast::AndOr::And(pipeline) | ast::AndOr::Or(pipeline)) = next;
-                self.maybe(|walker| walker.pipeline(pipeline));
+        for ast::CompoundListItem(chain, separator) in &list.0 {
+            if matches!(separator, ast::SeparatorOperator::Async) {
+                // In the background nothing changes here.
+                self.isolated(|walker| walker.chain(chain));
+            } else {
+                self.chain(chain);
             }
+        }
+    }
+
+    fn chain(&mut self, chain: &ast::AndOrList) {
+        self.pipeline(&chain.first);
+        for next in &chain.additional {
+            let (ast::AndOr::And(pipeline) | ast::AndOr::Or(pipeline)) = next;
+            self.maybe(|walker| walker.pipeline(pipeline));
         }
     }
 
@@ -237,6 +264,7 @@ impl Walker {
             variables: &self.state.variables,
             cwd: self.state.cwd.as_ref(),
             home: self.home.as_ref(),
+            positional: self.state.positional.as_deref(),
             budget: &self.budget,
         }
     }
@@ -257,12 +285,7 @@ impl Walker {
                 self.compound(compound);
             }
             Command::Function(function) => {
-                let name = function.fname.value.clone();
-                self.functions.insert(name.clone());
-                self.inside.push(name);
-                self.redirects_alone(function.body.1.as_ref());
-                self.maybe(|walker| walker.compound(&function.body.0));
-                self.inside.pop();
+                self.define(function);
             }
             Command::ExtendedTest(test, redirects) => {
                 self.redirects_alone(redirects.as_ref());
@@ -331,6 +354,28 @@ impl Walker {
         }
         self.units.push(unit);
     }
+}
+
+/// Patterns of `case` with the bracket in front that they may have.
+fn bracketed(text: &str) -> String {
+    if !text.contains("case ") {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(at) = [" in ", " in\n", ";;"].iter().filter_map(|m| rest.find(m)).min() {
+        let end =
+            at + if rest.get(at..).is_some_and(|tail| tail.starts_with(";;")) { 2 } else { 4 };
+        let (head, tail) = rest.split_at(end.min(rest.len()));
+        let pattern = tail.trim_start();
+        let cases = head.ends_with(";;") || head.contains("case ");
+        out.push_str(head);
+        if cases && !pattern.starts_with(['(', ';', ')']) && !pattern.starts_with("esac") {
+            out.push('(');
+        }
+        rest = tail;
+    }
+    out + rest
 }
 
 fn text_of(program: &str, args: &[Word]) -> String {

@@ -83,6 +83,8 @@ pub struct Scope<'a> {
     pub cwd: Option<&'a AbsPath>,
     /// Home.
     pub home: Option<&'a AbsPath>,
+    /// `$1`, `$2`, … where they are known.
+    pub positional: Option<&'a [Word]>,
     /// Bytes that expansion may still make. INVARIANT (bounded): doubling a variable over and
     /// over must not cost more than reading the line.
     pub budget: &'a Cell<usize>,
@@ -218,6 +220,10 @@ impl Builder {
 /// Resolves the raw text of one word.
 pub fn resolve(raw: &str, scope: &Scope<'_>) -> Resolved {
     let mut found = Resolved::default();
+    if let Some(words) = positionals(raw, scope) {
+        found.words = words;
+        return found;
+    }
     let Some(alternatives) = brace::expand(raw) else {
         // FAIL CLOSED: some words, nobody knows which; the code inside is still looked at.
         resolve_one(raw, scope, &mut found);
@@ -233,6 +239,19 @@ pub fn resolve(raw: &str, scope: &Scope<'_>) -> Resolved {
         resolve_one(&alternative, scope, &mut found);
     }
     found
+}
+
+/// `"$@"` and its kin as a whole word: the positional parameters, one word each.
+fn positionals(raw: &str, scope: &Scope<'_>) -> Option<Vec<Word>> {
+    let plain = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or(raw);
+    let skip = match plain {
+        "$@" | "$*" | "${@}" | "${*}" | "${@:1}" | "${*:1}" => 0,
+        "${@:2}" | "${*:2}" => 1,
+        "${@:3}" | "${*:3}" => 2,
+        _ => return None,
+    };
+    let words = scope.positional?.get(skip..).unwrap_or_default();
+    scope.spend(words.iter().map(|word| word.text.len() + 1).sum()).then(|| words.to_vec())
 }
 
 /// Resolves the body of a here-document that is expanded.
@@ -428,6 +447,21 @@ fn parameter(
             }
         }
         return;
+    }
+    if let ParameterExpr::Parameter { parameter: Parameter::Positional(number), indirect: false } =
+        expr
+    {
+        let known = usize::try_from(*number).ok().and_then(|number| number.checked_sub(1));
+        let known = known.and_then(|at| scope.positional?.get(at));
+        return match known.filter(|word| scope.spend(word.text.len())) {
+            Some(word) if word.literal && (quoted || !word.text.contains(char::is_whitespace)) => {
+                to.glob |= !quoted && word.glob;
+                if quoted { to.push(&word.text) } else { to.push_glob(&word.text) }
+            }
+            Some(word) if quoted => to.guess(&word.text),
+            Some(word) if !word.text.trim().is_empty() => to.guess_split(&word.text),
+            _ => to.unknown(source),
+        };
     }
     if let ParameterExpr::Transform { op: ParameterTransformOp::PromptExpand, .. } = expr {
         found.evaluates_value = true;

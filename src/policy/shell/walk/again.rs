@@ -82,7 +82,7 @@ impl Walker {
             _ => {}
         }
         let positional = program == "set"
-            || self.functions.contains(program)
+            || self.functions.contains_key(program)
             || wrap::is_shell(program)
             || matches!(program, "source" | ".");
         if positional {

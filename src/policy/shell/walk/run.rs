@@ -6,6 +6,7 @@ use super::super::effects::{self, is_harmless_device};
 use super::super::wrap::{self, Inner};
 use super::super::{ANY, ANY_NAME, ANY_PLAIN_NAME, Assignment, MAX_DEPTH, Reach, Unit, Word};
 use super::super::{contact, options};
+use super::call::script_operands;
 use super::fed::no_script;
 use super::{Context, Walker, base_name, text_of};
 use crate::model::AbsPath;
@@ -109,9 +110,9 @@ impl Walker {
         self.subscripts(&program, &args, &mut unit);
         self.builtin(&program, &args);
         self.redefines(&program, &args, &mut unit);
-        if self.functions.contains(&program) {
-            unit.transparent = true;
-        }
+        self.positional(&program, &args);
+        let called = self.functions.get(&program).cloned();
+        unit.transparent |= self.state.defined.contains(&program);
         self.own_paths(&program, &first, &args, more, &mut unit);
         self.new_file_use(&program, &first, &args, &mut unit);
         if matches!(program.as_str(), "cd" | "pushd" | "popd") {
@@ -166,7 +167,11 @@ impl Walker {
             }
             let via = [unit.via.clone(), vec![program.clone()]].concat();
             self.push(unit);
-            return self.run_fed(fed, &via, more);
+            self.run_fed(fed, &via, more);
+            if let Some(body) = called {
+                self.call(&program, &body, &args, more);
+            }
+            return;
         };
         unit.transparent |= wrapped.transparent && !more;
         for (name, value) in &wrapped.assignments {
@@ -193,6 +198,9 @@ impl Walker {
         }
         fed.code(&program, unit.code.as_deref());
         self.push(unit);
+        if let Some(body) = called {
+            self.call(&program, &body, &args, more);
+        }
         let remote = self.remote;
         self.remote |= wrapped.remote;
         self.run_fed(fed, &via, more);
@@ -219,6 +227,10 @@ impl Walker {
                     let input = std::mem::replace(&mut self.input, input);
                     let variables = std::mem::take(&mut self.state.variables);
                     let eval = matches!(program.as_str(), "eval" | "trap" | "alias");
+                    let positional = self.state.positional.clone();
+                    if !eval {
+                        self.state.positional = script_operands(&program, &args, more);
+                    }
                     if eval {
                         // It may change what this shell knows, and its text may hide the names.
                         self.state.variables = variables;
@@ -226,6 +238,7 @@ impl Walker {
                     } else {
                         self.isolated(|walker| walker.nested(&text.text, &via));
                         self.state.variables = variables;
+                        self.state.positional = positional;
                     }
                     self.late = late;
                     self.input = input;

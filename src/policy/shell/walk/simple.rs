@@ -5,6 +5,7 @@
 use super::super::{Unit, Word, brace, output};
 use super::{Context, MAX_WORDS, Walker, is_name};
 use brush_parser::ast::{self, CommandPrefixOrSuffixItem as Item};
+use std::collections::BTreeSet;
 
 impl Walker {
     pub(super) fn simple(&mut self, simple: &ast::SimpleCommand) {
@@ -37,6 +38,7 @@ impl Walker {
             .filter(|unit| !unit.transparent)
             .map(|unit| unit.program.clone())
             .collect();
+        self.carried(simple, &mut unit);
         if words.len() > MAX_WORDS {
             return self.exhaust(format!("a command in it has more than {MAX_WORDS} words"));
         }
@@ -63,6 +65,41 @@ impl Walker {
             return;
         }
         self.run(words, unit, context, false);
+    }
+
+    /// What reaches the command through a variable that another command's output was put into.
+    fn carried(&mut self, simple: &ast::SimpleCommand, unit: &mut Unit) {
+        let items = || {
+            let prefix = simple.prefix.iter().flat_map(|prefix| &prefix.0);
+            prefix.chain(simple.suffix.iter().flat_map(|suffix| &suffix.0))
+        };
+        if !self.sources.is_empty() {
+            let mut raw: Vec<&str> = simple.word_or_name.iter().map(|w| w.value.as_str()).collect();
+            for item in items() {
+                match item {
+                    Item::Word(word) | Item::AssignmentWord(_, word) => raw.push(&word.value),
+                    Item::IoRedirect(ast::IoRedirect::HereString(_, word)) => raw.push(&word.value),
+                    Item::IoRedirect(ast::IoRedirect::HereDocument(_, document)) => {
+                        raw.push(&document.doc.value);
+                    }
+                    _ => {}
+                }
+            }
+            for name in raw.into_iter().flat_map(named) {
+                for program in self.sources.get(name).into_iter().flatten() {
+                    if !unit.fed_by.contains(program) {
+                        unit.fed_by.push(program.clone());
+                    }
+                }
+            }
+        }
+        let fed: BTreeSet<String> = unit.fed_by.iter().cloned().collect();
+        if !fed.is_empty() {
+            for assignment in &unit.assignments {
+                let holds = self.sources.entry(assignment.name.clone()).or_default();
+                holds.extend(fed.iter().cloned());
+            }
+        }
     }
 
     /// A word of a command. `{name}` in front of a redirection is no word but names a variable
@@ -115,6 +152,16 @@ impl Walker {
             }
         }
     }
+}
+
+/// Names of variables that a word expands.
+fn named(raw: &str) -> impl Iterator<Item = &str> {
+    raw.match_indices('$').filter_map(|(at, _)| {
+        let rest = raw.get(at + 1..)?;
+        let rest = rest.strip_prefix('{').unwrap_or(rest).trim_start_matches(['!', '#']);
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        rest.get(..end.unwrap_or(rest.len())).filter(|name| !name.is_empty())
+    })
 }
 
 /// Whether a process substitution touches a word: the grammar would tear the two apart.
