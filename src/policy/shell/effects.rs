@@ -227,6 +227,9 @@ pub fn operands(program: &str, args: &[Word], more: bool) -> Vec<Operand> {
     let target_option =
         args.iter().any(|w| w.text == "-t" || w.text.starts_with("--target-directory"));
     for (at, word) in positional.iter().enumerate() {
+        if names_no_path(program, args, &word.text) {
+            continue;
+        }
         let access = if DELETERS.contains(&program) {
             Access::Delete
         } else if WRITERS.contains(&program) || in_place {
@@ -259,6 +262,26 @@ pub fn operands(program: &str, args: &[Word], more: bool) -> Vec<Operand> {
         found.push(Operand { text: String::new(), access, dynamic: true, shape });
     }
     found
+}
+
+/// Operands that look like paths and are names of something else.
+fn names_no_path(program: &str, args: &[Word], text: &str) -> bool {
+    match program {
+        // `/t:Build`, `/m`.
+        "msbuild" | "xbuild" => {
+            let name = text.strip_prefix('/').unwrap_or_default();
+            let name = name.split_once(':').map_or(name, |(name, _)| name);
+            let known = ["t", "target", "p", "property", "m", "maxcpucount", "v", "verbosity"];
+            let known = known.contains(&name) || ["r", "restore", "nologo"].contains(&name);
+            known && !text.contains("=/") && !text.contains("..") && !text.contains(":/")
+        }
+        // Names of log groups and parameters.
+        "aws" => {
+            let verb = args.iter().find(|w| !w.text.starts_with('-'));
+            matches!(verb.map(|w| w.text.as_str()), Some("logs" | "ssm")) && !text.contains("://")
+        }
+        _ => false,
+    }
 }
 
 fn push(word: &Word, access: Access, known: bool, found: &mut Vec<Operand>) {

@@ -9,6 +9,7 @@
 mod brace;
 mod code;
 mod contact;
+mod cut;
 mod decode;
 mod effects;
 mod escape;
@@ -37,6 +38,9 @@ pub const MAX_BYTES: usize = 64 * 1024;
 pub const MAX_UNITS: usize = 512;
 /// How deep wrappers and nested shell texts are followed.
 pub const MAX_DEPTH: usize = 16;
+
+/// Why a command is opaque whose code comes from somewhere at run time.
+pub const UNKNOWN_TEXT: &str = "it runs a text that is only known when it runs";
 
 /// Where a line would run.
 #[derive(Debug, Clone)]

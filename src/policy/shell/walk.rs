@@ -5,7 +5,6 @@ use super::second::Evaluations;
 use super::word::{self, Resolved, Scope, Variable, options};
 use super::{MAX_DEPTH, MAX_UNITS, ShellPlace, Unit, Word, guard};
 use crate::model::AbsPath;
-use crate::policy::facts::Access;
 use brush_parser::ast::{self, Command, CompoundCommand};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +15,7 @@ mod assign;
 mod call;
 mod compound;
 mod fed;
+mod linked;
 mod redirect;
 mod run;
 mod simple;
@@ -55,7 +55,7 @@ pub fn walk(text: &str, place: &ShellPlace<'_>) -> (Vec<Unit>, Option<String>) {
         calls: 0,
         inside: Vec::new(),
         new_files: BTreeSet::new(),
-        links: BTreeSet::new(),
+        links: BTreeMap::new(),
         fetched: false,
         conditional: 0,
         remote: false,
@@ -68,6 +68,7 @@ pub fn walk(text: &str, place: &ShellPlace<'_>) -> (Vec<Unit>, Option<String>) {
         paths_left: MAX_PATHS,
         mentions: BTreeMap::new(),
         second: Evaluations::default(),
+        selected: BTreeSet::new(),
         sources: BTreeMap::new(),
         input: None,
     };
@@ -111,8 +112,8 @@ struct Walker {
     calls: usize,
     inside: Vec<String>,
     new_files: BTreeSet<AbsPath>,
-    /// Links that the line makes: what is written through one lands elsewhere.
-    links: BTreeSet<AbsPath>,
+    /// Links that the line makes, and where they lead as far as that is known.
+    links: BTreeMap<AbsPath, Option<AbsPath>>,
     fetched: bool,
     conditional: usize,
     remote: bool,
@@ -128,6 +129,8 @@ struct Walker {
     /// How often a name stands bare in the line.
     mentions: BTreeMap<String, usize>,
     second: Evaluations,
+    /// Names that `select` sets: to one of its words, or to nothing.
+    selected: BTreeSet<String>,
     /// Programs whose output a variable holds.
     sources: BTreeMap<String, BTreeSet<String>>,
     /// Standard input of the commands that are walked now, as far as it can be told. A guess: it
@@ -184,6 +187,10 @@ impl Walker {
                 }
             }
             Err(()) => {
+                if let Some(other) = self.select_as_for(text) {
+                    self.depth -= 1;
+                    return self.nested(&other, via);
+                }
                 self.give_up("its shell syntax could not be parsed");
                 // The grammar knows no `select`; its body is judged as that of a `for`.
                 // In `$(case x in x) …)` it takes the bracket of the pattern for the end.
@@ -194,6 +201,32 @@ impl Walker {
             }
         }
         self.depth -= 1;
+    }
+
+    /// The text with each `select` that begins a command as a `for` whose value nobody knows.
+    fn select_as_for(&mut self, text: &str) -> Option<String> {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find("select ") {
+            let (head, tail) = rest.split_at(at);
+            let after = tail.get("select ".len()..)?;
+            out.push_str(head);
+            let before = out.trim_end_matches([' ', '\t']);
+            let begins = before.is_empty()
+                || before.ends_with([';', '&', '|', '(', '{', '\n'])
+                || before.ends_with(" do")
+                || before.ends_with(" then");
+            let name = after.split_whitespace().next().unwrap_or_default();
+            if begins && is_name(name) {
+                self.selected.insert(name.to_owned());
+                out.push_str("for ");
+            } else {
+                out.push_str("select ");
+            }
+            rest = after;
+        }
+        out.push_str(rest);
+        (out != text && self.selected.len() <= 16).then_some(out)
     }
 
     fn isolated(&mut self, run: impl FnOnce(&mut Self)) {
@@ -335,14 +368,7 @@ impl Walker {
     }
 
     fn push(&mut self, mut unit: Unit) {
-        let through = |path: &AbsPath| self.links.iter().any(|link| path.is_within(link));
-        if unit.paths.iter().any(|path| path.access == Access::Write && through(&path.lexical)) {
-            unit.opaque
-                .get_or_insert_with(|| "it writes through a link that the line makes".to_owned());
-        }
-        if unit.program == "ln" {
-            self.links.extend(unit.writes().map(|path| path.lexical.clone()));
-        }
+        self.through_links(&mut unit);
         self.text_left = self.text_left.saturating_sub(unit.text.len());
         self.paths_left = self.paths_left.saturating_sub(unit.paths.len());
         if self.text_left == 0 || self.paths_left == 0 {

@@ -3,6 +3,7 @@
 //! What is only known at run time stays as written and makes the word *not literal*.
 
 use super::brace;
+use super::cut;
 use super::escape;
 use super::output;
 use super::second;
@@ -138,6 +139,8 @@ struct Builder {
     started: bool,
     shape: String,
     out: Vec<Word>,
+    /// It holds a name that was cut down to nothing known.
+    stem: bool,
 }
 
 impl Builder {
@@ -205,6 +208,10 @@ impl Builder {
         if self.started {
             let text = std::mem::take(&mut self.current);
             let mut shape = std::mem::take(&mut self.shape);
+            // `*.c` without its end may be `-rf`.
+            if self.stem && text.starts_with('*') && !text.contains(['.', '/']) {
+                self.literal = false;
+            }
             // FAIL CLOSED: not literal, and no part is marked: any part may be unknown.
             if !self.literal && !shape.contains([ANY, ANY_NAME, ANY_PLAIN_NAME]) {
                 shape = ANY.to_string();
@@ -213,7 +220,7 @@ impl Builder {
             }
             self.out.push(Word { text, literal: self.literal, glob: self.glob, shape });
         }
-        (self.literal, self.glob, self.started) = (true, false, false);
+        (self.literal, self.glob, self.started, self.stem) = (true, false, false, false);
     }
 }
 
@@ -307,6 +314,7 @@ fn finish(
         started: false,
         shape: String::new(),
         out: vec![],
+        stem: false,
     };
     for piece in pieces {
         add(raw, piece, scope, found, &mut builder, quoted);
@@ -408,45 +416,13 @@ fn parameter(
     quoted: bool,
 ) {
     if let ParameterExpr::Parameter { parameter: Parameter::Named(name), indirect: false } = expr {
-        let variable = scope.variables.get(name);
-        let value = match (name.as_str(), variable) {
-            ("IFS", None) if !quoted => return to.split(),
-            (_, Some(variable)) => Some(variable.value.clone()),
-            ("HOME", None) => scope.home.map(|home| Word::known(home.to_string())),
-            ("PWD", None) => scope.cwd.map(|cwd| Word::known(cwd.to_string())),
-            _ => None,
+        if name == "IFS" && !quoted && !scope.variables.contains_key(name) {
+            return to.split();
+        }
+        return match named(name, scope) {
+            Some((value, certain)) => put(source, &value, certain, scope, found, to, quoted),
+            None => to.unknown(source),
         };
-        let Some(value) = value else { return to.unknown(source) };
-        let fits = to.current.len() + value.text.len() <= MAX_VALUE;
-        if !scope.spend(value.text.len()) {
-            found.exhausted = true;
-            return to.unknown(source);
-        }
-        if !fits {
-            return to.unknown(source);
-        }
-        let certain = value.literal && variable.is_none_or(|variable| variable.certain);
-        if quoted {
-            return if certain { to.push(&value.text) } else { to.guess(&value.text) };
-        }
-        if !certain && value.text.trim().is_empty() {
-            return to.unknown(source);
-        }
-        to.glob |= value.glob || value.text.contains(['*', '?', '[']);
-        let mut parts = value.text.split_whitespace().peekable();
-        while let Some(part) = parts.next() {
-            if certain {
-                to.push_glob(part);
-            } else {
-                to.guess(part);
-            }
-            if parts.peek().is_some() {
-                let literal = to.literal;
-                to.split();
-                to.literal = literal;
-            }
-        }
-        return;
     }
     if let ParameterExpr::Parameter { parameter: Parameter::Positional(number), indirect: false } =
         expr
@@ -470,7 +446,64 @@ fn parameter(
         found.evaluated.extend(second::evaluated_inside(inner));
         nested(inner, scope, found);
     }
+    if let Some((value, certain)) = cut::of(expr, |name| named(name, scope), scope.positional) {
+        to.stem |= value.text.starts_with('*');
+        return put(source, &value, certain, scope, found, to, quoted);
+    }
     to.unknown(source);
+}
+
+/// The value of a variable, and whether it surely has it.
+fn named(name: &str, scope: &Scope<'_>) -> Option<(Word, bool)> {
+    let variable = scope.variables.get(name);
+    let value = match (name, variable) {
+        (_, Some(variable)) => variable.value.clone(),
+        ("HOME", None) => Word::known(scope.home?.to_string()),
+        ("PWD", None) => Word::known(scope.cwd?.to_string()),
+        _ => return None,
+    };
+    let certain = value.literal && variable.is_none_or(|variable| variable.certain);
+    Some((value, certain))
+}
+
+/// Puts a value where a word expands it.
+fn put(
+    source: &str,
+    value: &Word,
+    certain: bool,
+    scope: &Scope<'_>,
+    found: &mut Resolved,
+    to: &mut Builder,
+    quoted: bool,
+) {
+    let fits = to.current.len() + value.text.len() <= MAX_VALUE;
+    if !scope.spend(value.text.len()) {
+        found.exhausted = true;
+        return to.unknown(source);
+    }
+    if !fits {
+        return to.unknown(source);
+    }
+    if quoted {
+        return if certain { to.push(&value.text) } else { to.guess(&value.text) };
+    }
+    if !certain && value.text.trim().is_empty() {
+        return to.unknown(source);
+    }
+    to.glob |= value.glob || value.text.contains(['*', '?', '[']);
+    let mut parts = value.text.split_whitespace().peekable();
+    while let Some(part) = parts.next() {
+        if certain {
+            to.push_glob(part);
+        } else {
+            to.guess(part);
+        }
+        if parts.peek().is_some() {
+            let literal = to.literal;
+            to.split();
+            to.literal = literal;
+        }
+    }
 }
 
 /// Looks for code inside a default value, a subscript or an arithmetic expression.

@@ -102,7 +102,13 @@ impl Walker {
         }
         let known = !values.is_empty()
             && values.len() <= MAX_LOOP_VALUES
-            && values.iter().all(|w| w.literal);
+            && values.iter().all(|w| w.literal)
+            && !self.selected.contains(name);
+        if self.selected.contains(name) {
+            self.second.unknown("REPLY");
+            self.second.unknown(name);
+            self.forget("REPLY");
+        }
         if !known {
             self.forget(name);
             return self.maybe(|walker| walker.list(&clause.body.list));

@@ -2,6 +2,7 @@
 //!
 //! The other half of `walk`, which finds the commands. Nothing here runs anything.
 
+use super::super::UNKNOWN_TEXT;
 use super::super::effects::{self, is_harmless_device};
 use super::super::wrap::{self, Inner};
 use super::super::{ANY, ANY_NAME, ANY_PLAIN_NAME, Assignment, MAX_DEPTH, Reach, Unit, Word};
@@ -103,6 +104,8 @@ impl Walker {
         unit.late = more;
         if !first.literal || first.glob {
             unit.opaque = Some("the program is only known when it runs".to_owned());
+        } else if more && first.text == "{}" {
+            unit.opaque = Some(UNKNOWN_TEXT.to_owned());
         }
         unit.text = text_of(&program, &args);
         unit.program.clone_from(&program);
@@ -120,7 +123,8 @@ impl Walker {
         }
         if matches!(program.as_str(), "export" | "declare" | "typeset" | "local" | "readonly") {
             // `local` fails outside a function, and options change what a value becomes.
-            let plain = program != "local" && !args.iter().any(|w| w.text.starts_with(['-', '+']));
+            let plain = (program != "local" || !self.inside.is_empty())
+                && !args.iter().any(|w| w.text.starts_with(['-', '+']));
             let assignments = unit.assignments.clone();
             if plain {
                 self.remember(&assignments);
@@ -135,9 +139,7 @@ impl Walker {
                 self.isolated(|walker| walker.nested(&document.text, &via));
                 unit.transparent = true;
             } else if wrap::is_shell(&program) && no_script(&args) {
-                unit.opaque.get_or_insert_with(|| {
-                    "it runs a text that is only known when it runs".to_owned()
-                });
+                unit.opaque.get_or_insert_with(|| UNKNOWN_TEXT.to_owned());
             } else if wrap::is_interpreter(&program)
                 || matches!(
                     program.as_str(),
@@ -187,9 +189,7 @@ impl Walker {
                     unit.code = Some(code.text);
                 }
                 Inner::Text(text) if !text.literal => {
-                    unit.opaque.get_or_insert_with(|| {
-                        "it runs a text that is only known when it runs".to_owned()
-                    });
+                    unit.opaque.get_or_insert_with(|| UNKNOWN_TEXT.to_owned());
                     unit.transparent = false;
                     fed.guess(&text);
                 }
@@ -424,7 +424,9 @@ impl Walker {
                 | "ld"
                 | "tsc"
         );
-        if compiles {
+        // These change what is known of a file, not what it holds.
+        let keeps = matches!(program, "chmod" | "chown" | "chgrp" | "setfacl" | "touch" | "mkdir");
+        if compiles || keeps {
             return;
         }
         self.new_files.extend(unit.writes().map(|path| path.lexical.clone()));

@@ -21,7 +21,10 @@ pub fn parallel(args: &[Word]) -> Wrapped {
             } else {
                 format!("{} {}", joined.text, operand.text)
             };
-            let known = joined.literal && operand.literal && !operand.glob;
+            // A glob is one of the shell that runs the text; a name may begin with a dash.
+            let safe =
+                !operand.glob || operand.text.starts_with("*.") || operand.text.contains('/');
+            let known = joined.literal && operand.literal && safe;
             Inner::Text(if known { Word::known(text) } else { Word::unknown(text) })
         })
         .collect();
