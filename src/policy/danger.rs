@@ -4,7 +4,7 @@ use super::endpoints;
 use super::evaluate::Origin;
 use super::expression::{Expression, Lazy};
 use super::facts::{Access, PathUse, Region, region};
-use super::shell::{Assignment, Script, Unit};
+use super::shell::{Assignment, Script, UNKNOWN_TEXT, Unit};
 use crate::config::schema::permissions::Severity;
 use crate::model::{AbsPath, Source, Tier};
 use crate::shipped::tree::{Data, Entry};
@@ -347,6 +347,7 @@ impl Danger {
                 "new-file" => unit.runs_new_file,
                 "socket" => !unit.sockets.is_empty(),
                 "remote" => unit.remote,
+                "unknown-text" => unit.opaque.as_deref() == Some(UNKNOWN_TEXT),
                 "substituted" => !unit.fed_by.is_empty(),
                 "adrift" => {
                     unit.dynamic

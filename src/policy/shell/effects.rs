@@ -6,6 +6,9 @@
 use super::super::facts::Access;
 use super::Word;
 use super::wrap;
+use options::{options, skips_value};
+
+mod options;
 
 /// A word that is a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -243,6 +246,9 @@ pub fn operands(program: &str, args: &[Word], more: bool) -> Vec<Operand> {
     let target_option =
         args.iter().any(|w| w.text == "-t" || w.text.starts_with("--target-directory"));
     for (at, word) in positional.iter().enumerate() {
+        if names_no_path(program, args, &word.text) {
+            continue;
+        }
         let access = if DELETERS.contains(&program) {
             Access::Delete
         } else if WRITERS.contains(&program) || in_place {
@@ -275,6 +281,26 @@ pub fn operands(program: &str, args: &[Word], more: bool) -> Vec<Operand> {
         found.push(Operand { text: String::new(), access, dynamic: true, shape });
     }
     found
+}
+
+/// Operands that look like paths and are names of something else.
+fn names_no_path(program: &str, args: &[Word], text: &str) -> bool {
+    match program {
+        // `/t:Build`, `/m`.
+        "msbuild" | "xbuild" => {
+            let name = text.strip_prefix('/').unwrap_or_default();
+            let name = name.split_once(':').map_or(name, |(name, _)| name);
+            let known = ["t", "target", "p", "property", "m", "maxcpucount", "v", "verbosity"];
+            let known = known.contains(&name) || ["r", "restore", "nologo"].contains(&name);
+            known && !text.contains("=/") && !text.contains("..") && !text.contains(":/")
+        }
+        // Names of log groups and parameters.
+        "aws" => {
+            let verb = args.iter().find(|w| !w.text.starts_with('-'));
+            matches!(verb.map(|w| w.text.as_str()), Some("logs" | "ssm")) && !text.contains("://")
+        }
+        _ => false,
+    }
 }
 
 fn push(word: &Word, access: Access, known: bool, found: &mut Vec<Operand>) {
@@ -346,54 +372,6 @@ fn has_script_option(program: &str, args: &[Word]) -> bool {
     args.iter().any(|w| flags.iter().any(|f| w.text == *f || w.text.starts_with(&format!("{f}="))))
 }
 
-/// Options whose next word is not an operand, where leaving it in would mislead.
-fn skips_value(program: &str, option: &str) -> bool {
-    match program {
-        "head" | "tail" => matches!(option, "-n" | "-c"),
-        "uniq" => matches!(option, "-f" | "-s" | "-w"),
-        "csplit" => matches!(option, "-b" | "-n"),
-        "split" => matches!(option, "-b" | "-l" | "-n" | "-a" | "-C" | "-t"),
-        "iconv" => matches!(option, "-f" | "-t" | "-o"),
-        "cut" => matches!(option, "-d" | "-f" | "-c" | "-b"),
-        "sort" => matches!(option, "-k" | "-t" | "-S"),
-        "tree" => matches!(option, "-L" | "-I" | "-P"),
-        "du" => matches!(option, "-d"),
-        "grep" | "egrep" | "fgrep" | "rg" | "ag" => {
-            matches!(
-                option,
-                "-e" | "-A"
-                    | "-B"
-                    | "-C"
-                    | "-m"
-                    | "-g"
-                    | "--glob"
-                    | "-t"
-                    | "-T"
-                    | "--type"
-                    | "--include"
-                    | "--exclude"
-            )
-        }
-        "sed" | "awk" | "gawk" => matches!(option, "-e" | "-F" | "-v"),
-        "jq" => matches!(option, "--arg" | "--argjson" | "--indent"),
-        "install" => matches!(option, "-m" | "-o" | "-g"),
-        "touch" => matches!(option, "-d" | "-t"),
-        "mkdir" => matches!(option, "-m"),
-        "truncate" => matches!(option, "-s"),
-        "curl" => {
-            matches!(option, "-H" | "-X" | "-A" | "-u" | "-e" | "--header" | "--request" | "-w")
-        }
-        "git" => matches!(option, "-m" | "--message" | "--format" | "--author" | "-c" | "-C"),
-        "tar" => matches!(option, "--exclude" | "-I"),
-        "xmllint" => option == "--xpath",
-        "fold" | "fmt" => option == "-w",
-        "column" => matches!(option, "-t" | "-s") && option == "-s",
-        "xxd" => matches!(option, "-l" | "-s" | "-c"),
-        "gh" => matches!(option, "--title" | "--body" | "-t" | "-b"),
-        _ => false,
-    }
-}
-
 fn positionals(program: &str, args: &[Word]) -> Vec<Word> {
     let mut found = Vec::new();
     let (mut at, mut only_operands) = (0, false);
@@ -416,147 +394,4 @@ fn positionals(program: &str, args: &[Word]) -> Vec<Word> {
         }
     }
     found
-}
-
-/// Paths inside options: `--file=/x`, `of=/dev/sda`, `-o out`, `-C dir`.
-fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
-    let mut at = 0;
-    let git_output = program == "git"
-        && args.iter().any(|w| matches!(w.text.as_str(), "archive" | "format-patch" | "bundle"));
-    while let Some(word) = args.get(at) {
-        at += 1;
-        let next = args.get(at);
-        let text = word.text.as_str();
-        let mut add = |text: &str, access| {
-            let shape = word.part(text).shape().to_owned();
-            found.push(Operand { text: text.to_owned(), access, dynamic: !word.literal, shape });
-        };
-        if program == "date" {
-            // Each line of the file shows in an error message.
-            if matches!(text, "-f" | "--file" | "-uf") {
-                if let Some(value) = next {
-                    found.push(Operand {
-                        text: value.text.clone(),
-                        access: Access::Read,
-                        dynamic: !value.literal,
-                        shape: value.shape().to_owned(),
-                    });
-                }
-            } else if let Some(path) =
-                text.strip_prefix("--file=").or_else(|| text.strip_prefix("-f"))
-            {
-                add(path, Access::Read);
-            }
-            continue;
-        }
-        if program == "git" && text == "create" && at >= 2 {
-            let bundles = args.get(at - 2).is_some_and(|word| word.text == "bundle");
-            if let (true, Some(file)) =
-                (bundles, args.iter().skip(at).find(|w| !w.text.starts_with('-')))
-            {
-                add(&file.text, Access::Write);
-            }
-        }
-        if program == "dd" {
-            if let Some(path) = text.strip_prefix("of=") {
-                add(path, Access::Write);
-            } else if let Some(path) = text.strip_prefix("if=") {
-                add(path, Access::Read);
-            }
-            continue;
-        }
-        if OUTPUT_OPTION.contains(&program)
-            || matches!(program, "unzip" | "csplit" | "mktemp")
-            || git_output
-        {
-            let takes = matches!(
-                text,
-                "-o" | "--output"
-                    | "--outfile"
-                    | "--out"
-                    | "--output-document"
-                    | "--outDir"
-                    | "--target-dir"
-            ) || (program == "wget"
-                && matches!(text, "-O" | "-P" | "--directory-prefix"))
-                || (program == "unzip" && text == "-d")
-                || (program == "csplit" && text == "-f")
-                || (program == "mktemp" && matches!(text, "-p" | "--tmpdir"))
-                || (program == "openssl" && text == "-out")
-                || (program == "sort" && text == "-T")
-                || (program == "tar" && matches!(text, "-C" | "--directory"));
-            if let (true, Some(value)) = (takes, next) {
-                found.push(Operand {
-                    text: value.text.clone(),
-                    access: Access::Write,
-                    dynamic: !value.literal,
-                    shape: value.shape().to_owned(),
-                });
-                at += 1;
-                continue;
-            }
-        }
-        if matches!(text, "-t" | "--target-directory") && LAST_IS_WRITTEN.contains(&program)
-            || (text == "-t" && program == "mv")
-        {
-            if let Some(value) = next {
-                found.push(Operand {
-                    text: value.text.clone(),
-                    access: Access::Write,
-                    dynamic: !value.literal,
-                    shape: value.shape().to_owned(),
-                });
-            }
-            continue;
-        }
-        // Running a build elsewhere changes what lies there.
-        let elsewhere = matches!(
-            program,
-            "make" | "gmake" | "npm" | "yarn" | "pnpm" | "bun" | "ninja" | "just"
-        ) && matches!(text, "-C" | "--directory" | "--prefix" | "--cwd" | "--dir");
-        if let (true, Some(value)) = (elsewhere, next) {
-            found.push(Operand {
-                text: value.text.clone(),
-                access: Access::Write,
-                dynamic: !value.literal,
-                shape: value.shape().to_owned(),
-            });
-            continue;
-        }
-        if text.starts_with("-fprint") || text == "-fls" {
-            if let Some(value) = next {
-                found.push(Operand {
-                    text: value.text.clone(),
-                    access: Access::Write,
-                    dynamic: !value.literal,
-                    shape: value.shape().to_owned(),
-                });
-            }
-            continue;
-        }
-        if let Some((name, value)) = text.split_once('=') {
-            let value = value.strip_prefix('@').unwrap_or(value);
-            let plain = !NO_PATHS.contains(&program) && !value.contains(char::is_whitespace);
-            if plain && (value.starts_with(['/', '~', '.']) || value.contains("/../")) {
-                let out = name.contains("out")
-                    || name.contains("target-dir")
-                    || program == "tar" && name.starts_with("--dir")
-                    || name == "--tmpdir";
-                add(value, if out { Access::Write } else { Access::Read });
-            }
-        } else if text.len() > 3
-            && text.starts_with('-')
-            && !text.starts_with("--")
-            && matches!(text.as_bytes().get(2), Some(b'/' | b'~'))
-        {
-            add(
-                &text[2..],
-                if text.starts_with("-o") || text.starts_with("-O") {
-                    Access::Write
-                } else {
-                    Access::Read
-                },
-            );
-        }
-    }
 }

@@ -7,13 +7,17 @@
 //! Read `walk` next, then `word` (quoting), `wrap` (wrappers) and `effects` (paths).
 
 mod brace;
+mod code;
 mod contact;
+mod cut;
+mod decode;
 mod effects;
 mod escape;
 mod guard;
 mod host;
 mod network;
 mod options;
+mod output;
 mod runner;
 mod script;
 mod second;
@@ -34,6 +38,9 @@ pub const MAX_BYTES: usize = 64 * 1024;
 pub const MAX_UNITS: usize = 512;
 /// How deep wrappers and nested shell texts are followed.
 pub const MAX_DEPTH: usize = 16;
+
+/// Why a command is opaque whose code comes from somewhere at run time.
+pub const UNKNOWN_TEXT: &str = "it runs a text that is only known when it runs";
 
 /// Where a line would run.
 #[derive(Debug, Clone)]

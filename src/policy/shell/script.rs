@@ -156,6 +156,35 @@ fn after_delimiter(chars: &[char], from: usize, mark: char) -> Option<usize> {
     None
 }
 
+/// Whether all that the program asks of `ENVIRON` and `getline` is a variable that is no secret, or
+/// a plain text file beside it.
+fn reads_little(text: &str) -> bool {
+    let variables = text.match_indices("ENVIRON").all(|(at, _)| {
+        let name = text.get(at + "ENVIRON".len()..).and_then(|rest| rest.strip_prefix("[\""));
+        let name = name.and_then(|rest| rest.split_once("\"]")).map(|(name, _)| name);
+        let plain = ["USER", "LANG", "TZ", "SHELL", "PWD", "HOME", "LOGNAME", "TERM", "CI"];
+        name.is_some_and(|name| plain.contains(&name))
+    });
+    let files = text.match_indices("getline").all(|(at, _)| {
+        let rest = text.get(at + "getline".len()..).unwrap_or_default();
+        let piped = text.get(..at).unwrap_or_default().trim_end().ends_with(['|', '&']);
+        let source = rest.trim_start().trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+        let name = source.trim_start().strip_prefix('<').map(str::trim_start);
+        let name = name.and_then(|rest| rest.strip_prefix('"')).and_then(|r| r.split_once('"'));
+        !piped
+            && name.is_some_and(|(name, rest)| {
+                let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+                let joined = |c: char| plain(c) || "\"($".contains(c);
+                let (stem, kind) = name.rsplit_once('.').unwrap_or_default();
+                !rest.trim_start().starts_with(joined)
+                    && matches!(kind, "txt" | "csv" | "tsv" | "log" | "dat" | "md")
+                    && !stem.is_empty()
+                    && stem.chars().all(plain)
+            })
+    });
+    variables && files
+}
+
 /// Why the awk command may do more than print.
 pub fn of_awk(args: &[Word]) -> Option<&'static str> {
     for word in args {
@@ -166,7 +195,7 @@ pub fn of_awk(args: &[Word]) -> Option<&'static str> {
         if loads {
             return Some("it loads another program");
         }
-        let named = text.contains("getline") || text.contains("/inet") || text.contains("ENVIRON");
+        let named = text.contains("/inet") || !reads_little(text);
         // `@include "x"`, `@load "x"`, `@name(…)` calls what a variable names.
         let indirect = text.match_indices('@').any(|(at, _)| {
             let before = text.get(..at).unwrap_or_default();

@@ -1,20 +1,24 @@
 //! Walks the syntax tree and lists every simple command with what surrounds it.
 
-use super::brace;
-use super::effects;
+use super::output;
 use super::second::Evaluations;
 use super::word::{self, Resolved, Scope, Variable, options};
 use super::{MAX_DEPTH, MAX_UNITS, ShellPlace, Unit, Word, guard};
 use crate::model::AbsPath;
-use crate::policy::facts::Access;
-use brush_parser::ast::{self, Command, CommandPrefixOrSuffixItem as Item, CompoundCommand};
+use brush_parser::ast::{self, Command, CompoundCommand};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 mod again;
 mod assign;
+mod call;
+mod compound;
+mod fed;
+mod linked;
 mod redirect;
 mod run;
+mod simple;
 mod special;
 
 /// Most commands that are visited, repeated ones counted.
@@ -38,16 +42,20 @@ pub fn walk(text: &str, place: &ShellPlace<'_>) -> (Vec<Unit>, Option<String>) {
         state: State {
             variables: BTreeMap::new(),
             arrays: BTreeMap::new(),
+            positional: None,
+            defined: BTreeSet::new(),
             cwd: Some(place.cwd.clone()),
             cwd_shape: None,
             bases: vec![place.cwd.clone()],
         },
         home: place.home.cloned(),
         whole: text.to_owned(),
-        functions: BTreeSet::new(),
+        functions: BTreeMap::new(),
+        bodies: BTreeSet::new(),
+        calls: 0,
         inside: Vec::new(),
         new_files: BTreeSet::new(),
-        links: BTreeSet::new(),
+        links: BTreeMap::new(),
         fetched: false,
         conditional: 0,
         remote: false,
@@ -60,6 +68,9 @@ pub fn walk(text: &str, place: &ShellPlace<'_>) -> (Vec<Unit>, Option<String>) {
         paths_left: MAX_PATHS,
         mentions: BTreeMap::new(),
         second: Evaluations::default(),
+        selected: BTreeSet::new(),
+        sources: BTreeMap::new(),
+        input: None,
     };
     walker.text(text);
     walker.evaluated_again();
@@ -77,6 +88,10 @@ struct State {
     variables: BTreeMap<String, Variable>,
     /// Arrays that were given whole.
     arrays: BTreeMap<String, Vec<Word>>,
+    /// `$1` and so on, where the line says what they are.
+    positional: Option<Vec<Word>>,
+    /// Functions that are surely defined: their names are no programs.
+    defined: BTreeSet<String>,
     cwd: Option<AbsPath>,
     /// What is known of the folder where `cwd` is not.
     cwd_shape: Option<String>,
@@ -90,11 +105,15 @@ struct Walker {
     state: State,
     home: Option<AbsPath>,
     whole: String,
-    functions: BTreeSet<String>,
+    functions: BTreeMap<String, Arc<CompoundCommand>>,
+    /// Functions whose body was walked with operands that nobody knows.
+    bodies: BTreeSet<String>,
+    /// Calls whose body was walked.
+    calls: usize,
     inside: Vec<String>,
     new_files: BTreeSet<AbsPath>,
-    /// Links that the line makes: what is written through one lands elsewhere.
-    links: BTreeSet<AbsPath>,
+    /// Links that the line makes, and where they lead as far as that is known.
+    links: BTreeMap<AbsPath, Option<AbsPath>>,
     fetched: bool,
     conditional: usize,
     remote: bool,
@@ -110,6 +129,13 @@ struct Walker {
     /// How often a name stands bare in the line.
     mentions: BTreeMap<String, usize>,
     second: Evaluations,
+    /// Names that `select` sets: to one of its words, or to nothing.
+    selected: BTreeSet<String>,
+    /// Programs whose output a variable holds.
+    sources: BTreeMap<String, BTreeSet<String>>,
+    /// Standard input of the commands that are walked now, as far as it can be told. A guess: it
+    /// is looked at as code where a program runs it, and makes nothing better known.
+    input: Option<String>,
 }
 
 /// What is known about the standard input of a command.
@@ -117,6 +143,8 @@ struct Walker {
 struct Context {
     via: Vec<String>,
     document: Option<Word>,
+    /// What a process substitution gives it, as a file or as its input.
+    printed: Vec<String>,
     /// The command has a redirection.
     redirected: bool,
 }
@@ -159,15 +187,46 @@ impl Walker {
                 }
             }
             Err(()) => {
+                if let Some(other) = self.select_as_for(text) {
+                    self.depth -= 1;
+                    return self.nested(&other, via);
+                }
                 self.give_up("its shell syntax could not be parsed");
                 // The grammar knows no `select`; its body is judged as that of a `for`.
-                let other = text.replace("select ", "for ");
+                // In `$(case x in x) …)` it takes the bracket of the pattern for the end.
+                let other = bracketed(&text.replace("select ", "for "));
                 if other != text {
                     self.nested(&other, via);
                 }
             }
         }
         self.depth -= 1;
+    }
+
+    /// The text with each `select` that begins a command as a `for` whose value nobody knows.
+    fn select_as_for(&mut self, text: &str) -> Option<String> {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find("select ") {
+            let (head, tail) = rest.split_at(at);
+            let after = tail.get("select ".len()..)?;
+            out.push_str(head);
+            let before = out.trim_end_matches([' ', '\t']);
+            let begins = before.is_empty()
+                || before.ends_with([';', '&', '|', '(', '{', '\n'])
+                || before.ends_with(" do")
+                || before.ends_with(" then");
+            let name = after.split_whitespace().next().unwrap_or_default();
+            if begins && is_name(name) {
+                self.selected.insert(name.to_owned());
+                out.push_str("for ");
+            } else {
+                out.push_str("select ");
+            }
+            rest = after;
+        }
+        out.push_str(rest);
+        (out != text && self.selected.len() <= 16).then_some(out)
     }
 
     fn isolated(&mut self, run: impl FnOnce(&mut Self)) {
@@ -183,27 +242,40 @@ impl Walker {
     }
 
     fn list(&mut self, list: &ast::CompoundList) {
-        for ast::CompoundListItem(chain, _) in &list.0 {
-            self.pipeline(&chain.first);
-            for next in &chain.additional {
-                let (ast::AndOr::And(pipeline) | ast::AndOr::Or(pipeline)) = next;
-                self.maybe(|walker| walker.pipeline(pipeline));
+        for ast::CompoundListItem(chain, separator) in &list.0 {
+            if matches!(separator, ast::SeparatorOperator::Async) {
+                // In the background nothing changes here.
+                self.isolated(|walker| walker.chain(chain));
+            } else {
+                self.chain(chain);
             }
+        }
+    }
+
+    fn chain(&mut self, chain: &ast::AndOrList) {
+        self.pipeline(&chain.first);
+        for next in &chain.additional {
+            let (ast::AndOr::And(pipeline) | ast::AndOr::Or(pipeline)) = next;
+            self.maybe(|walker| walker.pipeline(pipeline));
         }
     }
 
     fn pipeline(&mut self, pipeline: &ast::Pipeline) {
         let start = self.units.len();
         let many = pipeline.seq.len() > 1;
-        for command in &pipeline.seq {
+        let input = self.input.clone();
+        for (at, command) in pipeline.seq.iter().enumerate() {
             if self.exhausted {
-                return;
+                break;
             }
             let stage = self.units.len();
             if many {
                 self.isolated(|walker| walker.command(command));
             } else {
                 self.command(command);
+            }
+            if at + 1 < pipeline.seq.len() {
+                self.input = output::of_command(command, &self.scope(), self.input.as_deref());
             }
             let upstream: BTreeSet<String> = self
                 .units
@@ -216,6 +288,17 @@ impl Walker {
             for unit in self.units.iter_mut().skip(stage) {
                 unit.piped_from.extend(upstream.iter().cloned());
             }
+        }
+        self.input = input;
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope {
+            variables: &self.state.variables,
+            cwd: self.state.cwd.as_ref(),
+            home: self.home.as_ref(),
+            positional: self.state.positional.as_deref(),
+            budget: &self.budget,
         }
     }
 
@@ -235,12 +318,7 @@ impl Walker {
                 self.compound(compound);
             }
             Command::Function(function) => {
-                let name = function.fname.value.clone();
-                self.functions.insert(name.clone());
-                self.inside.push(name);
-                self.redirects_alone(function.body.1.as_ref());
-                self.maybe(|walker| walker.compound(&function.body.0));
-                self.inside.pop();
+                self.define(function);
             }
             Command::ExtendedTest(test, redirects) => {
                 self.redirects_alone(redirects.as_ref());
@@ -249,179 +327,9 @@ impl Walker {
         }
     }
 
-    fn compound(&mut self, compound: &CompoundCommand) {
-        match compound {
-            CompoundCommand::Arithmetic(inner) => {
-                self.arithmetic(&inner.expr);
-                // The grammar takes `( (x) )`, two subshells, for `((x))`, an expression.
-                if brackets_apart(&self.whole) {
-                    let text = inner.expr.value.clone();
-                    self.isolated(|walker| walker.nested(&text, &[]));
-                }
-            }
-            CompoundCommand::ArithmeticForClause(inner) => {
-                for expr in
-                    [&inner.initializer, &inner.condition, &inner.updater].into_iter().flatten()
-                {
-                    self.arithmetic(expr);
-                }
-                self.maybe(|walker| walker.list(&inner.body.list));
-            }
-            CompoundCommand::BraceGroup(inner) => self.list(&inner.list),
-            CompoundCommand::Subshell(inner) => self.isolated(|walker| walker.list(&inner.list)),
-            CompoundCommand::ForClause(inner) => self.for_loop(inner),
-            CompoundCommand::CaseClause(inner) => {
-                self.resolve(&inner.value.value);
-                for case in &inner.cases {
-                    for pattern in &case.patterns {
-                        self.resolve(&pattern.value);
-                    }
-                    if let Some(list) = &case.cmd {
-                        self.maybe(|walker| walker.list(list));
-                    }
-                }
-            }
-            CompoundCommand::IfClause(inner) => {
-                self.list(&inner.condition);
-                self.maybe(|walker| {
-                    walker.list(&inner.then);
-                    for other in inner.elses.iter().flatten() {
-                        if let Some(condition) = &other.condition {
-                            walker.list(condition);
-                        }
-                        walker.list(&other.body);
-                    }
-                });
-            }
-            CompoundCommand::WhileClause(inner) | CompoundCommand::UntilClause(inner) => {
-                self.maybe(|walker| {
-                    walker.list(&inner.0);
-                    walker.list(&inner.1.list);
-                });
-            }
-            CompoundCommand::Coprocess(inner) => {
-                if let Some(name) = &inner.name {
-                    if special::is_special(&name.value) {
-                        self.give_up(format!("it sets `{}` in a roundabout way", name.value));
-                    }
-                    self.forget(&name.value);
-                }
-                self.isolated(|walker| walker.command(&inner.body))
-            }
-        }
-    }
-
-    fn for_loop(&mut self, clause: &ast::ForClauseCommand) {
-        let mut values = Vec::new();
-        let name = &clause.variable_name;
-        if special::is_special(name) {
-            self.give_up(format!("it sets `{name}` in a roundabout way"));
-        }
-        for value in clause.values.iter().flatten() {
-            let words = self.resolve(&value.value).words;
-            for word in &words {
-                self.second.gives(name, &value.value, Some(word));
-            }
-            values.extend(words);
-        }
-        if clause.values.is_none() {
-            self.second.gives(name, "$@", None);
-        }
-        // The values are named by the line even if the body never uses them.
-        let listed = Unit {
-            paths: values
-                .iter()
-                .filter(|w| effects::looks_like_path(&w.text))
-                .flat_map(|w| self.paths(&w.text, Access::Read))
-                .collect(),
-            transparent: true,
-            ..Unit::default()
-        };
-        if !listed.paths.is_empty() {
-            self.push(listed);
-        }
-        let known = !values.is_empty()
-            && values.len() <= MAX_LOOP_VALUES
-            && values.iter().all(|w| w.literal);
-        if !known {
-            self.forget(name);
-            return self.maybe(|walker| walker.list(&clause.body.list));
-        }
-        for value in values {
-            if self.exhausted {
-                break;
-            }
-            // A glob may expand to a name that starts with a dash, unless a folder leads it.
-            let certain = !value.glob || value.text.contains('/') || value.text.starts_with("*.");
-            self.state.variables.insert(name.clone(), Variable { value, certain });
-            self.maybe(|walker| walker.list(&clause.body.list));
-        }
-        self.forget(name);
-    }
-
-    fn arithmetic(&mut self, expr: &ast::UnexpandedArithmeticExpr) {
-        self.evaluates(&expr.value);
-        if expr.value.contains(['$', '`']) {
-            let resolved = self.document(&expr.value);
-            for word in &resolved.words {
-                self.evaluates(&word.text);
-            }
-        }
-    }
-
-    fn test(&mut self, expr: &ast::ExtendedTestExpr) {
-        use ast::ExtendedTestExpr as Test;
-        match expr {
-            Test::And(a, b) | Test::Or(a, b) => {
-                self.test(a);
-                self.test(b);
-            }
-            Test::Not(a) | Test::Parenthesized(a) => self.test(a),
-            Test::UnaryTest(predicate, word) => {
-                use ast::UnaryPredicate as Unary;
-                let names = matches!(
-                    predicate,
-                    Unary::ShellVariableIsSetAndAssigned | Unary::ShellVariableIsSetAndNameRef
-                );
-                self.tested(&word.value, names);
-            }
-            Test::BinaryTest(predicate, a, b) => {
-                use ast::BinaryPredicate as Binary;
-                let arithmetic = matches!(
-                    predicate,
-                    Binary::ArithmeticEqualTo
-                        | Binary::ArithmeticNotEqualTo
-                        | Binary::ArithmeticLessThan
-                        | Binary::ArithmeticLessThanOrEqualTo
-                        | Binary::ArithmeticGreaterThan
-                        | Binary::ArithmeticGreaterThanOrEqualTo
-                );
-                self.tested(&a.value, arithmetic);
-                self.tested(&b.value, arithmetic);
-            }
-        }
-    }
-
-    /// An operand of `[[ … ]]`, which may be an expression.
-    fn tested(&mut self, raw: &str, evaluated: bool) {
-        let resolved = self.resolve(raw);
-        if evaluated {
-            self.evaluates(raw);
-            for word in &resolved.words {
-                self.evaluates(&word.text);
-            }
-        }
-    }
-
     /// Resolves a text that is expanded as if it stood in double quotes.
     fn document(&mut self, raw: &str) -> Resolved {
-        let scope = Scope {
-            variables: &self.state.variables,
-            cwd: self.state.cwd.as_ref(),
-            home: self.home.as_ref(),
-            budget: &self.budget,
-        };
-        let resolved = word::resolve_document(raw, &scope);
+        let resolved = word::resolve_document(raw, &self.scope());
         self.code_inside(resolved)
     }
 
@@ -430,13 +338,7 @@ impl Walker {
         if let Some(words) = self.whole_array(raw) {
             return Resolved { words, ..Resolved::default() };
         }
-        let scope = Scope {
-            variables: &self.state.variables,
-            cwd: self.state.cwd.as_ref(),
-            home: self.home.as_ref(),
-            budget: &self.budget,
-        };
-        let resolved = word::resolve(raw, &scope);
+        let resolved = word::resolve(raw, &self.scope());
         self.code_inside(resolved)
     }
 
@@ -465,123 +367,8 @@ impl Walker {
         resolved
     }
 
-    fn simple(&mut self, simple: &ast::SimpleCommand) {
-        let before = self.units.len();
-        let mut context = Context::default();
-        let mut unit = Unit::default();
-        let mut words = Vec::new();
-        let mut process_substitutions = 0;
-        let items = || {
-            let prefix = simple.prefix.iter().flat_map(|prefix| &prefix.0);
-            prefix.chain(simple.suffix.iter().flat_map(|suffix| &suffix.0))
-        };
-        context.redirected = items().any(|item| matches!(item, Item::IoRedirect(_)));
-        for item in simple.prefix.iter().flat_map(|prefix| &prefix.0) {
-            self.item(item, &mut unit, &mut words, &mut context, &mut process_substitutions);
-        }
-        if let Some(word) = &simple.word_or_name {
-            words.extend(self.word(&word.value, &mut unit, &context));
-        }
-        for item in simple.suffix.iter().flat_map(|suffix| &suffix.0) {
-            self.item(item, &mut unit, &mut words, &mut context, &mut process_substitutions);
-        }
-        if process_substitutions > 0 && glued(&self.whole) {
-            self.give_up("a process substitution in it is glued to a word");
-        }
-        unit.fed_by = self
-            .units
-            .iter()
-            .skip(before)
-            .filter(|unit| !unit.transparent)
-            .map(|unit| unit.program.clone())
-            .collect();
-        if words.len() > MAX_WORDS {
-            return self.exhaust(format!("a command in it has more than {MAX_WORDS} words"));
-        }
-        if words.is_empty() {
-            let only_constants = unit.paths.is_empty() && unit.sockets.is_empty();
-            self.remember(&unit.assignments);
-            if !(only_constants && unit.assignments.is_empty()) {
-                unit.text = unit
-                    .assignments
-                    .iter()
-                    .map(|a| format!("{}={}", a.name, a.value.text))
-                    .collect::<Vec<_>>()
-                    .join(" ");
-                if unit.text.is_empty() {
-                    unit.text = unit
-                        .paths
-                        .iter()
-                        .map(|p| format!("> {}", p.lexical))
-                        .collect::<Vec<_>>()
-                        .join(" ");
-                }
-                self.push(unit);
-            }
-            return;
-        }
-        self.run(words, unit, context, false);
-    }
-
-    /// A word of a command. `{name}` in front of a redirection is no word but names a variable
-    /// for the descriptor, and the grammar does not tell the two apart.
-    fn word(&mut self, raw: &str, unit: &mut Unit, context: &Context) -> Vec<Word> {
-        let name = raw.strip_prefix('{').and_then(|raw| raw.strip_suffix('}'));
-        match name.filter(|name| context.redirected && is_name(name)) {
-            Some(name) => {
-                self.sets(name, unit);
-                vec![Word::unknown(raw)]
-            }
-            None => self.resolve(raw).words,
-        }
-    }
-
-    fn item(
-        &mut self,
-        item: &Item,
-        unit: &mut Unit,
-        words: &mut Vec<Word>,
-        context: &mut Context,
-        substitutions: &mut usize,
-    ) {
-        match item {
-            Item::IoRedirect(redirect) => self.redirect(redirect, unit, context),
-            Item::Word(word) => {
-                let found = self.word(&word.value, unit, context);
-                self.hidden_array(words, &found);
-                words.extend(found);
-            }
-            Item::AssignmentWord(assignment, raw) => {
-                let value = self.assigned(assignment);
-                if words.is_empty() {
-                    unit.assignments.push(value);
-                } else {
-                    // `export A=1`, `alias x=y`: an operand that also assigns.
-                    words.extend(self.resolve(&raw.value).words);
-                    unit.assignments.push(value);
-                }
-            }
-            Item::ProcessSubstitution(_, inner) => {
-                *substitutions += 1;
-                let start = self.units.len();
-                self.isolated(|walker| walker.list(&inner.list));
-                for unit in self.units.iter_mut().skip(start) {
-                    unit.via.insert(0, "<(…)".to_owned());
-                }
-                words.push(Word::unknown(format!("<(…{substitutions})")));
-            }
-        }
-    }
-
     fn push(&mut self, mut unit: Unit) {
-        let through = |path: &AbsPath| self.links.iter().any(|link| path.is_within(link));
-        if unit.paths.iter().any(|path| path.access == Access::Write && through(&path.lexical)) {
-            unit.opaque
-                .get_or_insert_with(|| "it writes through a link that the line makes".to_owned());
-        }
-        if unit.program == "ln" {
-            self.links.extend(unit.writes().map(|path| path.lexical.clone()));
-        }
+        self.through_links(&mut unit);
         self.text_left = self.text_left.saturating_sub(unit.text.len());
         self.paths_left = self.paths_left.saturating_sub(unit.paths.len());
         if self.text_left == 0 || self.paths_left == 0 {
@@ -593,6 +380,28 @@ impl Walker {
         }
         self.units.push(unit);
     }
+}
+
+/// Patterns of `case` with the bracket in front that they may have.
+fn bracketed(text: &str) -> String {
+    if !text.contains("case ") {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(at) = [" in ", " in\n", ";;"].iter().filter_map(|m| rest.find(m)).min() {
+        let end =
+            at + if rest.get(at..).is_some_and(|tail| tail.starts_with(";;")) { 2 } else { 4 };
+        let (head, tail) = rest.split_at(end.min(rest.len()));
+        let pattern = tail.trim_start();
+        let cases = head.ends_with(";;") || head.contains("case ");
+        out.push_str(head);
+        if cases && !pattern.starts_with(['(', ';', ')']) && !pattern.starts_with("esac") {
+            out.push('(');
+        }
+        rest = tail;
+    }
+    out + rest
 }
 
 fn text_of(program: &str, args: &[Word]) -> String {
@@ -609,19 +418,4 @@ pub fn is_name(text: &str) -> bool {
     !text.starts_with(|c: char| c.is_ascii_digit())
         && !text.is_empty()
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-/// Whether a process substitution touches a word: the grammar would tear the two apart.
-fn glued(text: &str) -> bool {
-    let part = |c: char| !c.is_whitespace() && !";&|()<>`\"".contains(c);
-    ["<(", ">("].iter().flat_map(|open| text.match_indices(open)).any(|(at, _)| {
-        let after = text.get(brace::after_brackets(text.as_bytes(), at + 1)..).unwrap_or_default();
-        text.get(..at).unwrap_or_default().ends_with(part) || after.starts_with(part)
-    })
-}
-
-/// Whether two brackets of a line stand next to each other but for white space.
-fn brackets_apart(text: &str) -> bool {
-    let dense: String = text.chars().filter(|c| !c.is_whitespace() && *c != '\\').collect();
-    ["((", "))"].iter().any(|pair| dense.matches(pair).count() != text.matches(pair).count())
 }

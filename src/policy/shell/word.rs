@@ -3,7 +3,9 @@
 //! What is only known at run time stays as written and makes the word *not literal*.
 
 use super::brace;
+use super::cut;
 use super::escape;
+use super::output;
 use super::second;
 use super::walk::is_name;
 use crate::model::AbsPath;
@@ -82,6 +84,8 @@ pub struct Scope<'a> {
     pub cwd: Option<&'a AbsPath>,
     /// Home.
     pub home: Option<&'a AbsPath>,
+    /// `$1`, `$2`, … where they are known.
+    pub positional: Option<&'a [Word]>,
     /// Bytes that expansion may still make. INVARIANT (bounded): doubling a variable over and
     /// over must not cost more than reading the line.
     pub budget: &'a Cell<usize>,
@@ -135,6 +139,8 @@ struct Builder {
     started: bool,
     shape: String,
     out: Vec<Word>,
+    /// It holds a name that was cut down to nothing known.
+    stem: bool,
 }
 
 impl Builder {
@@ -179,6 +185,18 @@ impl Builder {
         self.shape.push(ANY);
     }
 
+    /// The same, split into words.
+    fn guess_split(&mut self, text: &str) {
+        let mut parts = text.split_whitespace().peekable();
+        while let Some(part) = parts.next() {
+            self.guess(part);
+            if parts.peek().is_some() {
+                self.split();
+                self.literal = false;
+            }
+        }
+    }
+
     fn unknown(&mut self, text: &str) {
         self.current.push_str(text);
         self.started = true;
@@ -190,6 +208,10 @@ impl Builder {
         if self.started {
             let text = std::mem::take(&mut self.current);
             let mut shape = std::mem::take(&mut self.shape);
+            // `*.c` without its end may be `-rf`.
+            if self.stem && text.starts_with('*') && !text.contains(['.', '/']) {
+                self.literal = false;
+            }
             // FAIL CLOSED: not literal, and no part is marked: any part may be unknown.
             if !self.literal && !shape.contains([ANY, ANY_NAME, ANY_PLAIN_NAME]) {
                 shape = ANY.to_string();
@@ -198,13 +220,17 @@ impl Builder {
             }
             self.out.push(Word { text, literal: self.literal, glob: self.glob, shape });
         }
-        (self.literal, self.glob, self.started) = (true, false, false);
+        (self.literal, self.glob, self.started, self.stem) = (true, false, false, false);
     }
 }
 
 /// Resolves the raw text of one word.
 pub fn resolve(raw: &str, scope: &Scope<'_>) -> Resolved {
     let mut found = Resolved::default();
+    if let Some(words) = positionals(raw, scope) {
+        found.words = words;
+        return found;
+    }
     let Some(alternatives) = brace::expand(raw) else {
         // FAIL CLOSED: some words, nobody knows which; the code inside is still looked at.
         resolve_one(raw, scope, &mut found);
@@ -220,6 +246,19 @@ pub fn resolve(raw: &str, scope: &Scope<'_>) -> Resolved {
         resolve_one(&alternative, scope, &mut found);
     }
     found
+}
+
+/// `"$@"` and its kin as a whole word: the positional parameters, one word each.
+fn positionals(raw: &str, scope: &Scope<'_>) -> Option<Vec<Word>> {
+    let plain = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or(raw);
+    let skip = match plain {
+        "$@" | "$*" | "${@}" | "${*}" | "${@:1}" | "${*:1}" => 0,
+        "${@:2}" | "${*:2}" => 1,
+        "${@:3}" | "${*:3}" => 2,
+        _ => return None,
+    };
+    let words = scope.positional?.get(skip..).unwrap_or_default();
+    scope.spend(words.iter().map(|word| word.text.len() + 1).sum()).then(|| words.to_vec())
 }
 
 /// Resolves the body of a here-document that is expanded.
@@ -275,6 +314,7 @@ fn finish(
         started: false,
         shape: String::new(),
         out: vec![],
+        stem: false,
     };
     for piece in pieces {
         add(raw, piece, scope, found, &mut builder, quoted);
@@ -329,11 +369,11 @@ fn add(
         },
         WordPiece::ParameterExpansion(expr) => parameter(source, expr, scope, found, to, quoted),
         WordPiece::CommandSubstitution(text) => {
-            substitution(text.clone(), source, scope, found, to)
+            substitution(text.clone(), source, scope, found, to, quoted)
         }
         WordPiece::BackquotedCommandSubstitution(text) => {
             let plain = text.replace("\\`", "`").replace("\\$", "$").replace("\\\\", "\\");
-            substitution(plain, source, scope, found, to);
+            substitution(plain, source, scope, found, to, quoted);
         }
         WordPiece::ArithmeticExpression(expr) => {
             found.evaluated.push(expr.value.clone());
@@ -349,10 +389,20 @@ fn substitution(
     scope: &Scope<'_>,
     found: &mut Resolved,
     to: &mut Builder,
+    quoted: bool,
 ) {
     match (text.trim(), scope.cwd) {
         ("pwd", Some(cwd)) => to.push(&cwd.to_string()),
-        _ => to.unknown(source),
+        _ => match output::of_text(&text, scope).filter(|out| !out.trim().is_empty()) {
+            Some(out) if out.len() + to.current.len() <= MAX_VALUE && scope.spend(out.len()) => {
+                if quoted {
+                    to.guess(&out)
+                } else {
+                    to.guess_split(&out)
+                }
+            }
+            _ => to.unknown(source),
+        },
     }
     found.substitutions.push(text);
 }
@@ -366,45 +416,28 @@ fn parameter(
     quoted: bool,
 ) {
     if let ParameterExpr::Parameter { parameter: Parameter::Named(name), indirect: false } = expr {
-        let variable = scope.variables.get(name);
-        let value = match (name.as_str(), variable) {
-            ("IFS", None) if !quoted => return to.split(),
-            (_, Some(variable)) => Some(variable.value.clone()),
-            ("HOME", None) => scope.home.map(|home| Word::known(home.to_string())),
-            ("PWD", None) => scope.cwd.map(|cwd| Word::known(cwd.to_string())),
-            _ => None,
+        if name == "IFS" && !quoted && !scope.variables.contains_key(name) {
+            return to.split();
+        }
+        return match named(name, scope) {
+            Some((value, certain)) => put(source, &value, certain, scope, found, to, quoted),
+            None => to.unknown(source),
         };
-        let Some(value) = value else { return to.unknown(source) };
-        let fits = to.current.len() + value.text.len() <= MAX_VALUE;
-        if !scope.spend(value.text.len()) {
-            found.exhausted = true;
-            return to.unknown(source);
-        }
-        if !fits {
-            return to.unknown(source);
-        }
-        let certain = value.literal && variable.is_none_or(|variable| variable.certain);
-        if quoted {
-            return if certain { to.push(&value.text) } else { to.guess(&value.text) };
-        }
-        if !certain && value.text.trim().is_empty() {
-            return to.unknown(source);
-        }
-        to.glob |= value.glob || value.text.contains(['*', '?', '[']);
-        let mut parts = value.text.split_whitespace().peekable();
-        while let Some(part) = parts.next() {
-            if certain {
-                to.push_glob(part);
-            } else {
-                to.guess(part);
+    }
+    if let ParameterExpr::Parameter { parameter: Parameter::Positional(number), indirect: false } =
+        expr
+    {
+        let known = usize::try_from(*number).ok().and_then(|number| number.checked_sub(1));
+        let known = known.and_then(|at| scope.positional?.get(at));
+        return match known.filter(|word| scope.spend(word.text.len())) {
+            Some(word) if word.literal && (quoted || !word.text.contains(char::is_whitespace)) => {
+                to.glob |= !quoted && word.glob;
+                if quoted { to.push(&word.text) } else { to.push_glob(&word.text) }
             }
-            if parts.peek().is_some() {
-                let literal = to.literal;
-                to.split();
-                to.literal = literal;
-            }
-        }
-        return;
+            Some(word) if quoted => to.guess(&word.text),
+            Some(word) if !word.text.trim().is_empty() => to.guess_split(&word.text),
+            _ => to.unknown(source),
+        };
     }
     if let ParameterExpr::Transform { op: ParameterTransformOp::PromptExpand, .. } = expr {
         found.evaluates_value = true;
@@ -413,7 +446,64 @@ fn parameter(
         found.evaluated.extend(second::evaluated_inside(inner));
         nested(inner, scope, found);
     }
+    if let Some((value, certain)) = cut::of(expr, |name| named(name, scope), scope.positional) {
+        to.stem |= value.text.starts_with('*');
+        return put(source, &value, certain, scope, found, to, quoted);
+    }
     to.unknown(source);
+}
+
+/// The value of a variable, and whether it surely has it.
+fn named(name: &str, scope: &Scope<'_>) -> Option<(Word, bool)> {
+    let variable = scope.variables.get(name);
+    let value = match (name, variable) {
+        (_, Some(variable)) => variable.value.clone(),
+        ("HOME", None) => Word::known(scope.home?.to_string()),
+        ("PWD", None) => Word::known(scope.cwd?.to_string()),
+        _ => return None,
+    };
+    let certain = value.literal && variable.is_none_or(|variable| variable.certain);
+    Some((value, certain))
+}
+
+/// Puts a value where a word expands it.
+fn put(
+    source: &str,
+    value: &Word,
+    certain: bool,
+    scope: &Scope<'_>,
+    found: &mut Resolved,
+    to: &mut Builder,
+    quoted: bool,
+) {
+    let fits = to.current.len() + value.text.len() <= MAX_VALUE;
+    if !scope.spend(value.text.len()) {
+        found.exhausted = true;
+        return to.unknown(source);
+    }
+    if !fits {
+        return to.unknown(source);
+    }
+    if quoted {
+        return if certain { to.push(&value.text) } else { to.guess(&value.text) };
+    }
+    if !certain && value.text.trim().is_empty() {
+        return to.unknown(source);
+    }
+    to.glob |= value.glob || value.text.contains(['*', '?', '[']);
+    let mut parts = value.text.split_whitespace().peekable();
+    while let Some(part) = parts.next() {
+        if certain {
+            to.push_glob(part);
+        } else {
+            to.guess(part);
+        }
+        if parts.peek().is_some() {
+            let literal = to.literal;
+            to.split();
+            to.literal = literal;
+        }
+    }
 }
 
 /// Looks for code inside a default value, a subscript or an arithmetic expression.

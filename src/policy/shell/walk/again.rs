@@ -4,7 +4,7 @@
 //! at what that evaluation could run. Read `second` for the rules.
 
 use super::super::{Word, wrap};
-use super::Walker;
+use super::{Walker, is_name};
 
 impl Walker {
     /// `text` is evaluated as arithmetic, a subscript or a name.
@@ -62,7 +62,10 @@ impl Walker {
                 if let Some(at) = args.iter().position(|w| matches!(w.text.as_str(), "-v" | "-p"))
                     && let Some(name) = args.get(at + 1)
                 {
-                    self.evaluates(&name.text);
+                    // A plain name is not evaluated; a reference is where it is declared.
+                    if !(name.literal && is_name(&name.text)) {
+                        self.evaluates(&name.text);
+                    }
                     let numeric = args.get(at + 2).is_some_and(|format| {
                         format.literal && !format.text.contains(['s', 'b', 'c', 'q', '$', '`', '('])
                     });
@@ -82,7 +85,7 @@ impl Walker {
             _ => {}
         }
         let positional = program == "set"
-            || self.functions.contains(program)
+            || self.functions.contains_key(program)
             || wrap::is_shell(program)
             || matches!(program, "source" | ".");
         if positional {

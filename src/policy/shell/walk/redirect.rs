@@ -3,7 +3,7 @@
 //!
 //! Part of `walk`. A redirection is judged even where it stands without a command.
 
-use super::super::{ANY, Unit, Word, host};
+use super::super::{ANY, Unit, Word, host, output};
 use super::{Context, Walker};
 use crate::policy::facts::Access;
 use brush_parser::ast;
@@ -41,6 +41,7 @@ impl Walker {
                 }
                 Target::Fd(_) => {}
                 Target::ProcessSubstitution(_, inner) => {
+                    context.printed.extend(output::of_list(&inner.list, &self.scope(), None));
                     self.isolated(|walker| walker.list(&inner.list))
                 }
                 Target::Duplicate(word) => {

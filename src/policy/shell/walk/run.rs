@@ -2,10 +2,13 @@
 //!
 //! The other half of `walk`, which finds the commands. Nothing here runs anything.
 
+use super::super::UNKNOWN_TEXT;
 use super::super::effects::{self, is_harmless_device};
 use super::super::wrap::{self, Inner};
 use super::super::{ANY, ANY_NAME, ANY_PLAIN_NAME, Assignment, MAX_DEPTH, Reach, Unit, Word};
 use super::super::{contact, options};
+use super::call::script_operands;
+use super::fed::no_script;
 use super::{Context, Walker, base_name, text_of};
 use crate::model::AbsPath;
 use crate::policy::facts::{Access, PathUse};
@@ -101,6 +104,8 @@ impl Walker {
         unit.late = more;
         if !first.literal || first.glob {
             unit.opaque = Some("the program is only known when it runs".to_owned());
+        } else if more && first.text == "{}" {
+            unit.opaque = Some(UNKNOWN_TEXT.to_owned());
         }
         unit.text = text_of(&program, &args);
         unit.program.clone_from(&program);
@@ -108,9 +113,9 @@ impl Walker {
         self.subscripts(&program, &args, &mut unit);
         self.builtin(&program, &args);
         self.redefines(&program, &args, &mut unit);
-        if self.functions.contains(&program) {
-            unit.transparent = true;
-        }
+        self.positional(&program, &args);
+        let called = self.functions.get(&program).cloned();
+        unit.transparent |= self.state.defined.contains(&program);
         self.own_paths(&program, &first, &args, more, &mut unit);
         self.new_file_use(&program, &first, &args, &mut unit);
         if matches!(program.as_str(), "cd" | "pushd" | "popd") {
@@ -118,7 +123,8 @@ impl Walker {
         }
         if matches!(program.as_str(), "export" | "declare" | "typeset" | "local" | "readonly") {
             // `local` fails outside a function, and options change what a value becomes.
-            let plain = program != "local" && !args.iter().any(|w| w.text.starts_with(['-', '+']));
+            let plain = (program != "local" || !self.inside.is_empty())
+                && !args.iter().any(|w| w.text.starts_with(['-', '+']));
             let assignments = unit.assignments.clone();
             if plain {
                 self.remember(&assignments);
@@ -128,14 +134,12 @@ impl Walker {
         }
         let wrapped = wrap::unwrap(&program, &args);
         if let (None, Some(document)) = (&wrapped, &context.document) {
-            if wrap::is_shell(&program) && document.literal {
+            if wrap::is_shell(&program) && document.literal && no_script(&args) {
                 let via = [context.via.clone(), vec![program.clone()]].concat();
                 self.isolated(|walker| walker.nested(&document.text, &via));
                 unit.transparent = true;
-            } else if wrap::is_shell(&program) {
-                unit.opaque.get_or_insert_with(|| {
-                    "it runs a text that is only known when it runs".to_owned()
-                });
+            } else if wrap::is_shell(&program) && no_script(&args) {
+                unit.opaque.get_or_insert_with(|| UNKNOWN_TEXT.to_owned());
             } else if wrap::is_interpreter(&program)
                 || matches!(
                     program.as_str(),
@@ -146,6 +150,7 @@ impl Walker {
                 unit.dynamic |= !document.literal;
             }
         }
+        let mut fed = self.fed(&program, &args, &context, &mut unit);
         if let Some(reason) = options::runs_more(&program, &args) {
             unit.opaque.get_or_insert(reason);
         }
@@ -162,7 +167,13 @@ impl Walker {
                 unit.opaque
                     .get_or_insert_with(|| "the script is only known when it runs".to_owned());
             }
-            return self.push(unit);
+            let via = [unit.via.clone(), vec![program.clone()]].concat();
+            self.push(unit);
+            self.run_fed(fed, &via, more);
+            if let Some(body) = called {
+                self.call(&program, &body, &args, more);
+            }
+            return;
         };
         unit.transparent |= wrapped.transparent && !more;
         for (name, value) in &wrapped.assignments {
@@ -178,35 +189,48 @@ impl Walker {
                     unit.code = Some(code.text);
                 }
                 Inner::Text(text) if !text.literal => {
-                    unit.opaque.get_or_insert_with(|| {
-                        "it runs a text that is only known when it runs".to_owned()
-                    });
+                    unit.opaque.get_or_insert_with(|| UNKNOWN_TEXT.to_owned());
                     unit.transparent = false;
+                    fed.guess(&text);
                 }
                 other => todo.push(other),
             }
         }
+        fed.code(&program, unit.code.as_deref());
         self.push(unit);
+        if let Some(body) = called {
+            self.call(&program, &body, &args, more);
+        }
         let remote = self.remote;
         self.remote |= wrapped.remote;
+        self.run_fed(fed, &via, more);
         self.depth += 1;
         for inner in todo {
             let document = context.document.clone();
+            let printed = context.printed.clone();
             match inner {
                 Inner::Words(words, later) => {
                     let inner_unit = Unit { fed_by: fed_by.clone(), ..Unit::default() };
                     self.run(
                         words,
                         inner_unit,
-                        Context { via: via.clone(), document, redirected: false },
+                        Context { via: via.clone(), document, printed, redirected: false },
                         later || more,
                     );
                 }
                 Inner::Text(text) => {
                     // Another shell: it has none of the variables that were not exported.
                     let late = std::mem::replace(&mut self.late, more);
+                    let known = document.map(|word| word.text);
+                    let input = known.or_else(|| printed.into_iter().next());
+                    let input = input.or_else(|| self.input.clone());
+                    let input = std::mem::replace(&mut self.input, input);
                     let variables = std::mem::take(&mut self.state.variables);
                     let eval = matches!(program.as_str(), "eval" | "trap" | "alias");
+                    let positional = self.state.positional.clone();
+                    if !eval {
+                        self.state.positional = script_operands(&program, &args, more);
+                    }
                     if eval {
                         // It may change what this shell knows, and its text may hide the names.
                         self.state.variables = variables;
@@ -214,8 +238,10 @@ impl Walker {
                     } else {
                         self.isolated(|walker| walker.nested(&text.text, &via));
                         self.state.variables = variables;
+                        self.state.positional = positional;
                     }
                     self.late = late;
+                    self.input = input;
                 }
                 Inner::Code(_) => {}
             }
@@ -409,7 +435,9 @@ impl Walker {
                 | "ld"
                 | "tsc"
         );
-        if compiles {
+        // These change what is known of a file, not what it holds.
+        let keeps = matches!(program, "chmod" | "chown" | "chgrp" | "setfacl" | "touch" | "mkdir");
+        if compiles || keeps {
             return;
         }
         self.new_files.extend(unit.writes().map(|path| path.lexical.clone()));
