@@ -295,16 +295,18 @@ fn evidence(record: &Record) -> Vec<String> {
 fn verify(json: bool, file: &AbsPath, out: &mut Output) -> Result<Exit, CommandError> {
     // A log that is not there does not verify: somebody may have removed it.
     let Some(report) = verify::verify(file)? else {
-        if json {
-            out.line(&json!({"file": file, "exists": false, "intact": false}).to_string())?;
-        }
-        return Err(CommandError::new(
-            Exit::Failed,
-            "audit",
-            format!("there is no audit log with a record at {file}"),
-        )
-        .detail("if calls were recorded there, it was removed")
-        .detail("next: check ION_DATA_DIR and the key `audit.file`, which decide where it lies"));
+        let what = format!("there is no audit log with a record at {file}");
+        let mut error = CommandError::new(Exit::Failed, "audit", what)
+            .detail("if calls were recorded there, it was removed")
+            .detail(
+                "next: check ION_DATA_DIR and the key `audit.file`, which decide where it lies",
+            );
+        let mut document = error.to_json();
+        document["file"] = json!(file);
+        document["exists"] = json!(false);
+        document["intact"] = json!(false);
+        error.document = Some(Box::new(document));
+        return Err(error);
     };
     if json {
         let mut document = chain_json(&report, Skipped::default());

@@ -4,10 +4,10 @@
 //! others are looked at nevertheless.
 
 use super::files::TierArg;
-use super::shown;
 use crate::cli::{CommandError, Exit, Output};
 use crate::config::review::{PolicyFile, bare_rule, read_policy_file};
 use crate::config::{ConfigErrors, Problem, Warning};
+use crate::model::visible;
 use crate::model::{Source, Tier};
 use crate::policy::Anchors;
 use crate::policy::lint::{FINDINGS, Finding, Level, LintFile, lint};
@@ -165,11 +165,11 @@ fn report(found: &[Finding], files: usize) -> String {
         let _ = writeln!(
             text,
             "{}   {}   {}\n  {}\n  next: {}",
-            shown(&place(finding)),
+            visible(&place(finding)),
             word(finding.level),
             finding.id,
-            shown(&finding.message),
-            shown(&finding.help)
+            visible(&finding.message),
+            visible(&finding.help)
         );
     }
     let _ = writeln!(

@@ -185,8 +185,8 @@ fn remedy(step: &Considered, call: &ToolCall, judged: &Judged, context: &CheckCo
         Basis::Mode => {
             let rule = exact(step, call, judged, context, Vec::new());
             let action = format!(
-                "no rule speaks, so mode `{}` ({at}) does: an allow rule for exactly this, in {OWN_FILE}",
-                step.decision
+                "no rule is about `{}`, so mode `{}` ({at}) decides: an allow rule for exactly this, in {OWN_FILE}",
+                step.subject, step.decision
             );
             say("you", action, rule)
         }

@@ -9,11 +9,11 @@ use super::diff::what;
 use super::files::{Asked, asked};
 use super::log::{Chain, Past};
 use super::remedy::{OWN_FILE, remedies, rules_to_write};
-use super::shown;
 use crate::cli::{CommandError, Exit, Output};
 use crate::config::Effective;
 use crate::config::review::policy_text;
 use crate::config::schema::permissions::PermissionLayer;
+use crate::model::visible;
 use crate::model::{AbsPath, Decision, Tier, ToolCall};
 use crate::policy::exact::{AllowRule, escaped, slug};
 use crate::policy::lint::runs_anything;
@@ -125,7 +125,7 @@ fn approved<'p>(past: impl Iterator<Item = &'p Past>) -> Vec<Approved> {
             found.push(Approved {
                 call: recorded.call.clone(),
                 cwd: recorded.cwd.clone(),
-                circumstances: past.circumstances.clone(),
+                circumstances: recorded.circumstances.clone(),
                 records: Vec::new(),
                 by: BTreeSet::new(),
             });
@@ -269,7 +269,7 @@ impl Search<'_> {
         let judged = |asked: &Asked, past: &Past| {
             let (rules, context) = (&asked.rules, &asked.context);
             let call = &past.recorded;
-            judge_in(&call.call, &call.cwd, rules, context, &past.circumstances).policy()
+            judge_in(&call.call, &call.cwd, rules, context, &past.recorded.circumstances).policy()
         };
         let loosened = |past: &&&Past| {
             judged(&with, past) == Decision::Allow && judged(self.force, past) != Decision::Allow
@@ -474,7 +474,7 @@ fn records(calls: &BTreeSet<usize>, approved: &[Approved]) -> (usize, Vec<u64>, 
 fn block(outcome: &Outcome, approved: &[Approved], masked: usize, chain: &Chain) -> String {
     let mut text = String::new();
     let mut say = |line: &str| {
-        let _ = writeln!(text, "# {}", shown(line));
+        let _ = writeln!(text, "# {}", visible(line));
     };
     let calls: BTreeSet<usize> = outcome.rules.iter().flat_map(|rule| rule.calls.clone()).collect();
     say(&format!(
@@ -516,7 +516,7 @@ fn block(outcome: &Outcome, approved: &[Approved], masked: usize, chain: &Chain)
         let _ = writeln!(
             text,
             "\n# approved {times} by {}; records {}{more}",
-            shown(&by),
+            visible(&by),
             listed.join(", ")
         );
         text.push_str(&rule.rule.to_toml());
