@@ -258,7 +258,10 @@ pub(in crate::approve) mod tests {
     fn a_call_cannot_repaint_the_screen_or_turn_the_direction_of_text() {
         let evil = "ls \u{1b}[2K\u{202e}fdp.exe\u{200b}\r\u{9b}1A\u{feff}\u{a0}\u{e0041}\u{7}";
         let picture = card(evil).picture(100, 80);
-        assert!(picture.chars().all(|c| c == '\n' || !is_hidden(c)), "{picture:?}");
+        assert!(
+            picture.chars().all(|c| c == '\n' || !crate::model::visible::is_hidden(c)),
+            "{picture:?}"
+        );
         for written in
             ["\\u{1b}", "\\u{202e}", "\\u{200b}", "\\r", "\\u{9b}", "\\u{a0}", "\\u{e0041}"]
         {

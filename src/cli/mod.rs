@@ -8,6 +8,7 @@ pub mod approvals;
 pub mod args;
 pub mod audit;
 pub mod config;
+mod count;
 pub mod exit;
 pub mod help;
 pub mod hook;

@@ -102,7 +102,7 @@ const ERRORS: &[(&str, &str)] = &[
 /// The page of a word; `None` for another one.
 pub fn describe(word: &str) -> Option<String> {
     let decider = DECIDERS.iter().find(|(id, ..)| *id == word).map(|(id, about, next)| {
-        format!("{id}   what decided a call\n  because   {about}\n  lifted by {next}\n")
+        format!("{id}   what decided a call\n  because   {about}\n  next      {next}\n")
     });
     let error = ERRORS.iter().find(|(code, _)| *code == word);
     let error = error.map(|(code, about)| format!("{code}   code of an error\n  {about}\n"));

@@ -54,7 +54,7 @@ pub struct CheckArgs {
     /// The folder whose policy applies.
     #[arg(long, value_name = "PATH")]
     pub dir: Option<String>,
-    /// With `explain`: also every rule that was considered and did not match.
+    /// Also every rule that was considered and did not match.
     #[arg(long)]
     pub all: bool,
     /// What surrounds the call.

@@ -7,6 +7,7 @@ use super::check::{Bad, Judged, judge_in, next_line, parse_line, tier_name};
 use super::files::{Asked, TierArg};
 use super::log::{Chain, Past};
 use super::{CheckContext, written};
+use crate::cli::count::{plural, thousands};
 use crate::cli::{CommandError, Exit, Output};
 use crate::config::effective::AllowList;
 use crate::config::review::PolicyFile;
@@ -140,7 +141,7 @@ pub fn run(
             out.data(&changes_text(&label, changes))?;
             let note = match masked {
                 0 => String::new(),
-                n => format!(" · {n} calls hold a masked value and cannot be judged exactly"),
+                n => format!(" · masked, so not judged exactly: {}", plural(*n, "call")),
             };
             out.line(&format!("{}{note}", chain.said))?;
         }
@@ -237,7 +238,7 @@ fn changes_text(label: &str, changes: &[Change]) -> String {
 }
 
 /// A call in one line.
-pub(super) fn what(call: &ToolCall) -> String {
+pub(in crate::cli::policy) fn what(call: &ToolCall) -> String {
     for key in ["command", "file_path", "path", "pattern", "url"] {
         if let Some(text) = call.text(key) {
             return if key == "command" {
@@ -248,19 +249,6 @@ pub(super) fn what(call: &ToolCall) -> String {
         }
     }
     format!("{} {}", call.name, Value::Object(call.input.clone()))
-}
-
-/// `1,204`.
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 fn probe_of(past: Past) -> Probe {
@@ -465,10 +453,7 @@ fn rules(block: Option<&PermissionLayer>) -> Vec<(String, Value)> {
 
 fn edits_text(edits: &[Value]) -> String {
     let text_of = |edit: &Value, key: &str| edit[key].as_str().unwrap_or_default().to_owned();
-    let mut text = match edits.len() {
-        1 => "1 edit\n".to_owned(),
-        n => format!("{n} edits\n"),
-    };
+    let mut text = format!("{}\n", plural(edits.len(), "edit"));
     for edit in edits {
         let (what, change) = (text_of(edit, "what"), text_of(edit, "change"));
         let id = visible(&text_of(edit, "id"));

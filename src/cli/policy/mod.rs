@@ -34,8 +34,10 @@ use std::io::BufRead;
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum PolicyCommand {
     /// Judge one call, or a batch of calls, and print the decision; nothing is run.
+    #[command(mut_arg("all", |arg| arg.hide(true)))]
     Check(Box<CheckArgs>),
     /// Judge one call and print everything that was considered.
+    #[command(mut_arg("batch", |arg| arg.hide(true)))]
     Explain(Box<CheckArgs>),
     /// Run the test cases that policy files carry.
     Test(test::TestArgs),
@@ -82,6 +84,10 @@ pub fn run(
     input: &mut dyn BufRead,
     out: &mut Output,
 ) -> Result<Exit, CommandError> {
+    if args.batch && explain {
+        return Err(CommandError::new(Exit::Usage, "usage", "`--batch` belongs to `check`")
+            .detail("next: ion policy check --batch, or `explain` with one call"));
+    }
     if args.batch {
         return batch(args, rules, context, input, out);
     }

@@ -7,6 +7,7 @@ use super::check::{Described, Judged, judge_in, tier_name};
 use super::files::{Asked, TierArg};
 use super::surroundings::{depth, moment};
 use super::{CheckContext, explain};
+use crate::cli::count::plural;
 use crate::cli::{CommandError, Exit, Output};
 use crate::config::Located;
 use crate::config::schema::case::CaseSpec;
@@ -192,9 +193,9 @@ fn report(suite: &Suite, verdicts: &[Verdict]) -> String {
     if !untested.is_empty() && !verdicts.is_empty() {
         let _ = writeln!(
             text,
-            "  no case matches {} of {} rules:",
+            "  no case matches {} of {}:",
             untested.len(),
-            own_rules(suite).count()
+            plural(own_rules(suite).count(), "rule")
         );
         for (id, source) in &untested {
             let _ = writeln!(text, "        {}   {source}", visible(id));
