@@ -274,3 +274,14 @@ fn ignored_tests_do_not_exist() {
         assert!(!text.contains(mark), "{}: an ignored test counts for nothing", relative(&file));
     }
 }
+
+#[test]
+fn the_list_of_decisions_names_all_of_them() {
+    let folder = root().join("docs/decisions");
+    let list = fs::read_to_string(folder.join("README.md")).expect("the list");
+    for entry in fs::read_dir(&folder).expect("the folder") {
+        let name = entry.expect("an entry").file_name().display().to_string();
+        let listed = name == "README.md" || list.contains(&format!("]({name})"));
+        assert!(listed, "docs/decisions/README.md does not list {name}");
+    }
+}

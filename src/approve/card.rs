@@ -4,8 +4,8 @@
 //! colour text, turn its direction, or pass for a line of the picture: hidden characters are
 //! written out, and every line of the call stands behind a bar.
 
-use crate::audit::record::is_deceptive;
 use crate::gate::Asked;
+use crate::model::visible;
 use serde::Deserialize;
 use serde_json::Value;
 use std::fmt::Write;
@@ -173,31 +173,6 @@ impl Card {
     }
 }
 
-/// Whether a character can hide itself or its neighbours, or pass for a blank.
-fn is_hidden(c: char) -> bool {
-    is_deceptive(c)
-        || (c.is_whitespace() && c != ' ')
-        || matches!(
-            c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-                | '\u{180b}'..='\u{180f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
-                | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
-        )
-}
-
-/// Text with every hidden character written out.
-pub fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match is_hidden(c) {
-            true if c.is_ascii() => out.extend(c.escape_default()),
-            true => out.extend(c.escape_unicode()),
-            false => out.push(c),
-        }
-    }
-    out
-}
-
 /// One paragraph behind `lead`, broken at the width and never cut. A continued line keeps the
 /// bar, or the indent.
 fn paragraph(out: &mut String, lead: &str, text: &str, columns: usize) {
@@ -283,7 +258,10 @@ pub(in crate::approve) mod tests {
     fn a_call_cannot_repaint_the_screen_or_turn_the_direction_of_text() {
         let evil = "ls \u{1b}[2K\u{202e}fdp.exe\u{200b}\r\u{9b}1A\u{feff}\u{a0}\u{e0041}\u{7}";
         let picture = card(evil).picture(100, 80);
-        assert!(picture.chars().all(|c| c == '\n' || !is_hidden(c)), "{picture:?}");
+        assert!(
+            picture.chars().all(|c| c == '\n' || !crate::model::visible::is_hidden(c)),
+            "{picture:?}"
+        );
         for written in
             ["\\u{1b}", "\\u{202e}", "\\u{200b}", "\\r", "\\u{9b}", "\\u{a0}", "\\u{e0041}"]
         {

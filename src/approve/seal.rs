@@ -4,10 +4,10 @@
 //! key leaves this file. Read [`super::store`] and [`super::wire`] for what is signed.
 #![expect(clippy::disallowed_methods, reason = "the webhook's secret signs questions and answers")]
 
+use crate::model::hex;
 use crate::redact::Secret;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use std::fmt::Write as _;
 
 /// Signs and checks.
 #[derive(Clone)]
@@ -45,13 +45,6 @@ impl Seal {
         parts.iter().for_each(|part| mac.update(part));
         mac
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

@@ -4,7 +4,7 @@
 //! SHA-256 over every byte of the line before that suffix, and those bytes hold `prev`, the
 //! hash of the line before. No canonical form is needed to check it. Read `verify` next.
 
-use crate::model::{CallId, Decision, Seq, SessionId, ToolName};
+use crate::model::{CallId, Decision, Seq, SessionId, ToolName, hex};
 use crate::redact::Redacted;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -215,15 +215,6 @@ pub(in crate::audit) fn checked_hash(line: &[u8]) -> Option<&str> {
     let suffix = std::str::from_utf8(suffix).ok()?;
     let stated = suffix.strip_prefix(",\"hash\":\"")?.strip_suffix("\"}")?;
     (hex(&Sha256::digest(covered)) == stated).then_some(stated)
-}
-
-/// Lower-case hexadecimal.
-pub(in crate::audit) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn bounded(text: &str) -> Cow<'_, str> {

@@ -5,7 +5,7 @@ use super::prompt::{self, CAREFUL, QUICK};
 use super::verdict::{careful, quick};
 use crate::conversation::{Block, Message, Role};
 use crate::gate::classifier::{Classifier, Opinion, Question};
-use crate::model::{Decision, Usage};
+use crate::model::{Decision, Usage, hex};
 use crate::provider::{ModelEvent, ModelInfo, ModelRequest, Provider, StopReason, cost};
 use crate::redact::{Redacted, Redactor};
 use futures_util::StreamExt;
@@ -110,7 +110,7 @@ impl ModelClassifier {
             hash.update(part.as_bytes());
         }
         hash.update(prompt::VERSION.to_be_bytes());
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&hash.finalize())
     }
 
     async fn look(&self, question: &Question<'_>, bill: &mut Bill) -> Result<Finding, String> {

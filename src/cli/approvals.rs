@@ -4,9 +4,10 @@
 //! before it was written; marks that a terminal acts on are made visible here.
 
 use super::{CommandError, Exit, Output};
-use crate::approve::{Card, Folder, Given, Listed, State, Void, card, who};
+use crate::approve::{Card, Folder, Given, Listed, State, Void, who};
 use crate::config::{Environment, Flags};
 use crate::gate::{Choice, QuestionId, Scope};
+use crate::model::visible;
 use crate::runtime::{StartError, start};
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -91,7 +92,7 @@ fn broken(why: String) -> CommandError {
 }
 
 fn void(id: &str, why: &Void) -> CommandError {
-    let id = card::visible(id);
+    let id = visible(id);
     CommandError::new(Exit::Failed, "approvals", format!("{id}: {why}; nothing was changed"))
         .detail("next: ion approvals list")
 }
@@ -117,12 +118,12 @@ fn list(
     for listed in &all {
         let left = listed.card.as_ref().map_or(0, |card| card.expires_at.saturating_sub(now));
         let (agent, what) = listed.card.as_ref().map_or(("-", "-".to_owned()), |card| {
-            (card.agent.as_str(), card::visible(&format!("{} {}", card.tool, card.subject)))
+            (card.agent.as_str(), visible(&format!("{} {}", card.tool, card.subject)))
         });
         let left = format!("{} s", left.max(0));
         let state = word(listed.state);
         let id = &listed.id;
-        out.line(&format!("{id}  {state:<8}  {left:<7}  {:<10}  {what}", card::visible(agent)))?;
+        out.line(&format!("{id}  {state:<8}  {left:<7}  {:<10}  {what}", visible(agent)))?;
     }
     Ok(Exit::Done)
 }
@@ -147,7 +148,7 @@ fn show(
     out.data(&card.picture(now, COLUMNS))?;
     out.data(&card.details(COLUMNS))?;
     let session = card.session.as_deref().unwrap_or("-");
-    out.line(&format!("  state    {}, session {}", word(listed.state), card::visible(session)))?;
+    out.line(&format!("  state    {}, session {}", word(listed.state), visible(session)))?;
     match card.may_be_remembered() {
         true => out.line(&format!(
             "  answer   ion approvals answer {id} \
@@ -174,7 +175,7 @@ fn answered(given: &Given, json: bool, out: &mut Output) -> Result<Exit, Command
     if given.orphaned {
         let session = given.session.as_deref().unwrap_or("ID");
         out.line("its run is gone; the answer counts once, if the same call comes again in time")?;
-        out.line(&format!("next: ion prompt --resume {} \"go on\"", card::visible(session)))?;
+        out.line(&format!("next: ion prompt --resume {} \"go on\"", visible(session)))?;
     }
     Ok(Exit::Done)
 }
@@ -205,7 +206,7 @@ fn chosen(text: &str, now: i64) -> Result<Choice, String> {
         format!(
             "`{}` is not an answer: expected allow, deny, deny_always, allow_always, \
              allow_times:N or allow_until:WHEN (30m, 2h, a date in the future)",
-            card::visible(text)
+            visible(text)
         )
     })
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
     about = "Runs LLM agents under policy: gated, sandboxed, redacted, audited.",
     disable_help_subcommand = true,
     subcommand_help_heading = "Commands",
-    after_help = "See `ion help TOPIC` for: models, exit-codes, env, files, profiles, admins, guard."
+    after_help = format!("See `ion help TOPIC` for: {}.", super::help::topics().join(", "))
 )]
 pub struct Cli {
     /// What to do; without one, the first steps are shown.
@@ -43,18 +43,21 @@ pub enum Command {
     /// Read and verify the record of decisions.
     #[command(subcommand)]
     Audit(super::audit::AuditCommand),
-    /// Offline help on a command, a topic, or the id of a rule.
+    /// Offline help on a command, a topic, or the id of a rule or an error.
     Help {
-        /// A command, a topic or a rule id.
-        topic: Option<String>,
+        /// A command with its subcommands, a topic, or the id of a rule, a finding or an error.
+        topic: Vec<String>,
     },
     /// Print completions for a shell.
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page.
-    Man,
+    /// Print the manual page of Ion, or of one command.
+    Man {
+        /// The command with its subcommands, such as `policy check`.
+        command: Vec<String>,
+    },
     /// Print the version of the engine.
     Version {
         /// One JSON document.

@@ -46,7 +46,8 @@ pub enum ConfigCommand {
 
 impl From<ConfigErrors> for CommandError {
     fn from(errors: ConfigErrors) -> Self {
-        let error = CommandError::new(Exit::Usage, "config", errors.headline());
+        let mut error = CommandError::new(Exit::Usage, "config", errors.headline());
+        error.document = Some(Box::new(errors.to_json()));
         errors.details().into_iter().fold(error, CommandError::detail)
     }
 }

@@ -1,6 +1,7 @@
 //! How a command ends: the exit codes of the contract, and one error shape for people.
 
 use super::output::OutputError;
+use serde_json::{Value, json};
 
 /// Exit codes, as the contract lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub struct CommandError {
     pub http_status: Option<u16>,
     /// Whether the same command may succeed later without a change.
     pub retryable: bool,
+    /// The same for programs, where there is more to it than message and details.
+    pub document: Option<Box<Value>>,
 }
 
 impl CommandError {
@@ -47,7 +50,24 @@ impl CommandError {
             details: Vec::new(),
             http_status: None,
             retryable: false,
+            document: None,
         }
+    }
+
+    /// The one document that a command with `--json` prints when it fails.
+    pub fn to_json(&self) -> Value {
+        match &self.document {
+            Some(document) => (**document).clone(),
+            None => json!({
+                "schemaVersion": 1, "ok": false,
+                "error": {"code": self.code, "message": self.message, "details": self.details},
+            }),
+        }
+    }
+
+    /// Whether nothing more can be said on standard output.
+    pub fn is_about_output(&self) -> bool {
+        matches!(self.code, "reader_gone" | "output")
     }
 
     /// Whether this is a reader of standard output who went away, which nobody needs to hear.

@@ -8,6 +8,7 @@ pub mod approvals;
 pub mod args;
 pub mod audit;
 pub mod config;
+mod count;
 pub mod exit;
 pub mod help;
 pub mod hook;
@@ -26,7 +27,7 @@ use crate::config::Environment;
 use crate::redact::Redactor;
 use crate::{sys, worker};
 use args::{Cli, Command};
-use clap::{CommandFactory, Parser};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -48,10 +49,11 @@ pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(report_panic));
     let outcome = std::panic::catch_unwind(|| {
         let mut out = Output::stdio();
+        let mut json = false;
         let result = sys::prepare_process()
             .map_err(|error| CommandError::new(Exit::Failed, "internal", error.to_string()))
-            .and_then(|()| dispatch(&arguments, &mut out));
-        conclude(result, &mut out)
+            .and_then(|()| dispatch(&arguments, &mut json, &mut out));
+        conclude(result, json, &mut out)
     });
     let exit = outcome.unwrap_or(Exit::Failed);
     // FAIL CLOSED: to an agent that waits for an answer, any other code means "go on".
@@ -67,22 +69,36 @@ fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
     Output::stdio().say(&format!("error: internal: a bug in Ion{place}; nothing more was run"));
 }
 
-fn conclude(result: Result<Exit, CommandError>, out: &mut Output) -> Exit {
+/// An error is told to people on stderr, and with `--json` to programs on stdout too.
+fn conclude(result: Result<Exit, CommandError>, json: bool, out: &mut Output) -> Exit {
     match result {
         Ok(exit) => exit,
         // A reader who left (`| head -1`) knows why there is no more.
         Err(error) if error.is_reader_gone() => Exit::Failed,
         Err(error) => {
-            let masked = Redactor::new(true, Vec::new()).text(&error.to_string());
-            out.say(masked.as_str());
+            let redactor = Redactor::new(true, Vec::new());
+            if json && !error.is_about_output() {
+                // It failed already: a second failure has nothing to add.
+                let _ = out.line(&redactor.json(&error.to_json()).get().to_string());
+            }
+            out.say(redactor.text(&error.to_string()).as_str());
             error.exit
         }
     }
 }
 
-fn dispatch(arguments: &[OsString], out: &mut Output) -> Result<Exit, CommandError> {
+/// Runs the command; `json` says whether it was called with `--json`.
+fn dispatch(
+    arguments: &[OsString],
+    json: &mut bool,
+    out: &mut Output,
+) -> Result<Exit, CommandError> {
     let environment = Environment::capture();
-    let cli = match Cli::try_parse_from(arguments) {
+    let parsed = Cli::command().try_get_matches_from(arguments).and_then(|matches| {
+        *json = asks_for_json(&matches);
+        Cli::from_arg_matches(&matches)
+    });
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => return usage(&error, &environment, out),
     };
@@ -98,10 +114,18 @@ fn dispatch(arguments: &[OsString], out: &mut Output) -> Result<Exit, CommandErr
         Command::Trust(args) => trust::run(&args, &environment, out),
         Command::Approvals(command) => approvals::run(&command, &environment, out),
         Command::Audit(command) => start::audit(command, &environment, out),
-        Command::Help { topic } => help::run(topic.as_deref(), out),
+        Command::Help { topic } => help::run(&topic, &environment, out),
         Command::Completions { shell } => completions(shell, out),
-        Command::Man => manual(out),
+        Command::Man { command } => help::manual(&command, out),
         Command::Version { json } => version(json, out),
+    }
+}
+
+/// Whether the innermost command was given `--json`.
+fn asks_for_json(matches: &ArgMatches) -> bool {
+    match matches.subcommand() {
+        Some((_, inner)) => asks_for_json(inner),
+        None => matches!(matches.try_get_one::<bool>("json"), Ok(Some(true))),
     }
 }
 
@@ -130,15 +154,6 @@ fn usage(
 fn completions(shell: clap_complete::Shell, out: &mut Output) -> Result<Exit, CommandError> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "ion", &mut text);
-    out.data(&String::from_utf8_lossy(&text))?;
-    Ok(Exit::Done)
-}
-
-fn manual(out: &mut Output) -> Result<Exit, CommandError> {
-    let mut text = Vec::new();
-    clap_mangen::Man::new(Cli::command())
-        .render(&mut text)
-        .map_err(|error| CommandError::new(Exit::Failed, "internal", error.to_string()))?;
     out.data(&String::from_utf8_lossy(&text))?;
     Ok(Exit::Done)
 }

@@ -23,10 +23,7 @@ impl From<StartError> for CommandError {
     fn from(error: StartError) -> Self {
         let message = error.to_string();
         match error {
-            StartError::Config(errors) => errors
-                .details()
-                .into_iter()
-                .fold(CommandError::new(Exit::Usage, "config", message), CommandError::detail),
+            StartError::Config(errors) => errors.into(),
             StartError::NoHome => CommandError::new(Exit::Usage, "no_home", message)
                 .detail("next: set HOME, or ION_DATA_DIR to a folder of yours"),
             StartError::NoModel { looked_for } => {

@@ -29,9 +29,7 @@ pub fn run(environment: &Environment, out: &mut Output) -> Result<Exit, CommandE
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         page.push_str(&format!("  {:<12} {about}\n", command.get_name()));
     }
-    page.push_str(
-        "\nHelp topics:  ion help models | exit-codes | env | files | profiles | admins\n",
-    );
+    page.push_str(&format!("\nHelp topics:  ion help {}\n", super::help::topics().join(" | ")));
     out.data(&page)?;
     Ok(Exit::Done)
 }

@@ -23,7 +23,7 @@ use super::sealed::{Enforcement, SealedFile, SealedSources};
 use super::trust::{self, TrustStore, fingerprint};
 use super::value::{KeyPath, Layer, Setting};
 use super::{bypass, models_file, places, profile_choice, sealed, strangers};
-use crate::model::{AbsPath, Tier};
+use crate::model::{AbsPath, Tier, hex};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -450,5 +450,5 @@ fn digest(sealed: &[SealedFile], texts: &[Text], profile: &str) -> String {
             add(Tier::Enterprise, &file.shown, text);
         }
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
 }

@@ -43,7 +43,7 @@ pub use explain::ShownValue;
 pub use flags::Flags;
 pub use load::{FileSeen, LoadRequest, Loaded, Project, load, look};
 pub use origin::Located;
-pub use problem::{ConfigErrors, Problem, Warning};
+pub use problem::{ConfigErrors, Problem, Warning, nearest};
 pub use rules::read_permissions;
 pub use sealed::{Enforcement, SealedSources};
 pub use tree::Spot;

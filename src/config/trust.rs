@@ -4,7 +4,7 @@
 //! person is the command's business. A store that cannot be read trusts nobody.
 
 use super::reading::{Fault, Links, read_checked};
-use crate::model::AbsPath;
+use crate::model::{AbsPath, hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::Write;
@@ -62,7 +62,7 @@ pub fn fingerprint<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> S
         hash.update((text.len() as u64).to_be_bytes());
         hash.update(text);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
 }
 
 impl TrustStore {

@@ -2,7 +2,7 @@
 //!
 //! What is approved is the canonical call, exactly as shown: an edited call asks again. All text
 //! is redacted here, once, so that a terminal, a file and a webhook show the same. It is never
-//! cut; control characters are made visible by whoever draws it (`audit::record::is_deceptive`).
+//! cut; control characters are made visible by whoever draws it (`model::visible`).
 
 use super::refusal::{RuleRef, Unit};
 use crate::model::{CallId, SessionId, ToolName};
@@ -26,9 +26,7 @@ impl QuestionId {
     pub fn random() -> Result<Self, String> {
         let mut bytes = [0u8; 12];
         getrandom::fill(&mut bytes).map_err(|error| format!("no random numbers: {error}"))?;
-        let mut id = String::from("q-");
-        bytes.iter().for_each(|byte| id.push_str(&format!("{byte:02x}")));
-        Ok(QuestionId(id))
+        Ok(QuestionId(format!("q-{}", crate::model::hex(&bytes))))
     }
 
     /// Reads one back; `None` for anything that this program would not have made.

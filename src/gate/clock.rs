@@ -41,6 +41,17 @@ impl SystemClock {
         };
         SystemClock { begun: Instant::now(), zone }
     }
+
+    /// An instant as the wall clock of this machine shows it; `None` where its zone is not known.
+    pub fn at(&self, instant: jiff::Timestamp) -> Option<Moment> {
+        let local = instant.to_zoned(self.zone.clone()?);
+        Some(Moment {
+            unix_seconds: local.timestamp().as_second(),
+            weekday: u8::try_from(local.weekday().to_monday_zero_offset()).ok()?,
+            minute_of_day: u16::try_from(local.hour()).ok()? * 60
+                + u16::try_from(local.minute()).ok()?,
+        })
+    }
 }
 
 impl Default for SystemClock {
@@ -56,12 +67,6 @@ impl Clock for SystemClock {
     }
 
     fn moment(&self) -> Option<Moment> {
-        let now = jiff::Timestamp::now().to_zoned(self.zone.clone()?);
-        Some(Moment {
-            unix_seconds: now.timestamp().as_second(),
-            weekday: u8::try_from(now.weekday().to_monday_zero_offset()).ok()?,
-            minute_of_day: u16::try_from(now.hour()).ok()? * 60
-                + u16::try_from(now.minute()).ok()?,
-        })
+        self.at(jiff::Timestamp::now())
     }
 }

@@ -32,7 +32,7 @@ impl GrantKey {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }
-        let yes = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let yes = crate::model::hex(&hash.finalize());
         GrantKey { yes, no: digest.to_owned() }
     }
 }

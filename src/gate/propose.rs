@@ -4,7 +4,7 @@
 //! INVARIANT (judged is run): the digest covers tool, input, canonical paths and folder.
 //! This is the only file of the gate that looks at a disk, and it never writes.
 
-use crate::model::{AbsPath, Effects, ToolCall};
+use crate::model::{AbsPath, Effects, ToolCall, hex};
 use crate::policy::shell::{self, ShellPlace};
 use crate::policy::{Access, CallFacts, Circumstances, PathUse};
 use serde_json::Value;
@@ -306,7 +306,7 @@ fn digest(call: &ToolCall, paths: &[AbsPath], cwd: &AbsPath) -> String {
         &mut text,
         0,
     );
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(text.as_bytes()))
 }
 
 /// JSON with sorted keys and no blanks.

@@ -1,6 +1,7 @@
 //! A refusal as text: one function for the model, the terminal and headless runs.
 
 use super::refusal::{DecidedBy, Refusal};
+use crate::model::visible;
 use std::fmt::Write;
 
 /// The whole text. The first line makes sense alone: it is what a model reads.
@@ -93,15 +94,4 @@ fn subject(refusal: &Refusal) -> String {
     let unit = refusal.unit.as_ref();
     let program = unit.and_then(|unit| unit.text.as_str().split_whitespace().next());
     visible(program.unwrap_or(refusal.tool_name.as_str()))
-}
-
-/// Control and direction characters made visible: a refusal must not rewrite the terminal.
-fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let hidden = c.is_control()
-            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}');
-        if hidden { out.extend(c.escape_default()) } else { out.push(c) }
-    }
-    out
 }

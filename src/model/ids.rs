@@ -42,11 +42,7 @@ impl SessionId {
 
     /// Builds the documented form `<unix ms>-<12 hex digits>`.
     pub fn from_parts(unix_ms: u64, random: [u8; 6]) -> Self {
-        let mut id = format!("{unix_ms}-");
-        for byte in random {
-            id.push_str(&format!("{byte:02x}"));
-        }
-        SessionId(id)
+        SessionId(format!("{unix_ms}-{}", super::hex(&random)))
     }
 
     /// The id as text.

@@ -6,17 +6,21 @@
 pub mod call;
 pub mod decision;
 pub mod effects;
+pub mod hex;
 pub mod ids;
 pub mod path;
 pub mod requirement;
 pub mod tier;
 pub mod usage;
+pub mod visible;
 
 pub use call::{ToolCall, ToolName};
 pub use decision::Decision;
 pub use effects::Effects;
+pub use hex::hex;
 pub use ids::{CallId, Seq, SessionId};
 pub use path::AbsPath;
 pub use requirement::Requirement;
 pub use tier::{Source, Tier};
 pub use usage::Usage;
+pub use visible::visible;

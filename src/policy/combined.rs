@@ -6,7 +6,7 @@
 use super::compile::{Layer, RuleProblem};
 use crate::config::origin::Located;
 use crate::config::schema::permissions::PermissionLayer;
-use crate::model::{Decision, Source, Tier};
+use crate::model::{Decision, Source, Tier, hex};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -77,7 +77,7 @@ pub(super) fn hashed(parts: &[&str]) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
 }
 
 /// SHA-256 (hex) over what the layers say, shipped patterns included.

@@ -22,9 +22,7 @@ pub fn describe(id: &str) -> Option<String> {
         })
     });
     pattern.or_else(|| {
-        let anchors =
-            Anchors { workspace: AbsPath::new("/work")?, home: AbsPath::new("/home/you") };
-        let paths = sensitive::builtin(&anchors);
+        let paths = sensitive::builtin(&anchors()?);
         let entry = paths.iter().find(|entry| entry.id == id)?;
         Some(page(Page {
             id,
@@ -37,6 +35,18 @@ pub fn describe(id: &str) -> Option<String> {
             rejects: &entry.rejects,
         }))
     })
+}
+
+/// The ids of the shipped patterns and sensitive paths.
+pub fn shipped_ids() -> Vec<String> {
+    let paths = anchors().map(|anchors| sensitive::builtin(&anchors)).unwrap_or_default();
+    let ids = danger::builtin().iter().map(|danger| danger.id.clone());
+    ids.chain(paths.iter().map(|entry| entry.id.clone())).collect()
+}
+
+/// A place to stand: the pages show patterns as they are written.
+fn anchors() -> Option<Anchors> {
+    Some(Anchors { workspace: AbsPath::new("/work")?, home: AbsPath::new("/home/you") })
 }
 
 struct Page<'a> {

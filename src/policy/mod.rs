@@ -45,7 +45,7 @@ pub use compile::{CompileError, MayLift, RuleProblem, RuleSet, check_shipped, co
 pub use confine::{CallLimits, confinement_for};
 pub use confinement::{Confinement, NetworkAccess, ResourceLimits};
 pub use danger::DangerHit;
-pub use describe::describe;
+pub use describe::{describe, shipped_ids};
 pub use evaluate::evaluate;
 pub use facts::{Access, CallFacts, PathUse};
 pub use judgement::{Basis, Considered, JudgedCommand, Judgement, Origin};

@@ -22,8 +22,8 @@ const BUILT_IN: &[&str] = &[
     "ReadMcpResource",
 ];
 
-/// Tools of other agents that run nothing, which shipped profiles name for `ion hook`.
-const FOREIGN: &[&str] = &[
+/// Tools of other agents that the shipped profiles have rules about (`ion hook`).
+const ELSEWHERE: &[&str] = &[
     "TaskCreate",
     "TaskUpdate",
     "TaskGet",
@@ -62,7 +62,7 @@ impl ToolMatch {
 pub fn nearest_name(tool: &ToolMatch) -> Option<&'static str> {
     let ToolMatch::Name(name) = tool else { return None };
     let name = name.as_str();
-    if BUILT_IN.contains(&name) || FOREIGN.contains(&name) || name.starts_with("mcp__") {
+    if BUILT_IN.contains(&name) || ELSEWHERE.contains(&name) || name.starts_with("mcp__") {
         return None;
     }
     let name: String = name.chars().take(64).collect::<String>().to_ascii_lowercase();

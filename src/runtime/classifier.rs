@@ -40,9 +40,18 @@ pub fn classifier(
     let route = provider::resolve(wanted, effective).map_err(|e| unusable(e.code(), &e))?;
     let build = BuildSettings::of(effective, environment);
     let provider = provider::build(&route, &build).map_err(|error| match error {
-        BuildError::NoCredential { provider, looked_for } => {
-            StartError::NoCredential { model: route.model.clone(), provider, looked_for }
-        }
+        BuildError::NoCredential { provider, looked_for } => StartError::Model {
+            code: "auth",
+            message: format!(
+                "the classifier ({}) has no credential for provider `{provider}` (model {}); looked for: {}",
+                settings.enabled.source,
+                route.model,
+                looked_for.join(", ")
+            ),
+            next: vec![
+                "give it one, set classifier.model, or classifier.enabled = false".to_owned(),
+            ],
+        },
         other => unusable(other.code(), &other),
     })?;
     let settings = Settings {

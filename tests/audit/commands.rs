@@ -1,5 +1,6 @@
 //! `ion audit` as a person and a script see it.
 
+use crate::support::Sink;
 use clap::Parser;
 use ion::audit::{AuditLog, Draft, Kind, Origin};
 use ion::cli::audit::{AuditCommand, run};
@@ -7,32 +8,11 @@ use ion::cli::{Exit, Output};
 use ion::model::{AbsPath, CallId, Decision, SessionId, ToolName};
 use ion::redact::Redactor;
 use serde_json::{Value, json};
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 
 #[derive(Parser)]
 struct Line {
     #[command(subcommand)]
     command: AuditCommand,
-}
-
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Sink {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
 }
 
 struct Log {

@@ -11,5 +11,7 @@ mod policy_review;
 mod prompt;
 mod review;
 mod review_page;
+mod reviewers;
+mod samples;
 mod tour;
 mod trust;

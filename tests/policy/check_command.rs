@@ -1,27 +1,13 @@
 //! `ion policy check` and `explain`, called as the command line calls them.
 
 use super::reader::{home, standard, workspace};
+use crate::support::Sink;
 use ion::cli::policy::{CheckArgs, CheckContext, run};
 use ion::cli::{Exit, Output};
 use ion::config::Located;
 use ion::config::effective::{AllowList, ToolRestrictions};
 use ion::model::{Source, Tier};
 use serde_json::Value;
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 fn nothing_withdrawn() -> ToolRestrictions {
     let nobody = Source::new(Tier::Builtin, "nobody");
@@ -48,7 +34,7 @@ fn ask(explain: bool, args: CheckArgs, input: &[u8]) -> (Exit, String) {
     let mut out = Output::to(Box::new(sink.clone()), Box::new(Sink::default()));
     let exit =
         run(&args, explain, standard(), &context(), &mut &input[..], &mut out).expect("an answer");
-    let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+    let text = sink.text();
     (exit, text)
 }
 

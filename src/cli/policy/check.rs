@@ -3,11 +3,12 @@
 //! The whole answer is data on stdout. A batch is answered line by line, in input order; a
 //! line that cannot be read is denied, never skipped and never the end of the batch.
 
+use super::CheckContext;
 use super::surroundings::SurroundingsArgs;
-use super::{CheckContext, shown};
 use crate::cli::{CommandError, Exit, Output};
 use crate::config::effective::SandboxSettings;
 use crate::gate::{Opinion, Place, guard::search, propose, story::opinion, withdrawn};
+use crate::model::visible;
 use crate::model::{AbsPath, CallId, Decision, Requirement, ToolCall, ToolName};
 use crate::policy::{
     Basis, CallFacts, Circumstances, DangerHit, JudgedCommand, Judgement, Origin, RuleSet, evaluate,
@@ -59,7 +60,7 @@ pub struct CheckArgs {
     /// With `--classify`: what the user is taken to have asked the agent for.
     #[arg(long, value_name = "TEXT", requires = "classify")]
     pub request: Option<String>,
-    /// With `explain`: also every rule that was considered and did not match.
+    /// Also every rule that was considered and did not match.
     #[arg(long)]
     pub all: bool,
     /// What surrounds the call.
@@ -387,10 +388,14 @@ pub(super) fn heading(judgement: &Judgement, context: &CheckContext) -> String {
 /// The short answer for a person.
 pub(super) fn table(judgement: &Judgement, context: &CheckContext) -> String {
     let mut text = heading(judgement, context);
-    text.push_str(&format!("\n  because   {}\n", shown(&judgement.reason)));
+    text.push_str(&format!("\n  because   {}\n", visible(&judgement.reason)));
     for (at, command) in judgement.commands.iter().enumerate() {
         let label = if at == 0 { "commands" } else { "" };
-        text.push_str(&format!("  {label:<9} {:<5} {}\n", command.decision, shown(&command.text)));
+        text.push_str(&format!(
+            "  {label:<9} {:<5} {}\n",
+            command.decision,
+            visible(&command.text)
+        ));
     }
     for hit in &judgement.danger {
         text.push_str(
@@ -399,7 +404,7 @@ pub(super) fn table(judgement: &Judgement, context: &CheckContext) -> String {
         );
     }
     if let Some(hint) = &judgement.hint {
-        text.push_str(&format!("  instead   {}\n", shown(hint)));
+        text.push_str(&format!("  instead   {}\n", visible(hint)));
     }
     text
 }

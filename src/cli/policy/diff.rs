@@ -6,10 +6,13 @@
 use super::check::{Bad, Judged, judge_in, next_line, parse_line, tier_name};
 use super::files::{Asked, TierArg};
 use super::log::{Chain, Past};
-use super::{CheckContext, shown};
+use super::{CheckContext, written};
+use crate::cli::count::{plural, thousands};
 use crate::cli::{CommandError, Exit, Output};
+use crate::config::effective::AllowList;
 use crate::config::review::PolicyFile;
 use crate::config::schema::permissions::{PermissionLayer, RuleSpec};
+use crate::model::visible;
 use crate::model::{AbsPath, CallId, ToolCall, ToolName};
 use crate::policy::{Circumstances, danger};
 use serde_json::{Map, Value, json};
@@ -138,7 +141,7 @@ pub fn run(
             out.data(&changes_text(&label, changes))?;
             let note = match masked {
                 0 => String::new(),
-                n => format!(" · {n} calls hold a masked value and cannot be judged exactly"),
+                n => format!(" · masked, so not judged exactly: {}", plural(*n, "call")),
             };
             out.line(&format!("{}{note}", chain.said))?;
         }
@@ -212,7 +215,7 @@ fn changes_text(label: &str, changes: &[Change]) -> String {
         }
     }
     for (key, list) in groups {
-        let _ = writeln!(text, "  {}", shown(&key));
+        let _ = writeln!(text, "  {}", visible(&key));
         for change in list.iter().take(MOST_LISTED) {
             let probe = &change.probe;
             let from = match probe.record {
@@ -220,8 +223,12 @@ fn changes_text(label: &str, changes: &[Change]) -> String {
                 None => probe.from.clone(),
             };
             let masked = if probe.masked { "   (masked: not exact)" } else { "" };
-            let _ =
-                writeln!(text, "    {}   [{}]{masked}", shown(&what(&probe.call)), shown(&from));
+            let _ = writeln!(
+                text,
+                "    {}   [{}]{masked}",
+                visible(&what(&probe.call)),
+                visible(&from)
+            );
         }
         if let Some(more @ 1..) = list.len().checked_sub(MOST_LISTED) {
             let _ = writeln!(text, "    and {more} more (all with --json)");
@@ -231,7 +238,7 @@ fn changes_text(label: &str, changes: &[Change]) -> String {
 }
 
 /// A call in one line.
-pub(super) fn what(call: &ToolCall) -> String {
+pub(in crate::cli::policy) fn what(call: &ToolCall) -> String {
     for key in ["command", "file_path", "path", "pattern", "url"] {
         if let Some(text) = call.text(key) {
             return if key == "command" {
@@ -244,25 +251,12 @@ pub(super) fn what(call: &ToolCall) -> String {
     format!("{} {}", call.name, Value::Object(call.input.clone()))
 }
 
-/// `1,204`.
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 fn probe_of(past: Past) -> Probe {
     Probe {
         call: past.recorded.call,
         cwd: past.recorded.cwd,
         from: "audit log".to_owned(),
-        circumstances: past.circumstances,
+        circumstances: past.recorded.circumstances,
         record: Some(past.recorded.seq.0),
         masked: past.masked,
     }
@@ -364,24 +358,25 @@ fn read_corpus(
 }
 
 /// The entries of one kind that a file has, by id.
-type Entries = fn(&PolicyFile) -> Vec<(String, String)>;
+type Entries = fn(&PolicyFile) -> Vec<(String, Value)>;
 
 /// What was edited, by key: what the text says, before what it means.
 fn edits(old: &Side, new: &Side) -> Vec<Value> {
     let mut found = Vec::new();
-    let mut edit = |what: &str, id: String, before: Option<String>, after: Option<String>| {
+    let mut edit = |what: &str, id: String, before: Option<Value>, after: Option<Value>| {
         if before != after {
             let change = match (&before, &after) {
                 (None, _) => "added",
                 (_, None) => "removed",
                 _ => "changed",
             };
-            found.push(
-                json!({"what": what, "change": change, "id": id, "old": before, "new": after}),
-            );
+            let keys = keys(before.as_ref(), after.as_ref());
+            found.push(json!({
+                "what": what, "change": change, "id": id, "keys": keys, "old": before, "new": after,
+            }));
         }
     };
-    let mode = |side: &Side| Some(side.asked.rules.mode().value.to_string());
+    let mode = |side: &Side| Some(json!(side.asked.rules.mode().value));
     edit("mode", "permissions.mode".to_owned(), mode(old), mode(new));
     // Inside one list the first match wins, so the order of what both have decides too.
     let order = |side: &Side, other: &Side| {
@@ -391,34 +386,37 @@ fn edits(old: &Side, new: &Side) -> Vec<Value> {
         let theirs = names(other);
         let shared: Vec<String> =
             names(side).into_iter().filter(|id| theirs.contains(id)).collect();
-        Some(shared.join(", "))
+        Some(json!(shared))
     };
     edit("order", "permissions.rules".to_owned(), order(old, new), order(new, old));
     let tables: [(&str, Entries); 4] = [
         ("rule", |file| rules(file.block.as_ref())),
         ("read-only path", |file| {
             let block = file.block.iter().flat_map(|block| &block.read_only_paths);
-            block.map(|path| (path.value.clone(), path.value.clone())).collect()
+            block.map(|path| (path.value.clone(), json!(path.value))).collect()
         }),
         ("dangerous pattern", |file| {
             let block = file.block.iter().flat_map(|block| &block.dangerous_patterns);
             let id = |spec: &crate::config::schema::permissions::DangerSpec| {
                 spec.id.clone().unwrap_or_else(|| spec.pattern.clone())
             };
-            block.map(|danger| (id(&danger.value), format!("{:?}", danger.value))).collect()
+            block.map(|danger| (id(&danger.value), written(json!(danger.value)))).collect()
         }),
         ("tool restriction", |file| {
             let denied = file
                 .restrictions
                 .deny
                 .iter()
-                .map(|d| (format!("deny {}", d.value), d.value.clone()));
-            let allow = ("allow".to_owned(), format!("{:?}", file.restrictions.allow.value));
-            denied.chain([allow]).collect()
+                .map(|d| (format!("deny {}", d.value), json!(d.value)));
+            let allow = match &file.restrictions.allow.value {
+                AllowList::Any => None,
+                AllowList::Only(names) => Some(("allow".to_owned(), json!(names))),
+            };
+            denied.chain(allow).collect()
         }),
     ];
     for (what, entries) in tables {
-        let of = |side: &Side| -> BTreeMap<String, String> {
+        let of = |side: &Side| -> BTreeMap<String, Value> {
             side.files.iter().flat_map(entries).collect()
         };
         let (before, after) = (of(old), of(new));
@@ -432,24 +430,36 @@ fn edits(old: &Side, new: &Side) -> Vec<Value> {
     found
 }
 
+/// The keys in which two forms of one entry differ.
+fn keys(before: Option<&Value>, after: Option<&Value>) -> Vec<String> {
+    let (Some(Value::Object(before)), Some(Value::Object(after))) = (before, after) else {
+        return Vec::new();
+    };
+    let all: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    all.into_iter().filter(|key| before.get(*key) != after.get(*key)).cloned().collect()
+}
+
 /// Each rule by its id.
-fn rules(block: Option<&PermissionLayer>) -> Vec<(String, String)> {
+fn rules(block: Option<&PermissionLayer>) -> Vec<(String, Value)> {
     let rules = block.iter().flat_map(|block| &block.rules);
     rules
         .map(|rule| {
             let spec = &rule.value;
             let id = spec.id.clone().unwrap_or_else(|| format!("{} {}", spec.decision, spec.tool));
-            (id, format!("{spec:?}"))
+            (id, written(json!(spec)))
         })
         .collect()
 }
 
 fn edits_text(edits: &[Value]) -> String {
     let text_of = |edit: &Value, key: &str| edit[key].as_str().unwrap_or_default().to_owned();
-    let mut text = format!("{} edits\n", edits.len());
+    let mut text = format!("{}\n", plural(edits.len(), "edit"));
     for edit in edits {
         let (what, change) = (text_of(edit, "what"), text_of(edit, "change"));
-        let id = shown(&text_of(edit, "id"));
+        let id = visible(&text_of(edit, "id"));
+        let keys: Vec<&str> =
+            edit["keys"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let keys = if keys.is_empty() { String::new() } else { format!(": {}", keys.join(", ")) };
         let _ = match what.as_str() {
             "mode" => writeln!(
                 text,
@@ -457,7 +467,7 @@ fn edits_text(edits: &[Value]) -> String {
                 text_of(edit, "old"),
                 text_of(edit, "new")
             ),
-            _ => writeln!(text, "  {change} {what} {id}"),
+            _ => writeln!(text, "  {change} {what} {id}{keys}"),
         };
     }
     text

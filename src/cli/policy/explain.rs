@@ -4,11 +4,12 @@
 //! the classifier, the kernel) is said to be unknown. What a model is told is another text
 //! (`gate::render`), which leaves out what sealed files hold.
 
+use super::CheckContext;
 use super::check::{Judged, heading, tier_name};
 use super::pinpoint::{Matched, matched, unit_span};
-use super::remedy::{Remedy, remedies, rules_to_write};
+use super::remedy::{Remedy, actions, remedies, rules_to_write};
 use super::surroundings::SurroundingsArgs;
-use super::{CheckContext, shown};
+use crate::model::visible;
 use crate::model::{AbsPath, Decision, ToolCall};
 use crate::policy::compile::Layer;
 use crate::policy::exact::AllowRule;
@@ -58,7 +59,7 @@ pub(super) fn document(
         }),
     );
     let remedies = remedies(call, judged, context);
-    add("changes_it", remedies.iter().map(Remedy::to_json).collect());
+    add("changes_it", actions(&remedies).into_iter().map(Remedy::to_json).collect());
     add("write", rules_to_write(&remedies).iter().map(|rule| json!(rule.to_toml())).collect());
 }
 
@@ -137,17 +138,18 @@ pub(super) fn text(
         let _ = writeln!(text, "{}", format!("{label:<10} {value}").trim_end());
     };
     let input = Value::Object(call.input.clone()).to_string();
-    line("call", &format!("{} {}", call.name, shown(&input)));
-    line("because", &shown(&judgement.reason));
+    line("call", &format!("{} {}", call.name, visible(&input)));
+    line("because", &visible(&judgement.reason));
     if let Some(said) = in_words(&matched(call, cwd, judged, rules, context), judged) {
         line("matched", &said);
     }
     for (at, command) in judgement.commands.iter().enumerate() {
         let via = match command.via.as_slice() {
             [] => String::new(),
-            via => format!("   unwrapped from: {}", shown(&via.join(", "))),
+            via => format!("   unwrapped from: {}", visible(&via.join(", "))),
         };
-        let text = format!("{} {:<40} {:<5}{via}", at + 1, shown(&command.text), command.decision);
+        let text =
+            format!("{} {:<40} {:<5}{via}", at + 1, visible(&command.text), command.decision);
         line(if at == 0 { "commands" } else { "" }, text.trim_end());
     }
     let speaks = |layer: &&std::sync::Arc<Layer>| {
@@ -171,19 +173,19 @@ pub(super) fn text(
         line("pattern", &hit);
     }
     if let Some(hint) = &judgement.hint {
-        line("instead", &shown(hint));
+        line("instead", &visible(hint));
     }
     if let Some(url) = &judgement.url {
-        line("read", &shown(url));
+        line("read", &visible(url));
     }
     line("then", &then(judged, context));
     let remedies = remedies(call, judged, context);
-    for (at, remedy) in remedies.iter().enumerate() {
-        line(if at == 0 { "changes it" } else { "       and" }, &shown(&remedy.action));
+    for (at, remedy) in actions(&remedies).into_iter().enumerate() {
+        line(if at == 0 { "changes it" } else { "       and" }, &visible(&remedy.action));
     }
     let rules: Vec<String> = rules_to_write(&remedies).iter().map(AllowRule::to_toml).collect();
     for (at, rule) in rules.iter().flat_map(|rule| rule.lines()).enumerate() {
-        line(if at == 0 { "  write" } else { "" }, &shown(rule));
+        line(if at == 0 { "  write" } else { "" }, &visible(rule));
     }
     text
 }
@@ -194,8 +196,10 @@ fn in_words(found: &[Matched], judged: &Judged) -> Option<String> {
         return None;
     }
     let word = |matched: &Matched| match (&*matched.key, matched.bytes) {
-        ("command", Some((from, to))) => format!("`{}` (bytes {from}-{to})", shown(&matched.word)),
-        (key, _) => format!("`{}` (argument `{key}`)", shown(&matched.word)),
+        ("command", Some((from, to))) => {
+            format!("`{}` (bytes {from}-{to})", visible(&matched.word))
+        }
+        (key, _) => format!("`{}` (argument `{key}`)", visible(&matched.word)),
     };
     let words: Vec<String> = found.iter().map(word).collect();
     let judgement = &judged.judgement;
@@ -208,8 +212,17 @@ fn in_words(found: &[Matched], judged: &Judged) -> Option<String> {
     // A wrapper shows the same words as what it runs, which says more.
     let parts = judgement.trace.iter().filter(same).filter_map(|step| units.get(step.unit?));
     let part = parts.min_by_key(|unit| unit.transparent);
-    let part = part.map(|unit| format!(", in `{}`", shown(&unit.text)));
+    // Words of several parts stand in no single one.
+    let apart = found.iter().filter(|word| word.key == "command").any(|word| {
+        parts_hold(units, &word.word) && part.is_some_and(|unit| !unit.text.contains(&word.word))
+    });
+    let part = part.filter(|_| !apart).map(|unit| format!(", in `{}`", visible(&unit.text)));
     Some(format!("{}{}", words.join(" "), part.unwrap_or_default()))
+}
+
+/// Whether some part of the line holds a word.
+fn parts_hold(units: &[Unit], word: &str) -> bool {
+    units.iter().any(|unit| unit.text.contains(word))
 }
 
 fn tier_lines(layer: &Layer, judged: &Judged, all: bool) -> Vec<String> {
@@ -242,7 +255,7 @@ fn tier_lines(layer: &Layer, judged: &Judged, all: bool) -> Vec<String> {
                 false => "did not match, or an earlier rule of its list spoke",
             };
             let decision = rule.decision;
-            lines.push(format!("  {decision:<5} {} {}: {silent}", shown(&rule.id), rule.source));
+            lines.push(format!("  {decision:<5} {} {}: {silent}", visible(&rule.id), rule.source));
         }
     }
     lines
@@ -255,10 +268,10 @@ fn step_line(step: &Considered, judged: &Judged) -> String {
         .as_ref()
         .map_or_else(String::new, |o| format!(" {} {} {}", o.id, tier_name(o.tier), o.source));
     let mark = match lost_to(step, judged) {
-        Some(winner) => format!("   <- outranked: `{}` is stricter", shown(&winner)),
+        Some(winner) => format!("   <- outranked: `{}` is stricter", visible(&winner)),
         None => String::new(),
     };
-    format!("{:<5} {basis}{}  `{}`{mark}", step.decision, shown(&origin), shown(&step.subject))
+    format!("{:<5} {basis}{}  `{}`{mark}", step.decision, visible(&origin), visible(&step.subject))
 }
 
 fn then(judged: &Judged, context: &CheckContext) -> String {

@@ -4,10 +4,11 @@
 //! others are looked at nevertheless.
 
 use super::files::TierArg;
-use super::shown;
+use crate::cli::count::plural;
 use crate::cli::{CommandError, Exit, Output};
 use crate::config::review::{PolicyFile, bare_rule, read_policy_file};
 use crate::config::{ConfigErrors, Problem, Warning};
+use crate::model::visible;
 use crate::model::{Source, Tier};
 use crate::policy::Anchors;
 use crate::policy::lint::{FINDINGS, Finding, Level, LintFile, lint};
@@ -68,13 +69,21 @@ pub fn run(
     if let Some(bare) = bare_rule() {
         found.extend(lint(&blocks, anchors, &bare, jiff::Timestamp::now().as_second()));
     }
+    // Code scanning wants paths of the repository, and people the shorter ones.
+    let inside = format!("{}/", anchors.workspace);
+    for finding in &mut found {
+        finding.source.file = finding.source.file.replacen(&inside, "", 1);
+        finding.message = finding.message.replace(&inside, "");
+    }
     let errors = found.iter().any(|finding| finding.level == Level::Error);
     if args.sarif {
         out.line(&sarif(&found).to_string())?;
     } else if args.json {
         out.line(&document(&found, files.len()).to_string())?;
     } else {
-        out.data(&report(&found, files.len()))?;
+        out.data(&anchors.home.iter().fold(report(&found, files.len()), |text, home| {
+            text.replace(&format!("{home}/"), "~/")
+        }))?;
         if annotate {
             out.data(&annotations(&found))?;
         }
@@ -165,20 +174,20 @@ fn report(found: &[Finding], files: usize) -> String {
         let _ = writeln!(
             text,
             "{}   {}   {}\n  {}\n  next: {}",
-            shown(&place(finding)),
+            visible(&place(finding)),
             word(finding.level),
             finding.id,
-            shown(&finding.message),
-            shown(&finding.help)
+            visible(&finding.message),
+            visible(&finding.help)
         );
     }
     let _ = writeln!(
         text,
-        "{files} {} looked at: {} errors, {} warnings, {} notes",
-        if files == 1 { "file" } else { "files" },
-        count(found, Level::Error),
-        count(found, Level::Warning),
-        count(found, Level::Note)
+        "{} looked at: {}, {}, {}",
+        plural(files, "file"),
+        plural(count(found, Level::Error), "error"),
+        plural(count(found, Level::Warning), "warning"),
+        plural(count(found, Level::Note), "note")
     );
     text
 }

@@ -10,7 +10,6 @@ use crate::audit::verify::verify;
 use crate::audit::{AuditError, Record};
 use crate::cli::{CommandError, Exit};
 use crate::model::{AbsPath, Decision};
-use crate::policy::Circumstances;
 use serde_json::{Value, json};
 
 /// Where a record says what a person answered, an object in the body with these members; `null`
@@ -54,8 +53,6 @@ impl Chain {
 pub struct Past {
     /// The call.
     pub recorded: Recorded,
-    /// What is known of what surrounded it.
-    pub circumstances: Circumstances,
     /// It holds a masked value, or was shortened.
     pub masked: bool,
     /// Who said yes, where somebody did.
@@ -107,19 +104,12 @@ fn call_of(record: &Record) -> Option<Past> {
     let name = person.filter(|_| yes).or(grant).and_then(|by| by.get(BY)).and_then(Value::as_str);
     let who = name.or(record.user.as_deref()).map_or_else(|| record.uid.to_string(), str::to_owned);
     let yes = yes || grant.is_some();
-    let agent = record.text(&["agent"]).map(str::to_owned);
     Some(Past {
         masked: record.cut.is_some() || record.body.get("call")?.to_string().contains(MASKED),
         // A yes that did not let the call run is no approval of it.
         approved_by: (yes && recorded.decision == Decision::Allow).then_some(who),
         unanswered: recorded.decision == Decision::Deny
             && record.body.get(UNANSWERED).is_some_and(|why| !why.is_null()),
-        circumstances: Circumstances {
-            depth: agent.as_deref().map(super::surroundings::depth),
-            agent,
-            user: record.user.clone(),
-            ..Circumstances::default()
-        },
         recorded,
     })
 }

@@ -12,6 +12,7 @@ pub mod files;
 pub mod lint;
 pub mod log;
 mod pinpoint;
+pub mod recorded;
 mod remedy;
 pub mod start;
 pub mod suggest;
@@ -20,12 +21,13 @@ pub mod test;
 
 use super::exit::{CommandError, Exit};
 use super::output::Output;
-use crate::audit::Record;
 use crate::config::effective::{SandboxSettings, ToolRestrictions};
-use crate::model::{AbsPath, CallId, Decision, Effects, Seq, ToolCall, ToolName};
+use crate::model::{AbsPath, Effects, ToolName};
 use crate::policy::{Circumstances, RuleSet};
 pub use check::CheckArgs;
-use check::{batch, call_of, exit_of, judge, line, table, value};
+use check::{batch, call_of, exit_of, judge, table, value};
+pub use recorded::Recorded;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::sync::Arc;
@@ -34,8 +36,10 @@ use std::sync::Arc;
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum PolicyCommand {
     /// Judge one call, or a batch of calls, and print the decision; nothing is run.
+    #[command(mut_arg("all", |arg| arg.hide(true)))]
     Check(Box<CheckArgs>),
     /// Judge one call and print everything that was considered.
+    #[command(mut_arg("batch", |arg| arg.hide(true)))]
     Explain(Box<CheckArgs>),
     /// Run the test cases that policy files carry.
     Test(test::TestArgs),
@@ -72,47 +76,6 @@ pub struct CheckContext {
     pub asking: Option<Arc<classify::Asking>>,
 }
 
-/// A call as the audit log holds it: secrets are masked, everything else is as it was.
-#[derive(Debug, Clone)]
-pub struct Recorded {
-    /// The record.
-    pub seq: Seq,
-    /// The call.
-    pub call: ToolCall,
-    /// Where it would have run.
-    pub cwd: AbsPath,
-    /// How it was decided.
-    pub decision: Decision,
-    /// Whether it was a call of another agent (`ion hook`).
-    pub guarded: bool,
-}
-
-impl Recorded {
-    /// Reads the call out of a record; `None` when the record is not a decision about one.
-    pub fn of(record: &Record) -> Option<Self> {
-        let input = record.body.get("call")?.get("input")?.as_object()?.clone();
-        let name = ToolName::resolve(record.text(&["call", "tool"])?);
-        let cwd = AbsPath::new(record.text(&["cwd"])?)?;
-        let decision = record.decision?;
-        let call = ToolCall { id: CallId::new("recorded"), name, input };
-        let guarded = record.text(&["confinement"]) == Some("guarded");
-        Some(Recorded { seq: record.seq, call, cwd, decision, guarded })
-    }
-
-    /// Whether the answer is still the same, in one line.
-    fn compared(&self, now: Decision) -> String {
-        match now == self.decision {
-            true => format!("recorded   {} in record {}: unchanged\n", self.decision, self.seq),
-            false => {
-                format!(
-                    "recorded   {} in record {}: the answer has CHANGED\n",
-                    self.decision, self.seq
-                )
-            }
-        }
-    }
-}
-
 /// Judges what `check` and `explain` are asked.
 ///
 /// # Errors
@@ -125,6 +88,10 @@ pub fn run(
     input: &mut dyn BufRead,
     out: &mut Output,
 ) -> Result<Exit, CommandError> {
+    if args.batch && explain {
+        return Err(CommandError::new(Exit::Usage, "usage", "`--batch` belongs to `check`")
+            .detail("next: ion policy check --batch, or `explain` with one call"));
+    }
     if args.batch {
         return batch(args, rules, context, input, out);
     }
@@ -134,29 +101,38 @@ pub fn run(
     };
     let judged = judge(&call, cwd, rules, context);
     if args.json {
-        let text = if explain {
-            let mut document = value(&judged);
+        let mut document = value(&judged);
+        if explain {
             explain::document(&mut document, &call, cwd, &judged, rules, context);
-            document.to_string()
-        } else {
-            line(None, &judged)
-        };
-        out.line(&text)?;
-    } else if explain {
-        let mut text = explain::text(&call, cwd, &judged, rules, context, args.all);
+        }
         if let Some(recorded) = &context.recorded {
-            text.push_str(&recorded.compared(judged.judgement.decision));
+            document["recorded"] = recorded.to_json(&judged);
+        }
+        out.line(&document.to_string())?;
+    } else {
+        let mut text = match explain {
+            true => explain::text(&call, cwd, &judged, rules, context, args.all),
+            false => table(&judged.judgement, context),
+        };
+        if let Some(recorded) = &context.recorded {
+            text.push_str(&recorded.compared(&judged));
         }
         out.data(&text)?;
-    } else {
-        out.data(&table(&judged.judgement, context))?;
     }
     Ok(exit_of(args, judged.judgement.decision))
 }
 
-/// Control characters made visible: a command must not rewrite the terminal that shows it.
-pub(super) fn shown(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
-        .collect()
+/// What a file writes: keys that are absent say nothing.
+pub(in crate::cli) fn written(mut entry: Value) -> Value {
+    if let Some(members) = entry.as_object_mut() {
+        for member in members.values_mut() {
+            *member = written(member.take());
+        }
+        members.retain(|_, member| {
+            let empty = member.as_array().is_some_and(Vec::is_empty)
+                || member.as_object().is_some_and(Map::is_empty);
+            !empty && !member.is_null() && *member != Value::Bool(false)
+        });
+    }
+    entry
 }

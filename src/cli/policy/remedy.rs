@@ -40,6 +40,12 @@ impl Remedy {
     }
 }
 
+/// What to do, each sentence once.
+pub(super) fn actions(remedies: &[Remedy]) -> Vec<&Remedy> {
+    let mut known = BTreeSet::new();
+    remedies.iter().filter(|remedy| known.insert(&remedy.action)).collect()
+}
+
 /// The rules to write that lift everything at once; none where something stays in the way.
 pub(super) fn rules_to_write(remedies: &[Remedy]) -> Vec<AllowRule> {
     let mut rules: Vec<AllowRule> = Vec::new();
@@ -50,7 +56,11 @@ pub(super) fn rules_to_write(remedies: &[Remedy]) -> Vec<AllowRule> {
             (&other.tool, &other.command, &other.path) == (&rule.tool, &rule.command, &rule.path)
         };
         match rules.iter_mut().find(same) {
-            Some(other) => other.overrides.extend(rule.overrides.clone()),
+            Some(other) => {
+                let new = rule.overrides.iter().filter(|id| !other.overrides.contains(id));
+                let new: Vec<String> = new.cloned().collect();
+                other.overrides.extend(new);
+            }
             None => rules.push(rule.clone()),
         }
     }
@@ -84,8 +94,12 @@ pub(super) fn remedies(call: &ToolCall, judged: &Judged, context: &CheckContext)
     let mut found = Vec::new();
     for step in steps {
         let id = step.origin.as_ref().map_or("", |origin| origin.id.as_str());
-        // One mode for several parts needs a rule for each of them.
-        let part = if step.basis == Basis::Mode { step.subject.as_str() } else { "" };
+        // What hits several parts needs a rule for each of them.
+        let each = matches!(
+            step.basis,
+            Basis::Mode | Basis::Danger | Basis::SensitivePath | Basis::Untrusted
+        );
+        let part = if each { step.subject.as_str() } else { "" };
         if known.insert((id.to_owned(), part.to_owned())) {
             found.push(remedy(step, call, judged, context));
         }
@@ -185,8 +199,8 @@ fn remedy(step: &Considered, call: &ToolCall, judged: &Judged, context: &CheckCo
         Basis::Mode => {
             let rule = exact(step, call, judged, context, Vec::new());
             let action = format!(
-                "no rule speaks, so mode `{}` ({at}) does: an allow rule for exactly this, in {OWN_FILE}",
-                step.decision
+                "no rule is about `{}`, so mode `{}` ({at}) decides: an allow rule for exactly this, in {OWN_FILE}",
+                step.subject, step.decision
             );
             say("you", action, rule)
         }

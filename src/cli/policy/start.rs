@@ -4,6 +4,7 @@ use super::classify::Asking;
 use super::diff::{self, DiffArgs, Side};
 use super::files::{Places, TierArg, force, in_force, named, proposed, read_all, tier_of};
 use super::lint::{self, LintArgs};
+use super::recorded::around;
 use super::suggest::{self, SuggestArgs};
 use super::test::{self, Suite, TestArgs};
 use super::{CheckArgs, CheckContext, PolicyCommand, Recorded, log};
@@ -68,7 +69,7 @@ fn judge(
         workspace: effective.places.workspace.clone(),
         cwd: effective.places.workspace.clone(),
         home: effective.places.home.clone(),
-        circumstances: args.surroundings.circumstances()?,
+        circumstances: around(recorded.as_ref(), &args.surroundings)?,
         effects: Registry::builtin(&effective.tools).effects(),
         profile: effective.profile.value.clone(),
         restrictions: effective.tools.clone(),

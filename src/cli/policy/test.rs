@@ -6,10 +6,12 @@
 use super::check::{Described, Judged, judge_in, tier_name};
 use super::files::{Asked, TierArg};
 use super::surroundings::{depth, moment};
-use super::{CheckContext, explain, shown};
+use super::{CheckContext, explain};
+use crate::cli::count::plural;
 use crate::cli::{CommandError, Exit, Output};
 use crate::config::Located;
 use crate::config::schema::case::CaseSpec;
+use crate::model::visible;
 use crate::model::{AbsPath, Source, Tier, ToolCall};
 use crate::policy::{Basis, Circumstances, RuleSet};
 use serde_json::{Value, json};
@@ -161,13 +163,13 @@ fn decider(judged: &Judged) -> String {
 }
 
 fn report(suite: &Suite, verdicts: &[Verdict]) -> String {
-    let mut text = format!("{}\n", shown(&suite.name));
+    let mut text = format!("{}\n", visible(&suite.name));
     for verdict in verdicts {
         let word = if verdict.failure.is_some() { "FAIL" } else { "pass" };
-        let _ = writeln!(text, "  {word}  {}", shown(&verdict.name));
+        let _ = writeln!(text, "  {word}  {}", visible(&verdict.name));
         let Some(failure) = &verdict.failure else { continue };
         let mut line = |label: &str, value: &str| {
-            let _ = writeln!(text, "        {label:<9} {}", shown(value));
+            let _ = writeln!(text, "        {label:<9} {}", visible(value));
         };
         line("case", &verdict.case.source.to_string());
         let Some((call, cwd, judged)) = &verdict.outcome else {
@@ -191,12 +193,12 @@ fn report(suite: &Suite, verdicts: &[Verdict]) -> String {
     if !untested.is_empty() && !verdicts.is_empty() {
         let _ = writeln!(
             text,
-            "  no case matches {} of {} rules:",
+            "  no case matches {} of {}:",
             untested.len(),
-            own_rules(suite).count()
+            plural(own_rules(suite).count(), "rule")
         );
         for (id, source) in &untested {
-            let _ = writeln!(text, "        {}   {source}", shown(id));
+            let _ = writeln!(text, "        {}   {source}", visible(id));
         }
     }
     text

@@ -1,11 +1,12 @@
 //! The three shapes of standard output, as listeners of a run.
 
-use crate::audit::record::is_deceptive;
 use crate::cli::Output;
 use crate::cli::args::OutputMode;
 use crate::cli::output::OutputError;
 use crate::event::{Event, Progress, Sink};
 use crate::gate::Refusal;
+use crate::model::visible;
+use crate::model::visible::visible_lines;
 use std::io;
 
 /// Writes a run to stdout in one of three shapes, and refusals to stderr in all of them.
@@ -55,7 +56,7 @@ impl<'a> PromptSink<'a> {
                 // A terminal acts on what it is sent, and a model's text is not to act. A file or a
                 // pipe gets the text as it is.
                 match self.out.out_is_terminal {
-                    true => self.out.data(&visible_text(text.as_str()))?,
+                    true => self.out.data(&visible_lines(text.as_str()))?,
                     false => self.out.data(text.as_str())?,
                 }
                 self.open_line = !text.as_str().ends_with('\n');
@@ -163,23 +164,6 @@ fn refusal_line(refusal: &Refusal) -> String {
     )
 }
 
-/// Control characters and bidirectional marks made visible: a model's text must not be able
-/// to redraw a terminal line.
-pub fn visible(text: &str) -> String {
-    shown(text, |c| c.is_control() || is_deceptive(c))
-}
-
-/// As [`visible`], for text of many lines: line ends and tabs stay.
-fn visible_text(text: &str) -> String {
-    shown(text, |c| !matches!(c, '\n' | '\t') && (c.is_control() || is_deceptive(c)))
-}
-
-fn shown(text: &str, hidden: impl Fn(char) -> bool) -> String {
-    text.chars()
-        .map(|c| if hidden(c) { c.escape_unicode().to_string() } else { c.to_string() })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,11 +179,5 @@ mod tests {
         };
         let line = progress_line(&progress);
         assert_eq!(line, "turn 3 - Bash npm test - 41 s - $0.04 of 5.00 - Ctrl-C stops");
-    }
-
-    #[test]
-    fn a_command_cannot_redraw_the_line_that_refuses_it() {
-        assert_eq!(visible("a\u{1b}[2Kb\r\u{202e}c"), "a\\u{1b}[2Kb\\u{d}\\u{202e}c");
-        assert_eq!(visible_text("a\n\tb\u{1b}]0;x\u{7}"), "a\n\tb\\u{1b}]0;x\\u{7}");
     }
 }

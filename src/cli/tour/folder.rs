@@ -1,6 +1,7 @@
 //! The throw-away folder: a home, a workspace, a secret that exists nowhere else.
 
 use crate::config::Environment;
+use crate::model::hex;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -22,7 +23,6 @@ impl Folder {
         use std::os::unix::fs::DirBuilderExt;
         let mut random = [0u8; 24];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
         let (name, body) = random.split_at(4);
         // A token of the right form, made up here and now: the repository holds none.
         let token = format!("ghp_{}", &hex(body)[..36]);

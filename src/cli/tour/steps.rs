@@ -1,10 +1,9 @@
 //! Prints each step of the tour as it happens, and remembers what was seen.
 
-use crate::cli::prompt::sinks::visible;
 use crate::cli::{CommandError, Exit, Output};
 use crate::event::{Event, Sink};
 use crate::gate::Refusal;
-use crate::model::CallId;
+use crate::model::{CallId, visible};
 use std::collections::HashMap;
 use std::io;
 

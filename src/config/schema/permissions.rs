@@ -145,7 +145,7 @@ impl PermissionLayer {
 }
 
 /// One dangerous pattern: a bare expression in a user's file, a full entry in `policies/`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct DangerSpec {
     /// Stable id; derived when the file names none.
     pub id: Option<String>,

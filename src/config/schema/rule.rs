@@ -5,6 +5,7 @@
 //! allow fail. Never decides anything: that is `policy::rule`, which reads this.
 
 use crate::model::Decision;
+use serde::{Serialize, Serializer};
 
 /// The keys of one rule; `match`, `not_match` are older spellings of `matches`, `rejects`.
 pub const RULE: &[&str] = &[
@@ -69,7 +70,8 @@ pub const DAYS: &[&str] = &["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 pub const ENFORCE: &[&str] = &["on", "report"];
 
 /// One entry of `permissions.rules`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RuleSpec {
     /// Stable id (`area.name`); derived from tier and index when the file names none.
     pub id: Option<String>,
@@ -151,7 +153,8 @@ impl Default for RuleSpec {
 }
 
 /// `flags`: each entry is one option, `-r`, `--recursive` or `--mode=fast`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct FlagsSpec {
     /// At least one is given, where the list is present.
     pub any_of: Option<Vec<String>>,
@@ -160,7 +163,8 @@ pub struct FlagsSpec {
 }
 
 /// `annotations`: each that is named must be so.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AnnotationsSpec {
     /// It changes nothing.
     pub read_only: Option<bool>,
@@ -173,7 +177,8 @@ pub struct AnnotationsSpec {
 }
 
 /// `when`: each that is named must be so.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct WhenSpec {
     /// Whether somebody can answer; `headless` is written here as its opposite.
     pub interactive: Option<bool>,
@@ -184,8 +189,10 @@ pub struct WhenSpec {
     /// At most so many agents above the one that asks.
     pub max_depth: Option<u32>,
     /// Minutes since local midnight, from and up to; the second may lie on the next day.
+    #[serde(serialize_with = "hours")]
     pub hours: Option<(u16, u16)>,
     /// Days of the week, 0 is Monday.
+    #[serde(serialize_with = "days")]
     pub days: Option<Vec<u8>>,
     /// Accounts that Ion runs as.
     pub users: Option<Vec<String>>,
@@ -198,7 +205,8 @@ pub struct WhenSpec {
 }
 
 /// A call that a rule lists under `matches` or `rejects`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Example {
     /// A command for rules about commands, else a path.
     Text(String),
@@ -232,7 +240,8 @@ impl std::fmt::Display for Example {
 }
 
 /// An example written out. Without a tool it is the rule's own.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ExampleCall {
     /// The tool.
     pub tool: Option<String>,
@@ -244,4 +253,16 @@ pub struct ExampleCall {
     pub reads: bool,
     /// A host that the call reaches, with `:port` where it is known.
     pub host: Option<String>,
+}
+
+/// `08:00-18:00`, as files write it.
+fn hours<S: Serializer>(hours: &Option<(u16, u16)>, to: S) -> Result<S::Ok, S::Error> {
+    let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+    hours.map(|(from, until)| format!("{}-{}", clock(from), clock(until))).serialize(to)
+}
+
+/// `mon` to `sun`, as files write them.
+fn days<S: Serializer>(days: &Option<Vec<u8>>, to: S) -> Result<S::Ok, S::Error> {
+    let name = |day: &u8| DAYS.get(usize::from(*day)).copied().unwrap_or_default();
+    days.as_ref().map(|days| days.iter().map(name).collect::<Vec<_>>()).serialize(to)
 }

@@ -3,11 +3,14 @@
 //! What it prints was redacted before it was stored. It may still be hostile: commands and
 //! paths were chosen by a model, so marks that a terminal acts on are made visible.
 
+mod shown;
+
+use super::count::plural;
 use super::{CommandError, Exit, Output};
+use crate::audit::AuditError;
 use crate::audit::query::{self, Filter, Skipped};
 use crate::audit::record::is_deceptive;
 use crate::audit::verify::{self, Report};
-use crate::audit::{AuditError, Record};
 use crate::model::{AbsPath, Decision, Seq};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
@@ -183,8 +186,8 @@ fn denials(
     let next = newest.map_or_else(String::new, |seq| format!(" · ion audit show {seq}"));
     out.line(&format!(
         "{}, {}, {} · {}{next}",
-        plural(count, "denial"),
-        plural(groups.len() as u64, "rule"),
+        plural(count as usize, "denial"),
+        plural(groups.len(), "rule"),
         if people.len() == 1 { "1 person".to_owned() } else { format!("{} people", people.len()) },
         chain(&report, skipped)
     ))?;
@@ -202,10 +205,7 @@ fn show(seq: Seq, json: bool, file: &AbsPath, out: &mut Output) -> Result<Exit, 
         out.line(&visible(&text))?;
         return Ok(Exit::Done);
     }
-    for line in told(&record) {
-        out.line(&visible(&line))?;
-    }
-    for line in evidence(&record) {
+    for line in shown::told(&record).into_iter().chain(shown::evidence(&record)) {
         out.line(&visible(&line))?;
     }
     if record.kind == "decision" {
@@ -218,93 +218,21 @@ fn show(seq: Seq, json: bool, file: &AbsPath, out: &mut Output) -> Result<Exit, 
     Ok(Exit::Done)
 }
 
-/// A decision as it was told when it was made.
-fn told(record: &Record) -> Vec<String> {
-    let text = |path: &[&str]| record.text(path).map(str::to_owned);
-    let Some(decision) = record.decision.filter(|_| record.body.get("call").is_some()) else {
-        let pretty = serde_json::to_string_pretty(&record.body).unwrap_or_default();
-        let mut lines = vec![format!("record {}: {}", record.seq, record.kind)];
-        lines.extend(pretty.lines().map(|line| format!("  {line}")));
-        return lines;
-    };
-    let what = record.what();
-    let subject = text(&["unit", "text"]).unwrap_or_else(|| what.clone());
-    let by = match (record.rule(), record.text(&["decided_by"])) {
-        (Some(rule), _) => format!("rule `{rule}`"),
-        (None, Some(other)) => other.to_owned(),
-        (None, None) => "policy".to_owned(),
-    };
-    let mut lines = vec![match decision {
-        Decision::Deny => format!("Permission denied: `{subject}` is refused by {by}"),
-        Decision::Allow => format!("Allowed: `{subject}` by {by}"),
-        Decision::Ask => format!("Asked: `{subject}` by {by}"),
-    }];
-    let mut say = |name: &str, value: Option<String>| {
-        lines.extend(value.filter(|v| !v.is_empty()).map(|v| format!("  {name:<9} {v}")));
-    };
-    say("command", Some(what));
-    say("because", text(&["reason"]));
-    let patterns = record.body.get("danger").and_then(Value::as_array).map(|patterns| {
-        let name =
-            |p: &Value| p.get("pattern").or(p.get("id")).and_then(Value::as_str).map(str::to_owned);
-        patterns.iter().filter_map(name).collect::<Vec<_>>().join(", ")
-    });
-    say("patterns", patterns);
-    let tier = text(&["rule", "tier"]);
-    let sealed = tier.as_deref() == Some("enterprise");
-    say(
-        "set by",
-        tier.map(|tier| {
-            let source = text(&["rule", "source"]).unwrap_or_default();
-            let note = if sealed { "; a project cannot change it" } else { "" };
-            format!("{tier} {source}{note}")
-        }),
-    );
-    say("instead", text(&["hint"]));
-    say("asked", text(&["ask_resolved"]));
-    lines
-}
-
-/// What else a reviewer needs of a record.
-fn evidence(record: &Record) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut say = |name: &str, value: Option<String>| {
-        lines.extend(value.filter(|v| !v.is_empty()).map(|v| format!("  {name:<9} {v}")));
-    };
-    let user = record.user.clone().unwrap_or_else(|| "-".to_owned());
-    let agent = record.text(&["agent"]).map(|a| format!(", agent {a}")).unwrap_or_default();
-    say("when", Some(record.time.clone()));
-    say("who", Some(format!("{user} (uid {}) on {}{agent}", record.uid, record.host)));
-    say("session", record.session.clone());
-    say("call", record.call_id.clone());
-    say("digest", record.text(&["digest"]).map(str::to_owned));
-    say("policy", record.text(&["policy_digest"]).map(str::to_owned));
-    say("sandbox", record.body.get("confinement").filter(|c| !c.is_null()).map(Value::to_string));
-    say(
-        "cut",
-        record
-            .cut
-            .as_ref()
-            .map(|cut| format!("the body had {} bytes, sha256 {}", cut.bytes, cut.sha256)),
-    );
-    say("prev", Some(record.prev.clone()));
-    say("hash", Some(record.hash.clone()));
-    lines
-}
-
 fn verify(json: bool, file: &AbsPath, out: &mut Output) -> Result<Exit, CommandError> {
     // A log that is not there does not verify: somebody may have removed it.
     let Some(report) = verify::verify(file)? else {
-        if json {
-            out.line(&json!({"file": file, "exists": false, "intact": false}).to_string())?;
-        }
-        return Err(CommandError::new(
-            Exit::Failed,
-            "audit",
-            format!("there is no audit log with a record at {file}"),
-        )
-        .detail("if calls were recorded there, it was removed")
-        .detail("next: check ION_DATA_DIR and the key `audit.file`, which decide where it lies"));
+        let what = format!("there is no audit log with a record at {file}");
+        let mut error = CommandError::new(Exit::Failed, "audit", what)
+            .detail("if calls were recorded there, it was removed")
+            .detail(
+                "next: check ION_DATA_DIR and the key `audit.file`, which decide where it lies",
+            );
+        let mut document = error.to_json();
+        document["file"] = json!(file);
+        document["exists"] = json!(false);
+        document["intact"] = json!(false);
+        error.document = Some(Box::new(document));
+        return Err(error);
     };
     if json {
         let mut document = chain_json(&report, Skipped::default());
@@ -315,7 +243,7 @@ fn verify(json: bool, file: &AbsPath, out: &mut Output) -> Result<Exit, CommandE
         out.line(&document.to_string())?;
     } else if report.is_intact() {
         let head = &report.head_hash;
-        out.line(&format!("intact: {}, head {head}", plural(report.records, "record")))?;
+        out.line(&format!("intact: {}, head {head}", plural(report.records as usize, "record")))?;
     } else {
         out.line(&format!("BROKEN: {}", chain(&report, Skipped::default())))?;
     }
@@ -325,7 +253,7 @@ fn verify(json: bool, file: &AbsPath, out: &mut Output) -> Result<Exit, CommandE
 fn chain(report: &Report, skipped: Skipped) -> String {
     let unread = match skipped.unreadable {
         0 => String::new(),
-        n => format!(", {} unreadable and not listed", plural(n, "line")),
+        n => format!(", {} unreadable and not listed", plural(n as usize, "line")),
     };
     match &report.broken {
         None => format!("chain intact to record {}{unread}", report.records),
@@ -351,10 +279,6 @@ fn chain_json(report: &Report, skipped: Skipped) -> Value {
         "intact": report.is_intact(), "records": report.records, "head_hash": report.head_hash,
         "broken": report.broken, "unreadable": skipped.unreadable
     })
-}
-
-fn plural(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// Makes marks visible that a terminal would act on. In JSON this is an escape too.

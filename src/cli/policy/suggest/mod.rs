@@ -4,30 +4,24 @@
 //! and no other recorded call that did not run becomes allowed. What a sealed tier, a critical
 //! pattern or a shipped rule stops is never suggested.
 
+mod pattern;
+mod shown;
+
 use super::check::{Judged, judge_in};
-use super::diff::what;
 use super::files::{Asked, asked};
 use super::log::{Chain, Past};
-use super::remedy::{OWN_FILE, remedies, rules_to_write};
-use super::shown;
+use super::remedy::{remedies, rules_to_write};
 use crate::cli::{CommandError, Exit, Output};
 use crate::config::Effective;
 use crate::config::review::policy_text;
 use crate::config::schema::permissions::PermissionLayer;
 use crate::model::{AbsPath, Decision, Tier, ToolCall};
-use crate::policy::exact::{AllowRule, escaped, slug};
-use crate::policy::lint::runs_anything;
-use crate::policy::shell::Unit;
+use crate::policy::exact::AllowRule;
 use crate::policy::{Basis, Circumstances};
-use serde_json::{Value, json};
+use pattern::{Sample, generalised};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::path::PathBuf;
-
-/// Approvals that differ in one operand before a pattern stands for all of them.
-const ENOUGH: usize = 3;
-/// One name of a path: neither hidden, nor `..`, nor an option.
-const NAME: &str = "[A-Za-z0-9_@][A-Za-z0-9_@.+-]*";
 
 /// `ion policy suggest`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -101,10 +95,10 @@ pub fn run(
     let search = Search { effective, force, approved: &approved, others: &others };
     let outcome = search.outcome()?;
     if args.json {
-        let document = document(&outcome, &approved, masked, &chain);
+        let document = shown::document(&outcome, &approved, masked, &chain);
         out.line(&document.to_string())?;
     } else {
-        out.data(&block(&outcome, &approved, masked, &chain))?;
+        out.data(&shown::block(&outcome, &approved, masked, &chain))?;
     }
     if !chain.intact {
         out.say("warning: the log does not verify; do not build rules on it before you know why");
@@ -125,7 +119,7 @@ fn approved<'p>(past: impl Iterator<Item = &'p Past>) -> Vec<Approved> {
             found.push(Approved {
                 call: recorded.call.clone(),
                 cwd: recorded.cwd.clone(),
-                circumstances: past.circumstances.clone(),
+                circumstances: recorded.circumstances.clone(),
                 records: Vec::new(),
                 by: BTreeSet::new(),
             });
@@ -269,7 +263,7 @@ impl Search<'_> {
         let judged = |asked: &Asked, past: &Past| {
             let (rules, context) = (&asked.rules, &asked.context);
             let call = &past.recorded;
-            judge_in(&call.call, &call.cwd, rules, context, &past.circumstances).policy()
+            judge_in(&call.call, &call.cwd, rules, context, &past.recorded.circumstances).policy()
         };
         let loosened = |past: &&&Past| {
             judged(&with, past) == Decision::Allow && judged(self.force, past) != Decision::Allow
@@ -328,129 +322,6 @@ fn add(rules: &mut Vec<Suggested>, rule: AllowRule, at: usize) {
     }
 }
 
-/// A command that may become part of a pattern.
-struct Sample {
-    /// The exact pattern that it has now.
-    pattern: String,
-    overrides: Vec<String>,
-    words: Vec<String>,
-    /// Words that name a file of the workspace.
-    files: BTreeSet<usize>,
-    call: usize,
-}
-
-impl Sample {
-    fn of(
-        rule: &AllowRule,
-        judged: &Judged,
-        call: usize,
-        approved: &Approved,
-        force: &Asked,
-    ) -> Option<Self> {
-        let pattern = rule.command.clone()?;
-        let workspace = &force.context.workspace;
-        let script = judged.facts.command.as_ref()?;
-        let unit =
-            script.units.iter().find(|unit| rule.id == format!("own.{}", slug(&unit.text)))?;
-        let plain = |word: &crate::policy::shell::Word| {
-            word.literal && !word.glob && !word.text.contains(char::is_whitespace)
-        };
-        let tame = !runs_anything(&unit.program)
-            && !unit.words.first()?.text.contains('/')
-            && unit.via.is_empty()
-            && unit.code.is_none()
-            && approved.cwd.is_within(workspace);
-        if !tame || unit.words.len() < 3 || !unit.words.iter().all(plain) {
-            return None;
-        }
-        let files = (2..unit.words.len()).filter(|at| names_file(unit, *at, approved, workspace));
-        Some(Sample {
-            pattern,
-            overrides: rule.overrides.clone(),
-            files: files.collect(),
-            words: unit.words.iter().map(|word| word.text.clone()).collect(),
-            call,
-        })
-    }
-}
-
-/// Whether a word is a path that the command touches inside the workspace, written plainly.
-fn names_file(unit: &Unit, at: usize, approved: &Approved, workspace: &AbsPath) -> bool {
-    let Some(word) = unit.words.get(at) else { return false };
-    let plain = |part: &str| {
-        let mut chars = part.chars();
-        chars.next().is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '@'))
-            && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '@' | '.' | '+' | '-'))
-    };
-    let Some(path) = approved.cwd.join(&word.text) else { return false };
-    word.text.split('/').all(plain)
-        && path.is_within(workspace)
-        && unit.paths.iter().any(|used| used.lexical == path && used.canonical.is_within(workspace))
-}
-
-/// What the commands of one pattern share: their words but one, its place, and what is lifted.
-type Shape = (Vec<String>, usize, Vec<String>);
-
-/// Rules in which at least [`ENOUGH`] commands that differ in one file each become one pattern.
-fn generalised(exact: &[Suggested], samples: &[Sample]) -> Vec<Suggested> {
-    let mut groups: BTreeMap<Shape, Vec<&Sample>> = BTreeMap::new();
-    for sample in samples {
-        for at in &sample.files {
-            let mut others = sample.words.clone();
-            if let Some(word) = others.get_mut(*at) {
-                word.clear();
-            }
-            groups.entry((others, *at, sample.overrides.clone())).or_default().push(sample);
-        }
-    }
-    let mut rules = exact.to_vec();
-    for ((words, at, overrides), group) in groups {
-        let files: BTreeSet<&str> =
-            group.iter().filter_map(|sample| sample.words.get(at).map(String::as_str)).collect();
-        let Some(operand) = (files.len() >= ENOUGH).then(|| operand(&files)).flatten() else {
-            continue;
-        };
-        let parts: Vec<String> = words
-            .iter()
-            .enumerate()
-            .map(|(word, text)| if word == at { operand.clone() } else { escaped(text) })
-            .collect();
-        let replaced: BTreeSet<&str> = group.iter().map(|sample| sample.pattern.as_str()).collect();
-        rules.retain(|rule| !rule.rule.command.as_deref().is_some_and(|c| replaced.contains(c)));
-        let head: Vec<&str> = words.iter().take(2).map(String::as_str).collect();
-        rules.push(Suggested {
-            rule: AllowRule {
-                id: format!("own.{}", slug(&head.join(" "))),
-                tool: "Bash".to_owned(),
-                command: Some(format!("^{}$", parts.join(" "))),
-                path: None,
-                overrides,
-                reason: "approved after review".to_owned(),
-            },
-            calls: group.iter().map(|sample| sample.call).collect(),
-        });
-    }
-    rules
-}
-
-/// A pattern for files that share a folder or an ending; `None` where they share neither.
-fn operand(files: &BTreeSet<&str>) -> Option<String> {
-    let folder = |file: &str| file.rsplit_once('/').map(|(folder, _)| folder.to_owned());
-    let ending = |file: &str| file.rsplit('/').next()?.rsplit_once('.').map(|(_, e)| e.to_owned());
-    let shared = |of: &dyn Fn(&str) -> Option<String>| {
-        let mut all = files.iter().map(|file| of(file));
-        let first = all.next().flatten()?;
-        all.all(|other| other.as_ref() == Some(&first)).then_some(first)
-    };
-    let (folder, ending) = (shared(&folder), shared(&ending));
-    if folder.is_none() && ending.is_none() {
-        return None;
-    }
-    let folder = folder.map_or_else(|| format!("(?:{NAME}/)*"), |f| escaped(&format!("{f}/")));
-    let ending = ending.map_or_else(String::new, |e| escaped(&format!(".{e}")));
-    Some(format!("{folder}{NAME}{ending}"))
-}
-
 fn name_apart(rules: &mut [Suggested]) {
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     for rule in rules {
@@ -460,96 +331,4 @@ fn name_apart(rules: &mut [Suggested]) {
             rule.rule.id = format!("{}-{count}", rule.rule.id);
         }
     }
-}
-
-fn records(calls: &BTreeSet<usize>, approved: &[Approved]) -> (usize, Vec<u64>, Vec<String>) {
-    let calls = || calls.iter().filter_map(|at| approved.get(*at));
-    let mut records: Vec<u64> = calls().flat_map(|a| a.records.iter().copied()).collect();
-    records.sort_unstable();
-    let by: BTreeSet<String> = calls().flat_map(|a| a.by.iter().cloned()).collect();
-    (records.len(), records, by.into_iter().collect())
-}
-
-/// The block to paste. Everything that a recorded call holds stands in comments, one line each.
-fn block(outcome: &Outcome, approved: &[Approved], masked: usize, chain: &Chain) -> String {
-    let mut text = String::new();
-    let mut say = |line: &str| {
-        let _ = writeln!(text, "# {}", shown(line));
-    };
-    let calls: BTreeSet<usize> = outcome.rules.iter().flat_map(|rule| rule.calls.clone()).collect();
-    say(&format!(
-        "{} rules for {} approved calls · {}",
-        outcome.rules.len(),
-        calls.len(),
-        chain.said
-    ));
-    if !outcome.rules.is_empty() {
-        say(&format!(
-            "put them before the other rules of {OWN_FILE}: inside one list the first match wins"
-        ));
-        say(&format!(
-            "judged again: all {} are allowed; {} refused calls of the log stay refused",
-            calls.len(),
-            outcome.held
-        ));
-    }
-    if !outcome.already.is_empty() {
-        say(&format!("{} approved calls are allowed already", outcome.already.len()));
-    }
-    if masked > 0 {
-        say(&format!(
-            "{masked} approved calls hold a masked value: no exact rule can be written from the log"
-        ));
-    }
-    for (at, why) in &outcome.left {
-        if let Some(approved) = approved.get(*at) {
-            say(&format!("not suggested: `{}`: {why}", what(&approved.call)));
-        }
-    }
-    for rule in &outcome.rules {
-        let (count, records, by) = self::records(&rule.calls, approved);
-        let by =
-            if by.is_empty() { "nobody: nobody could answer".to_owned() } else { by.join(", ") };
-        let listed: Vec<String> = records.iter().take(20).map(u64::to_string).collect();
-        let more = if records.len() > 20 { ", …" } else { "" };
-        let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
-        let _ = writeln!(
-            text,
-            "\n# approved {times} by {}; records {}{more}",
-            shown(&by),
-            listed.join(", ")
-        );
-        text.push_str(&rule.rule.to_toml());
-    }
-    text
-}
-
-fn document(outcome: &Outcome, approved: &[Approved], masked: usize, chain: &Chain) -> Value {
-    let rules: Vec<Value> = outcome
-        .rules
-        .iter()
-        .map(|rule| {
-            let (count, records, by) = self::records(&rule.calls, approved);
-            json!({
-                "id": rule.rule.id, "tool": rule.rule.tool, "decision": "allow",
-                "commandPatterns": rule.rule.command.as_ref().map(|c| [c]),
-                "pathPatterns": rule.rule.path.as_ref().map(|p| [p]),
-                "overrides": rule.rule.overrides, "reason": rule.rule.reason,
-                "approvals": count, "by": by, "records": records, "toml": rule.rule.to_toml(),
-            })
-        })
-        .collect();
-    let left: Vec<Value> = outcome
-        .left
-        .iter()
-        .filter_map(|(at, why)| {
-            let approved = approved.get(*at)?;
-            Some(json!({"call": what(&approved.call), "records": approved.records, "why": why}))
-        })
-        .collect();
-    json!({
-        "schemaVersion": 1, "rules": rules, "already_allowed": outcome.already.len(),
-        "not_suggested": left, "masked": masked, "refused_calls_checked": outcome.held,
-        "chain": chain.to_json(),
-    })
 }
