@@ -7,18 +7,20 @@ use super::combined::{binding, digest, duplicates, hashed, mode, untrusted_rise}
 use super::danger::{self, Danger};
 use super::examples::{both, danger_hits, example_matches, example_message};
 use super::facts::{Access, PathUse};
+use super::index::{self, Candidates, Index};
 use super::match_args::{CommandPattern, Dialect};
-use super::match_around::Surroundings;
+use super::match_around::{Around, Surroundings};
 use super::match_flags::Flags;
 use super::match_host::HostPattern;
 use super::match_path::{Anchors, PathPattern};
 use super::match_words::Token;
 use super::parse::{Specifier, nearest_name, tool_field};
-use super::rule::Rule;
+use super::rule::{Rule, Subject};
 use super::sensitive::{self, Sensitive};
+use super::shell::Reach;
 use crate::config::origin::Located;
 use crate::config::schema::permissions::{DangerSpec, PermissionLayer, RuleSpec};
-use crate::model::{AbsPath, Decision, Source, Tier};
+use crate::model::{AbsPath, Decision, Source, Tier, ToolName};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -67,6 +69,37 @@ pub struct Layer {
     pub exclusive: Option<Source>,
     /// One past the last allow rule that lifts something.
     pub(super) lifts_before: usize,
+    /// Made when the first call is judged.
+    index: OnceLock<Index>,
+}
+
+impl Layer {
+    /// The rules that could cover a part of a call, in order, each with its place in the list.
+    pub(super) fn about(
+        &self,
+        tool: &ToolName,
+        subject: Subject<'_>,
+        around: &Around<'_>,
+    ) -> Candidates<'_> {
+        Candidates::of(&self.rules, self.index().map(|index| index.about(tool, subject, around)))
+    }
+
+    /// The rules that could reach what is not known in full, or cover it where it has a name.
+    pub(super) fn within_reach(
+        &self,
+        tool: &ToolName,
+        reach: &Reach,
+        named: Option<&PathUse>,
+        around: &Around<'_>,
+    ) -> Candidates<'_> {
+        let chosen = self.index().map(|index| index.within_reach(tool, reach, named, around));
+        Candidates::of(&self.rules, chosen)
+    }
+
+    fn index(&self) -> Option<&Index> {
+        let build = || Index::new(&self.rules);
+        (self.rules.len() >= index::LONG).then(|| self.index.get_or_init(build))
+    }
 }
 
 /// Whether hooks and the classifier may turn a question into an allow. A seal only ever takes
@@ -267,6 +300,7 @@ impl Work<'_> {
             tighten_only: layer.tighten_only,
             lifts_before: rules.iter().rposition(lifts).map_or(0, |at| at + 1),
             rules,
+            index: OnceLock::new(),
             dangers,
             read_only,
             tier_rules: layer.tier_rules.clone(),
