@@ -16,12 +16,13 @@ use super::match_path::{Anchors, PathPattern};
 use super::match_words::Token;
 use super::parse::{Specifier, nearest_name, tool_field};
 use super::rule::{Rule, Subject};
-use super::sensitive::{self, Sensitive};
+use super::sensitive::{self, SensitiveList};
 use super::shell::Reach;
 use crate::config::origin::Located;
 use crate::config::schema::permissions::{DangerSpec, PermissionLayer, RuleSpec};
 use crate::model::{AbsPath, Decision, Source, Tier, ToolName};
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// One thing that is wrong with a rule.
@@ -69,7 +70,8 @@ pub struct Layer {
     pub exclusive: Option<Source>,
     /// One past the last allow rule that lifts something.
     pub(super) lifts_before: usize,
-    /// Made when the first call is judged.
+    asked: AtomicUsize,
+    /// Made when enough is asked: a start that judges one call does without.
     index: OnceLock<Index>,
 }
 
@@ -97,8 +99,12 @@ impl Layer {
     }
 
     fn index(&self) -> Option<&Index> {
-        let build = || Index::new(&self.rules);
-        (self.rules.len() >= index::LONG).then(|| self.index.get_or_init(build))
+        let length = self.rules.len();
+        let early = self.asked.fetch_add(1, Ordering::Relaxed) < index::SELDOM;
+        if length < index::SHORT || early && length < index::LONG {
+            return None;
+        }
+        Some(self.index.get_or_init(|| Index::new(&self.rules)))
     }
 }
 
@@ -123,7 +129,7 @@ pub struct RuleSet {
     pub(super) untrusted_rise: Located<bool>,
     pub(super) anchors: Anchors,
     may_lift: MayLift,
-    pub(super) sensitive: OnceLock<Vec<Sensitive>>,
+    sensitive: OnceLock<SensitiveList>,
     notes: Vec<RuleProblem>,
     digest: String,
 }
@@ -255,8 +261,8 @@ impl RuleSet {
         layer.tighten_only || self.managed_only && layer.tier != Tier::Enterprise
     }
 
-    pub(super) fn sensitive(&self) -> &[Sensitive] {
-        self.sensitive.get_or_init(|| sensitive::builtin(&self.anchors))
+    pub(super) fn sensitive(&self) -> &SensitiveList {
+        self.sensitive.get_or_init(|| SensitiveList::new(sensitive::builtin(&self.anchors)))
     }
 }
 
@@ -300,6 +306,7 @@ impl Work<'_> {
             tighten_only: layer.tighten_only,
             lifts_before: rules.iter().rposition(lifts).map_or(0, |at| at + 1),
             rules,
+            asked: AtomicUsize::new(0),
             index: OnceLock::new(),
             dangers,
             read_only,

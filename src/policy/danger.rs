@@ -1,5 +1,7 @@
 //! Dangerous patterns: shipped ones with conditions over a parsed command, users' as expressions.
 
+mod library;
+
 use super::endpoints;
 use super::evaluate::Origin;
 use super::expression::{Expression, Lazy};
@@ -9,8 +11,8 @@ use crate::config::schema::permissions::Severity;
 use crate::model::{AbsPath, Source, Tier};
 use crate::shipped::tree::{Data, Entry};
 use crate::shipped::{self, Shipped};
+use library::Library;
 use serde::Serialize;
-use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 /// A pattern that a command hit.
@@ -98,60 +100,6 @@ const DECODERS: &[&str] = &[
 ];
 
 const FILE: Shipped = shipped::DANGEROUS;
-
-/// The shipped patterns, found by program.
-#[derive(Debug)]
-pub struct Library {
-    all: Vec<Danger>,
-    /// Which patterns name this program and no group or stem.
-    by_program: HashMap<String, Vec<usize>>,
-    /// Patterns that could be about any program.
-    any_program: Vec<usize>,
-    /// Patterns that look at whole lines.
-    lines: Vec<usize>,
-}
-
-impl Library {
-    fn new(all: Vec<Danger>) -> Self {
-        let mut by_program: HashMap<String, Vec<usize>> = HashMap::new();
-        let (mut any_program, mut lines) = (Vec::new(), Vec::new());
-        for (at, danger) in all.iter().enumerate() {
-            lines.extend((danger.programs.is_empty() && danger.raw.is_some()).then_some(at));
-            let group = |name: &String| name.starts_with('@') || name.ends_with('*');
-            if !danger.has_condition() {
-            } else if danger.programs.is_empty() || danger.programs.iter().any(group) {
-                any_program.push(at);
-            } else {
-                for program in &danger.programs {
-                    let list = by_program.entry(program.clone()).or_default();
-                    if list.last() != Some(&at) {
-                        list.push(at);
-                    }
-                }
-            }
-        }
-        Library { all, by_program, any_program, lines }
-    }
-
-    /// The patterns that could hit a command of `program`, in the order of the file.
-    ///
-    /// INVARIANT (prefilter over-approximates): no other pattern hits one.
-    pub fn about(&self, program: &str) -> impl Iterator<Item = &Danger> {
-        let named = self.by_program.get(program).map_or(&[][..], Vec::as_slice);
-        let (mut named, mut open) = (named.iter().peekable(), self.any_program.iter().peekable());
-        let next = move || match (named.peek(), open.peek()) {
-            (Some(one), Some(other)) if one < other => named.next(),
-            (_, Some(_)) => open.next(),
-            _ => named.next(),
-        };
-        std::iter::from_fn(next).filter_map(|at| self.all.get(*at))
-    }
-
-    /// The patterns that look at whole lines, in the order of the file.
-    pub fn lines(&self) -> impl Iterator<Item = &Danger> {
-        self.lines.iter().filter_map(|at| self.all.get(*at))
-    }
-}
 
 /// The patterns compiled into the binary.
 pub fn library() -> &'static Library {
@@ -493,13 +441,17 @@ mod tests {
             let script = shell::parse(text, &place);
             for unit in &script.units {
                 let ids = |d: &Danger| d.hits(unit, &ground).then(|| d.id.clone());
-                let found: Vec<String> = library().about(&unit.program).filter_map(ids).collect();
+                let found: Vec<String> = library().about(unit).filter_map(ids).collect();
                 let wanted: Vec<String> = builtin().iter().filter_map(ids).collect();
                 assert_eq!(found, wanted, "{text}");
             }
             let ids = |d: &Danger| d.hits_line(&script).then(|| d.id.clone());
             let wanted: Vec<String> = builtin().iter().filter_map(ids).collect();
-            assert_eq!(library().lines().filter_map(ids).collect::<Vec<_>>(), wanted, "{text}");
+            assert_eq!(
+                library().lines(&script.raw).filter_map(ids).collect::<Vec<_>>(),
+                wanted,
+                "{text}"
+            );
         }
     }
 }

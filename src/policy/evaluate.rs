@@ -219,7 +219,7 @@ impl<'a> Bench<'a> {
     fn dangers_on(&mut self, at: usize, unit: &Unit, lifts: &[&Rule]) {
         let ground = self.ground();
         let rules = self.rules;
-        let all = danger::library().about(&unit.program).map(|d| (d, Tier::Builtin));
+        let all = danger::library().about(unit).map(|d| (d, Tier::Builtin));
         let all = all.chain(
             rules.layers.iter().flat_map(|layer| layer.dangers.iter().map(|d| (d, layer.tier))),
         );
@@ -232,7 +232,7 @@ impl<'a> Bench<'a> {
 
     fn line(&mut self, script: &super::shell::Script) {
         let rules = self.rules;
-        let all = danger::library().lines().map(|d| (d, Tier::Builtin));
+        let all = danger::library().lines(&script.raw).map(|d| (d, Tier::Builtin));
         for (danger, tier) in all.chain(
             rules.layers.iter().flat_map(|layer| layer.dangers.iter().map(|d| (d, layer.tier))),
         ) {
@@ -337,7 +337,7 @@ impl<'a> Bench<'a> {
                 }
             }
         }
-        for entry in rules.sensitive().iter().filter(|entry| entry.could_reach(reach)) {
+        for entry in rules.sensitive().all().iter().filter(|entry| entry.could_reach(reach)) {
             self.say_sensitive(entry, &name, &shown, Some(at), lifts);
         }
     }
@@ -390,7 +390,7 @@ impl<'a> Bench<'a> {
                 }
             }
         }
-        for entry in rules.sensitive().iter().filter(|entry| entry.hits(path)) {
+        for entry in rules.sensitive().about(path).filter(|entry| entry.hits(path)) {
             self.say_sensitive(entry, name, &path.lexical.to_string(), unit, lifts);
         }
     }

@@ -10,21 +10,25 @@
 
 use super::expression::{Wanted, known_head};
 use super::facts::PathUse;
-use super::lookup::{Needles, Prefixes};
+use super::lookup::{Globs, Sieve};
 use super::match_args::CommandPattern;
 use super::match_around::Around;
 use super::match_host::{HostPattern, names_of};
-use super::match_path::{GlobKey, PathPattern, odd};
+use super::match_path::PathPattern;
 use super::match_words::certain;
 use super::parse::ToolMatch;
 use super::rule::{Rule, Subject};
 use super::shell::Reach;
 use super::spelling::Spelling;
-use crate::model::{AbsPath, ToolName};
+use crate::model::ToolName;
 use std::collections::HashMap;
 
-/// Shorter lists are asked one rule after the other: that is quicker than to build this.
-pub const LONG: usize = 64;
+/// Shorter lists are asked one rule after the other.
+pub const SHORT: usize = 12;
+/// Longer ones are worth an index at once.
+pub const LONG: usize = 128;
+/// From this many questions on, any other list is.
+pub const SELDOM: usize = 16;
 
 /// A rule, by its place in the list.
 type Place = u32;
@@ -50,18 +54,12 @@ struct Table {
 struct Files {
     /// By base name of a program.
     programs: HashMap<String, Vec<Place>>,
-    /// By what the text of a command begins with, letters in lower case.
-    starts: Prefixes,
-    /// By what it holds.
-    needles: Needles,
+    /// By what the text of a command must have.
+    texts: Sieve,
     /// Rules about texts of which the beginning is not known.
     unstarted: Vec<Place>,
-    /// By what a path begins with.
-    folders: Prefixes,
-    /// By its last names.
-    names: HashMap<Vec<u8>, Vec<Place>>,
-    /// Rules about paths of which nothing is known.
-    anywhere: Vec<Place>,
+    /// By what a path must have.
+    globs: Globs,
     /// By host or domain.
     hosts: HashMap<String, Vec<Place>>,
     /// Rules without a condition that can be looked up.
@@ -123,7 +121,7 @@ impl Index {
                     table.commands.about_hosts(around, &mut found);
                 }
                 Subject::Path(path) => {
-                    table.paths.about_path(path, &mut found);
+                    table.paths.globs.of(path, &mut found);
                     table.paths.about_hosts(around, &mut found);
                 }
                 Subject::Whole => table.whole.about_hosts(around, &mut found),
@@ -143,9 +141,9 @@ impl Index {
     ) -> Vec<Place> {
         let mut found = Vec::new();
         for table in self.tables(tool) {
-            table.paths.about_reach(reach, &mut found);
+            table.paths.globs.within_reach(reach, &mut found);
             if let Some(path) = named {
-                table.paths.about_path(path, &mut found);
+                table.paths.globs.of(path, &mut found);
             }
             table.paths.about_hosts(around, &mut found);
         }
@@ -204,9 +202,8 @@ impl Table {
 
     fn close(&mut self) {
         for files in [&mut self.commands, &mut self.paths, &mut self.whole] {
-            files.starts.close();
-            files.folders.close();
-            files.needles.close();
+            files.texts.close();
+            files.globs.close();
         }
     }
 }
@@ -240,27 +237,14 @@ impl<'a> Texts<'a> {
     }
 
     fn file(self, files: &mut Files, at: Place) {
-        for wanted in self.wanted {
-            match wanted {
-                Wanted::Start(start) => files.starts.add(start.to_ascii_lowercase(), at),
-                Wanted::Part(part) => files.needles.add(part.to_ascii_lowercase(), at),
-            }
-        }
+        files.texts.add(&self.wanted, at);
         files.unstarted.extend(self.unstarted.then_some(at));
     }
 }
 
 impl Files {
     fn file_paths(&mut self, wanted: &[&PathPattern], at: Place) {
-        for key in wanted.iter().flat_map(|pattern| pattern.keys()) {
-            match key {
-                GlobKey::Begins(begins) => self.folders.add(begins.as_bytes().to_vec(), at),
-                GlobKey::Name(name) => {
-                    self.names.entry(name.as_bytes().to_vec()).or_default().push(at);
-                }
-                GlobKey::None => self.anywhere.push(at),
-            }
-        }
+        wanted.iter().for_each(|pattern| self.globs.add(pattern, at));
     }
 
     fn file_hosts(&mut self, wanted: &[&str], at: Place) {
@@ -273,20 +257,17 @@ impl Files {
         self.about_program(spelling, found);
         let texts = [Some(spelling.unit.text.as_str()), spelling.written()];
         for text in texts.into_iter().flatten() {
-            let text = text.to_ascii_lowercase();
-            self.starts.of(text.as_bytes(), found);
-            self.needles.of(text.as_bytes(), found);
+            self.texts.of(text, found);
         }
         for shape in spelling.shapes() {
-            let head = known_head(shape).to_ascii_lowercase();
-            self.starts.compatible(head.as_bytes(), found);
+            self.texts.compatible(known_head(shape), found);
             found.extend(&self.unstarted);
         }
         for path in &spelling.unit.paths {
-            self.about_path(path, found);
+            self.globs.of(path, found);
         }
         for reach in &spelling.unit.reaches {
-            self.about_reach(reach, found);
+            self.globs.within_reach(reach, found);
         }
     }
 
@@ -301,33 +282,6 @@ impl Files {
             // Which program runs is not known, or is none.
             _ => found.extend(self.programs.values().flatten()),
         }
-    }
-
-    fn about_path(&self, path: &PathUse, found: &mut Vec<Place>) {
-        let mut one = |path: &AbsPath| {
-            use std::os::unix::ffi::OsStrExt;
-            let bytes = path.as_path().as_os_str().as_bytes();
-            self.folders.of(bytes, found);
-            if self.names.is_empty() {
-                return;
-            }
-            for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-                let name = bytes.get(at + 1..).unwrap_or_default();
-                found.extend(self.names.get(name).into_iter().flatten());
-            }
-        };
-        one(&path.lexical);
-        if !path.is_plain() {
-            one(&path.canonical);
-        }
-        found.extend(&self.anywhere);
-    }
-
-    fn about_reach(&self, reach: &Reach, found: &mut Vec<Place>) {
-        let head = if odd(&reach.shape) { "" } else { known_head(&reach.shape) };
-        self.folders.compatible(head.as_bytes(), found);
-        found.extend(self.names.values().flatten());
-        found.extend(&self.anywhere);
     }
 
     fn about_hosts(&self, around: &Around<'_>, found: &mut Vec<Place>) {

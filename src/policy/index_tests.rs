@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::read_permissions;
+use crate::model::AbsPath;
 use crate::model::Tier;
 use crate::policy::facts::Access;
 use crate::policy::shell::{ShellPlace, parse};

@@ -1,9 +1,16 @@
-//! Finds, for one text, every known text that it begins with or holds. Knows nothing of rules.
+//! Finds, for one text, every known text that it begins with or holds, and so which expressions
+//! and globs could match. Knows nothing of rules.
 //!
 //! INVARIANT (complete): nothing that the text begins with or holds is left out; what cannot be
 //! built is taken to be in every text. Read [`super::index`] next.
 
+use super::expression::{Wanted, known_head};
+use super::facts::PathUse;
+use super::match_path::{GlobKey, PathPattern, odd};
+use super::shell::Reach;
+use crate::model::AbsPath;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use std::collections::HashMap;
 
 /// Texts by their beginnings.
 ///
@@ -113,6 +120,120 @@ impl Needles {
         for hit in finder.find_overlapping_iter(text) {
             found.extend(self.places.get(hit.pattern().as_usize()).into_iter().flatten());
         }
+    }
+}
+
+/// Expressions over texts, by what a text must have; letters in either case.
+#[derive(Debug, Default)]
+pub struct Sieve {
+    starts: Prefixes,
+    needles: Needles,
+    /// Expressions that say nothing.
+    others: Vec<u32>,
+}
+
+impl Sieve {
+    /// Files places of expressions; `None` for one that says nothing.
+    pub fn new<'a>(all: impl Iterator<Item = (u32, Option<Vec<Wanted<'a>>>)>) -> Self {
+        let mut sieve = Sieve::default();
+        for (place, wanted) in all {
+            match wanted {
+                Some(wanted) => sieve.add(&wanted, place),
+                None => sieve.others.push(place),
+            }
+        }
+        sieve.close();
+        sieve
+    }
+
+    /// Adds an expression; it is found after [`Self::close`].
+    pub fn add(&mut self, wanted: &[Wanted<'_>], place: u32) {
+        for one in wanted {
+            match one {
+                Wanted::Start(start) => self.starts.add(start.to_ascii_lowercase(), place),
+                Wanted::Part(part) => self.needles.add(part.to_ascii_lowercase(), place),
+            }
+        }
+    }
+
+    /// Builds what was added.
+    pub fn close(&mut self) {
+        self.starts.close();
+        self.needles.close();
+    }
+
+    /// Places of the expressions that could match `text`.
+    pub fn of(&self, text: &str, found: &mut Vec<u32>) {
+        let text = text.to_ascii_lowercase();
+        self.starts.of(text.as_bytes(), found);
+        self.needles.of(text.as_bytes(), found);
+        found.extend(&self.others);
+    }
+
+    /// Places of those that match from the start and could match a text that begins with `head`.
+    pub fn compatible(&self, head: &str, found: &mut Vec<u32>) {
+        self.starts.compatible(head.to_ascii_lowercase().as_bytes(), found);
+    }
+}
+
+/// Globs over paths, by what a path must have.
+#[derive(Debug, Default)]
+pub struct Globs {
+    /// By what a path begins with.
+    folders: Prefixes,
+    /// By its last names.
+    names: HashMap<Vec<u8>, Vec<u32>>,
+    /// Globs that say nothing.
+    others: Vec<u32>,
+}
+
+impl Globs {
+    /// Adds a pattern; it is found after [`Self::close`].
+    pub fn add(&mut self, pattern: &PathPattern, place: u32) {
+        for key in pattern.keys() {
+            match key {
+                GlobKey::Begins(begins) => self.folders.add(begins.as_bytes().to_vec(), place),
+                GlobKey::Name(name) => {
+                    self.names.entry(name.as_bytes().to_vec()).or_default().push(place);
+                }
+                GlobKey::None => self.others.push(place),
+            }
+        }
+    }
+
+    /// Builds what was added.
+    pub fn close(&mut self) {
+        self.folders.close();
+    }
+
+    /// Places of the patterns that could match a path in either form.
+    pub fn of(&self, path: &PathUse, found: &mut Vec<u32>) {
+        self.of_one(&path.lexical, found);
+        if !path.is_plain() {
+            self.of_one(&path.canonical, found);
+        }
+        found.extend(&self.others);
+    }
+
+    fn of_one(&self, path: &AbsPath, found: &mut Vec<u32>) {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = path.as_path().as_os_str().as_bytes();
+        self.folders.of(bytes, found);
+        if self.names.is_empty() {
+            return;
+        }
+        for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+            let name = bytes.get(at + 1..).unwrap_or_default();
+            found.extend(self.names.get(name).into_iter().flatten());
+        }
+    }
+
+    /// Places of the patterns that could match what is not known in full.
+    pub fn within_reach(&self, reach: &Reach, found: &mut Vec<u32>) {
+        let head = if odd(&reach.shape) { "" } else { known_head(&reach.shape) };
+        self.folders.compatible(head.as_bytes(), found);
+        found.extend(self.names.values().flatten());
+        found.extend(&self.others);
     }
 }
 
