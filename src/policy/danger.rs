@@ -9,7 +9,7 @@ use super::facts::{Access, PathUse, Region, region};
 use super::shell::{Assignment, Script, Unit};
 use crate::config::schema::permissions::Severity;
 use crate::model::{AbsPath, Source, Tier};
-use crate::shipped::tree::{Data, Entry};
+use crate::shipped::tree::{Data, Entry, Node};
 use crate::shipped::{self, Shipped};
 use library::Library;
 use serde::Serialize;
@@ -104,7 +104,7 @@ const FILE: Shipped = shipped::DANGEROUS;
 /// The patterns compiled into the binary.
 pub fn library() -> &'static Library {
     static ALL: LazyLock<Library> = LazyLock::new(|| {
-        let all = each(FILE, "pattern").map(|(table, at)| from_table(&table, at));
+        let all = each(FILE, "pattern").map(|(mut table, at)| from_table(&mut table, at));
         Library::new(all.collect())
     });
     &ALL
@@ -133,25 +133,30 @@ pub(super) fn each(file: Shipped, key: &str) -> impl Iterator<Item = (Vec<Entry>
     })
 }
 
-pub(super) fn text_of(table: &[Entry], key: &str) -> Option<String> {
-    match &table.iter().find(|entry| entry.key == key)?.value.data {
-        Data::Text(text) => Some(text.clone()),
+/// Takes a text out of a table.
+pub(super) fn text_of(table: &mut [Entry], key: &str) -> Option<String> {
+    match &mut table.iter_mut().find(|entry| entry.key == key)?.value.data {
+        Data::Text(text) => Some(std::mem::take(text)),
         _ => None,
     }
 }
 
-pub(super) fn list_of(table: &[Entry], key: &str) -> Vec<String> {
-    let found = table.iter().find(|entry| entry.key == key).map(|entry| &entry.value.data);
+/// Takes a list of texts out of a table.
+pub(super) fn list_of(table: &mut [Entry], key: &str) -> Vec<String> {
+    let found = table.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value.data);
     let Some(Data::List(nodes)) = found else { return Vec::new() };
-    let text = |data: &Data| match data {
-        Data::Text(text) => Some(text.clone()),
+    let text = |node: Node| match node.data {
+        Data::Text(text) => Some(text),
         _ => None,
     };
-    nodes.iter().filter_map(|node| text(&node.data)).collect()
+    std::mem::take(nodes).into_iter().filter_map(text).collect()
 }
 
-fn from_table(table: &[Entry], source: Source) -> Danger {
-    let lazy = |key: &str| text_of(table, key).map(Lazy::new);
+fn lazy(table: &mut [Entry], key: &str) -> Option<Lazy> {
+    text_of(table, key).map(Lazy::new)
+}
+
+fn from_table(table: &mut [Entry], source: Source) -> Danger {
     Danger {
         id: text_of(table, "id").unwrap_or_default(),
         category: text_of(table, "category").unwrap_or_default(),
@@ -165,24 +170,24 @@ fn from_table(table: &[Entry], source: Source) -> Danger {
         not_programs: list_of(table, "not_programs"),
         flags: list_of(table, "flags"),
         not_flags: list_of(table, "not_flags"),
-        args: lazy("args"),
-        not_args: lazy("not_args"),
-        text: lazy("text"),
-        code: lazy("code"),
-        assigns: lazy("assigns"),
-        not_values: lazy("not_values"),
+        args: lazy(table, "args"),
+        not_args: lazy(table, "not_args"),
+        text: lazy(table, "text"),
+        code: lazy(table, "code"),
+        assigns: lazy(table, "assigns"),
+        not_values: lazy(table, "not_values"),
         piped_from: list_of(table, "piped_from"),
         fed_by: list_of(table, "fed_by"),
         deletes: list_of(table, "deletes"),
         writes: list_of(table, "writes"),
         reads: list_of(table, "reads"),
         marks: list_of(table, "marks"),
-        raw: lazy("raw"),
+        raw: lazy(table, "raw"),
         contains: list_of(table, "contains"),
     }
 }
 
-pub(super) fn severity(table: &[Entry]) -> Option<Severity> {
+pub(super) fn severity(table: &mut [Entry]) -> Option<Severity> {
     match text_of(table, "severity")?.as_str() {
         "notice" => Some(Severity::Notice),
         "high" => Some(Severity::High),

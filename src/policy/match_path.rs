@@ -287,7 +287,7 @@ impl PathPattern {
     /// # Errors
     /// What is wrong with the glob.
     pub fn new(written: &str, anchors: &Anchors, restricting: bool) -> Result<Self, String> {
-        let workspace = escaped(&anchors.workspace);
+        let workspace = || escaped(&anchors.workspace);
         let mut texts = Vec::new();
         if written.is_empty() || written.contains('\0') {
             return Err("it is empty".to_owned());
@@ -303,9 +303,9 @@ impl PathPattern {
         } else {
             let bare = written.strip_prefix("./").unwrap_or(written);
             texts.push(if bare.is_empty() || bare == "." {
-                workspace.clone()
+                workspace()
             } else {
-                format!("{workspace}/{bare}")
+                format!("{}/{bare}", workspace())
             });
             if restricting && !written.contains('/') {
                 texts.push(format!("/**/{written}"));

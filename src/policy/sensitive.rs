@@ -171,8 +171,8 @@ pub fn builtin(anchors: &Anchors) -> Vec<Sensitive> {
             .collect()
     };
     each(SENSITIVE_PATHS, "path")
-        .map(|(table, source)| {
-            let table = table.as_slice();
+        .map(|(mut table, source)| {
+            let table = table.as_mut_slice();
             let matches = list_of(table, "matches");
             Sensitive {
                 id: text_of(table, "id").unwrap_or_default(),
