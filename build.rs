@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_macros, clippy::disallowed_methods)] // Cargo speaks by stdout and environment.
 
 use prefilter::{Literal, Part, Test};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
@@ -40,6 +41,9 @@ const FILES: &[&str] = &[
     "profiles/permissive.toml",
 ];
 
+/// The files whose digest is a part of the digest of every set of rules.
+const JUDGING: &[&str] = &["policies/dangerous.toml", "policies/sensitive-paths.toml"];
+
 fn main() -> ExitCode {
     println!("cargo::rerun-if-changed=build.rs");
     match run(Path::new(&std::env::var_os("OUT_DIR").unwrap_or_default())) {
@@ -58,8 +62,22 @@ fn run(out: &Path) -> Result<(), String> {
         let entries = pack(name, &out.join(name))?;
         gather(name, &entries, &mut expressions)?;
     }
+    let digest = digest(JUDGING).map_err(|error| format!("{JUDGING:?}: {error}"))?;
+    let to = out.join("policies.sha256");
+    std::fs::write(&to, digest).map_err(|error| format!("{}: {error}", to.display()))?;
     let to = out.join("expressions");
     std::fs::write(&to, table(&expressions)).map_err(|error| format!("{}: {error}", to.display()))
+}
+
+/// SHA-256 (hex) over texts, each with its length, as `hashed` in `src/policy/combined.rs`.
+fn digest(names: &[&str]) -> std::io::Result<String> {
+    let mut hash = Sha256::new();
+    for name in names {
+        let text = std::fs::read(name)?;
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Keys of dangerous patterns whose value is an expression.

@@ -15,6 +15,8 @@ use std::collections::BTreeSet;
 
 /// The most entries of one list. Real policies are far below; comparing lists is not free.
 pub(super) const LONGEST: usize = 4096;
+/// Most rules of one file.
+pub(super) const MOST_RULES: usize = 16_384;
 /// The most warnings about one file.
 const MOST_WARNINGS: usize = 20;
 
@@ -331,7 +333,7 @@ impl Checker<'_> {
             return None;
         };
         if nodes.len() > LONGEST {
-            self.too_long(node, key);
+            self.too_long(node, key, LONGEST);
             return None;
         }
         let mut items = Vec::new();
@@ -350,8 +352,8 @@ impl Checker<'_> {
         Some(items)
     }
 
-    pub(super) fn too_long(&mut self, node: &Node, key: &str) {
-        let what = format!("holds more than {LONGEST} entries");
+    pub(super) fn too_long(&mut self, node: &Node, key: &str, most: usize) {
+        let what = format!("holds more than {most} entries");
         self.problem(node.at, key.to_owned(), what, None);
     }
 

@@ -103,7 +103,7 @@ impl Checker<'_> {
         let nodes = match &entry.value.data {
             Data::List(nodes) if nodes.len() <= LONGEST => nodes,
             Data::List(_) => {
-                self.too_long(&entry.value, &key);
+                self.too_long(&entry.value, &key, LONGEST);
                 return Vec::new();
             }
             _ => {

@@ -2,7 +2,7 @@
 //!
 //! FAIL CLOSED: one bad rule is an error of the whole file; a rule is never left out.
 
-use super::check::{Checker, LONGEST, describe, one_of};
+use super::check::{Checker, LONGEST, MOST_RULES, describe, one_of};
 use super::origin::Located;
 use super::problem::{nearest, quoted};
 use super::schema::permissions::{DANGER, DangerSpec, MODES, RuleSpec, Severity};
@@ -15,7 +15,7 @@ const SEVERITIES: &[&str] = &["notice", "high", "critical"];
 impl Checker<'_> {
     /// `permissions.rules`.
     pub(super) fn rules(&mut self, node: &Node) -> Option<Vec<Located<RuleSpec>>> {
-        let nodes = self.list(node, "permissions.rules")?;
+        let nodes = self.list_of(node, "permissions.rules", MOST_RULES)?;
         let mut rules = Vec::new();
         for (index, node) in nodes.iter().enumerate() {
             let key = format!("permissions.rules[{index}]");
@@ -124,9 +124,13 @@ impl Checker<'_> {
     }
 
     pub(super) fn list<'n>(&mut self, node: &'n Node, key: &str) -> Option<&'n [Node]> {
+        self.list_of(node, key, LONGEST)
+    }
+
+    fn list_of<'n>(&mut self, node: &'n Node, key: &str, most: usize) -> Option<&'n [Node]> {
         match &node.data {
-            Data::List(nodes) if nodes.len() > LONGEST => {
-                self.too_long(node, key);
+            Data::List(nodes) if nodes.len() > most => {
+                self.too_long(node, key, most);
                 None
             }
             Data::List(nodes) => Some(nodes),

@@ -9,6 +9,8 @@ use crate::policy::shell::{self, ShellPlace};
 use crate::policy::{Access, CallFacts, Circumstances, PathUse};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 /// Arguments that name a path, whatever the tool.
@@ -211,11 +213,14 @@ impl Work<'_> {
         };
         let mut script =
             shell::parse(text, &ShellPlace { cwd: self.place.cwd, home: self.place.home });
+        // Paths of one line share their folders: each is asked for once.
+        let links = RefCell::new(Links::new());
+        let follow = |path: &Path| followed(path, &mut links.borrow_mut());
         // The attack: a working folder of the call's own choice, and `make` in it.
-        if !canonical(self.place.cwd.as_path()).is_within(self.place.workspace) {
+        if !follow(self.place.cwd.as_path()).is_within(self.place.workspace) {
             script.begins_outside(self.place.cwd);
         }
-        script.canonicalise(&|path| canonical(path.as_path()));
+        script.canonicalise(&|path| follow(path.as_path()));
         Some(script)
     }
 }
@@ -225,8 +230,15 @@ fn unclean(cwd: &AbsPath, text: &str) -> PathBuf {
     cwd.as_path().join(text)
 }
 
+/// Where the links that were looked at lead; `None` for what is no link.
+type Links = HashMap<PathBuf, Option<PathBuf>>;
+
 /// Follows every link of the part that exists and keeps the rest as it is.
 pub fn canonical(path: &Path) -> AbsPath {
+    followed(path, &mut Links::new())
+}
+
+fn followed(path: &Path, known: &mut Links) -> AbsPath {
     let root = || AbsPath::new("/").expect("the root is absolute");
     let mut done = PathBuf::from("/");
     let mut todo: Vec<std::ffi::OsString> = Vec::new();
@@ -249,7 +261,15 @@ pub fn canonical(path: &Path) -> AbsPath {
         done.push(&part);
         // A loop or a long chain of links stays unresolved: no pattern can permit it then,
         // because its lexical form differs and the kernel refuses it as well.
-        let Ok(target) = std::fs::read_link(&done) else { continue };
+        let target = match known.get(&done) {
+            Some(target) => target.clone(),
+            None => {
+                let target = std::fs::read_link(&done).ok();
+                known.insert(done.clone(), target.clone());
+                target
+            }
+        };
+        let Some(target) = target else { continue };
         links += 1;
         if links > MAX_LINKS {
             continue;

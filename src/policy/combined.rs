@@ -9,7 +9,7 @@ use crate::config::schema::permissions::PermissionLayer;
 use crate::model::{Decision, Source, Tier, hex};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// The strictest of sealed and tighten-only modes and the last explicit one below.
 pub(super) fn mode(layers: &[PermissionLayer]) -> Located<Decision> {
@@ -82,12 +82,7 @@ pub(super) fn hashed(parts: &[&str]) -> String {
 
 /// SHA-256 (hex) over what the layers say, shipped patterns included.
 pub(super) fn digest(layers: &[PermissionLayer]) -> String {
-    // The shipped files are long and always the same in one binary.
-    static SHIPPED: OnceLock<String> = OnceLock::new();
-    let shipped = SHIPPED.get_or_init(|| {
-        hashed(&[crate::shipped::DANGEROUS.text(), crate::shipped::SENSITIVE_PATHS.text()])
-    });
-    let mut parts = vec![shipped.clone()];
+    let mut parts = vec![crate::shipped::POLICIES_DIGEST.to_owned()];
     let mut add = |text: String| parts.push(text);
     for layer in layers {
         // Places are left out: the same rules at other lines are the same policy.
@@ -123,4 +118,15 @@ pub(super) fn digest(layers: &[PermissionLayer]) -> String {
         add("end of layer".to_owned());
     }
     hashed(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hashed;
+    use crate::shipped::{DANGEROUS, POLICIES_DIGEST, SENSITIVE_PATHS};
+
+    #[test]
+    fn the_build_script_hashes_what_ships_as_everything_else_is_hashed() {
+        assert_eq!(POLICIES_DIGEST, hashed(&[DANGEROUS.text(), SENSITIVE_PATHS.text()]));
+    }
 }

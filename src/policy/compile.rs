@@ -7,19 +7,22 @@ use super::combined::{binding, digest, duplicates, hashed, mode, untrusted_rise}
 use super::danger::{self, Danger};
 use super::examples::{both, danger_hits, example_matches, example_message};
 use super::facts::{Access, PathUse};
+use super::index::{self, Candidates, Index};
 use super::match_args::{CommandPattern, Dialect};
-use super::match_around::Surroundings;
+use super::match_around::{Around, Surroundings};
 use super::match_flags::Flags;
 use super::match_host::HostPattern;
 use super::match_path::{Anchors, PathPattern};
 use super::match_words::Token;
 use super::parse::{Specifier, nearest_name, tool_field};
-use super::rule::Rule;
-use super::sensitive::{self, Sensitive};
+use super::rule::{Rule, Subject};
+use super::sensitive::{self, SensitiveList};
+use super::shell::Reach;
 use crate::config::origin::Located;
 use crate::config::schema::permissions::{DangerSpec, PermissionLayer, RuleSpec};
-use crate::model::{AbsPath, Decision, Source, Tier};
+use crate::model::{AbsPath, Decision, Source, Tier, ToolName};
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// One thing that is wrong with a rule.
@@ -67,6 +70,42 @@ pub struct Layer {
     pub exclusive: Option<Source>,
     /// One past the last allow rule that lifts something.
     pub(super) lifts_before: usize,
+    asked: AtomicUsize,
+    /// Made when enough is asked: a start that judges one call does without.
+    index: OnceLock<Index>,
+}
+
+impl Layer {
+    /// The rules that could cover a part of a call, in order, each with its place in the list.
+    pub(super) fn about(
+        &self,
+        tool: &ToolName,
+        subject: Subject<'_>,
+        around: &Around<'_>,
+    ) -> Candidates<'_> {
+        Candidates::of(&self.rules, self.index().map(|index| index.about(tool, subject, around)))
+    }
+
+    /// The rules that could reach what is not known in full, or cover it where it has a name.
+    pub(super) fn within_reach(
+        &self,
+        tool: &ToolName,
+        reach: &Reach,
+        named: Option<&PathUse>,
+        around: &Around<'_>,
+    ) -> Candidates<'_> {
+        let chosen = self.index().map(|index| index.within_reach(tool, reach, named, around));
+        Candidates::of(&self.rules, chosen)
+    }
+
+    fn index(&self) -> Option<&Index> {
+        let length = self.rules.len();
+        let early = self.asked.fetch_add(1, Ordering::Relaxed) < index::SELDOM;
+        if length < index::SHORT || early && length < index::LONG {
+            return None;
+        }
+        Some(self.index.get_or_init(|| Index::new(&self.rules)))
+    }
 }
 
 /// Whether hooks and the classifier may turn a question into an allow. A seal only ever takes
@@ -90,7 +129,7 @@ pub struct RuleSet {
     pub(super) untrusted_rise: Located<bool>,
     pub(super) anchors: Anchors,
     may_lift: MayLift,
-    pub(super) sensitive: OnceLock<Vec<Sensitive>>,
+    sensitive: OnceLock<SensitiveList>,
     notes: Vec<RuleProblem>,
     digest: String,
 }
@@ -222,8 +261,8 @@ impl RuleSet {
         layer.tighten_only || self.managed_only && layer.tier != Tier::Enterprise
     }
 
-    pub(super) fn sensitive(&self) -> &[Sensitive] {
-        self.sensitive.get_or_init(|| sensitive::builtin(&self.anchors))
+    pub(super) fn sensitive(&self) -> &SensitiveList {
+        self.sensitive.get_or_init(|| SensitiveList::new(sensitive::builtin(&self.anchors)))
     }
 }
 
@@ -267,6 +306,8 @@ impl Work<'_> {
             tighten_only: layer.tighten_only,
             lifts_before: rules.iter().rposition(lifts).map_or(0, |at| at + 1),
             rules,
+            asked: AtomicUsize::new(0),
+            index: OnceLock::new(),
             dangers,
             read_only,
             tier_rules: layer.tier_rules.clone(),

@@ -1,5 +1,7 @@
 //! Dangerous patterns: shipped ones with conditions over a parsed command, users' as expressions.
 
+mod library;
+
 use super::endpoints;
 use super::evaluate::Origin;
 use super::expression::{Expression, Lazy};
@@ -7,10 +9,10 @@ use super::facts::{Access, PathUse, Region, region};
 use super::shell::{Assignment, Script, UNKNOWN_TEXT, Unit};
 use crate::config::schema::permissions::Severity;
 use crate::model::{AbsPath, Source, Tier};
-use crate::shipped::tree::{Data, Entry};
+use crate::shipped::tree::{Data, Entry, Node};
 use crate::shipped::{self, Shipped};
+use library::Library;
 use serde::Serialize;
-use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 /// A pattern that a command hit.
@@ -99,64 +101,10 @@ const DECODERS: &[&str] = &[
 
 const FILE: Shipped = shipped::DANGEROUS;
 
-/// The shipped patterns, found by program.
-#[derive(Debug)]
-pub struct Library {
-    all: Vec<Danger>,
-    /// Which patterns name this program and no group or stem.
-    by_program: HashMap<String, Vec<usize>>,
-    /// Patterns that could be about any program.
-    any_program: Vec<usize>,
-    /// Patterns that look at whole lines.
-    lines: Vec<usize>,
-}
-
-impl Library {
-    fn new(all: Vec<Danger>) -> Self {
-        let mut by_program: HashMap<String, Vec<usize>> = HashMap::new();
-        let (mut any_program, mut lines) = (Vec::new(), Vec::new());
-        for (at, danger) in all.iter().enumerate() {
-            lines.extend((danger.programs.is_empty() && danger.raw.is_some()).then_some(at));
-            let group = |name: &String| name.starts_with('@') || name.ends_with('*');
-            if !danger.has_condition() {
-            } else if danger.programs.is_empty() || danger.programs.iter().any(group) {
-                any_program.push(at);
-            } else {
-                for program in &danger.programs {
-                    let list = by_program.entry(program.clone()).or_default();
-                    if list.last() != Some(&at) {
-                        list.push(at);
-                    }
-                }
-            }
-        }
-        Library { all, by_program, any_program, lines }
-    }
-
-    /// The patterns that could hit a command of `program`, in the order of the file.
-    ///
-    /// INVARIANT (prefilter over-approximates): no other pattern hits one.
-    pub fn about(&self, program: &str) -> impl Iterator<Item = &Danger> {
-        let named = self.by_program.get(program).map_or(&[][..], Vec::as_slice);
-        let (mut named, mut open) = (named.iter().peekable(), self.any_program.iter().peekable());
-        let next = move || match (named.peek(), open.peek()) {
-            (Some(one), Some(other)) if one < other => named.next(),
-            (_, Some(_)) => open.next(),
-            _ => named.next(),
-        };
-        std::iter::from_fn(next).filter_map(|at| self.all.get(*at))
-    }
-
-    /// The patterns that look at whole lines, in the order of the file.
-    pub fn lines(&self) -> impl Iterator<Item = &Danger> {
-        self.lines.iter().filter_map(|at| self.all.get(*at))
-    }
-}
-
 /// The patterns compiled into the binary.
 pub fn library() -> &'static Library {
     static ALL: LazyLock<Library> = LazyLock::new(|| {
-        let all = each(FILE, "pattern").map(|(table, at)| from_table(&table, at));
+        let all = each(FILE, "pattern").map(|(mut table, at)| from_table(&mut table, at));
         Library::new(all.collect())
     });
     &ALL
@@ -185,25 +133,30 @@ pub(super) fn each(file: Shipped, key: &str) -> impl Iterator<Item = (Vec<Entry>
     })
 }
 
-pub(super) fn text_of(table: &[Entry], key: &str) -> Option<String> {
-    match &table.iter().find(|entry| entry.key == key)?.value.data {
-        Data::Text(text) => Some(text.clone()),
+/// Takes a text out of a table.
+pub(super) fn text_of(table: &mut [Entry], key: &str) -> Option<String> {
+    match &mut table.iter_mut().find(|entry| entry.key == key)?.value.data {
+        Data::Text(text) => Some(std::mem::take(text)),
         _ => None,
     }
 }
 
-pub(super) fn list_of(table: &[Entry], key: &str) -> Vec<String> {
-    let found = table.iter().find(|entry| entry.key == key).map(|entry| &entry.value.data);
+/// Takes a list of texts out of a table.
+pub(super) fn list_of(table: &mut [Entry], key: &str) -> Vec<String> {
+    let found = table.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value.data);
     let Some(Data::List(nodes)) = found else { return Vec::new() };
-    let text = |data: &Data| match data {
-        Data::Text(text) => Some(text.clone()),
+    let text = |node: Node| match node.data {
+        Data::Text(text) => Some(text),
         _ => None,
     };
-    nodes.iter().filter_map(|node| text(&node.data)).collect()
+    std::mem::take(nodes).into_iter().filter_map(text).collect()
 }
 
-fn from_table(table: &[Entry], source: Source) -> Danger {
-    let lazy = |key: &str| text_of(table, key).map(Lazy::new);
+fn lazy(table: &mut [Entry], key: &str) -> Option<Lazy> {
+    text_of(table, key).map(Lazy::new)
+}
+
+fn from_table(table: &mut [Entry], source: Source) -> Danger {
     Danger {
         id: text_of(table, "id").unwrap_or_default(),
         category: text_of(table, "category").unwrap_or_default(),
@@ -217,24 +170,24 @@ fn from_table(table: &[Entry], source: Source) -> Danger {
         not_programs: list_of(table, "not_programs"),
         flags: list_of(table, "flags"),
         not_flags: list_of(table, "not_flags"),
-        args: lazy("args"),
-        not_args: lazy("not_args"),
-        text: lazy("text"),
-        code: lazy("code"),
-        assigns: lazy("assigns"),
-        not_values: lazy("not_values"),
+        args: lazy(table, "args"),
+        not_args: lazy(table, "not_args"),
+        text: lazy(table, "text"),
+        code: lazy(table, "code"),
+        assigns: lazy(table, "assigns"),
+        not_values: lazy(table, "not_values"),
         piped_from: list_of(table, "piped_from"),
         fed_by: list_of(table, "fed_by"),
         deletes: list_of(table, "deletes"),
         writes: list_of(table, "writes"),
         reads: list_of(table, "reads"),
         marks: list_of(table, "marks"),
-        raw: lazy("raw"),
+        raw: lazy(table, "raw"),
         contains: list_of(table, "contains"),
     }
 }
 
-pub(super) fn severity(table: &[Entry]) -> Option<Severity> {
+pub(super) fn severity(table: &mut [Entry]) -> Option<Severity> {
     match text_of(table, "severity")?.as_str() {
         "notice" => Some(Severity::Notice),
         "high" => Some(Severity::High),
@@ -494,13 +447,17 @@ mod tests {
             let script = shell::parse(text, &place);
             for unit in &script.units {
                 let ids = |d: &Danger| d.hits(unit, &ground).then(|| d.id.clone());
-                let found: Vec<String> = library().about(&unit.program).filter_map(ids).collect();
+                let found: Vec<String> = library().about(unit).filter_map(ids).collect();
                 let wanted: Vec<String> = builtin().iter().filter_map(ids).collect();
                 assert_eq!(found, wanted, "{text}");
             }
             let ids = |d: &Danger| d.hits_line(&script).then(|| d.id.clone());
             let wanted: Vec<String> = builtin().iter().filter_map(ids).collect();
-            assert_eq!(library().lines().filter_map(ids).collect::<Vec<_>>(), wanted, "{text}");
+            assert_eq!(
+                library().lines(&script.raw).filter_map(ids).collect::<Vec<_>>(),
+                wanted,
+                "{text}"
+            );
         }
     }
 }

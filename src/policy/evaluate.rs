@@ -11,6 +11,7 @@ use super::rule::{Rule, Subject};
 use super::sensitive::Sensitive;
 use super::shell::{ANY, Reach, Unit};
 use super::speak::speak;
+use super::spelling::Spelling;
 use crate::config::schema::permissions::Severity;
 use crate::model::{AbsPath, Decision, Source, Tier, ToolName};
 
@@ -107,11 +108,12 @@ impl<'a> Bench<'a> {
 
     fn unit(&mut self, at: usize, unit: &'a Unit) {
         let around = self.around.within(unit);
+        let spelling = Spelling::of(unit);
         let tool = &self.facts.tool;
         let needs = !unit.transparent && !unit.text.is_empty() && !only_constants(unit);
         let heard = self.rules_about(
             &[tool],
-            Subject::Unit(unit),
+            Subject::Unit(&spelling),
             &around,
             (&unit.text, Some(at)),
             needs || unit.opaque.is_some(),
@@ -167,8 +169,8 @@ impl<'a> Bench<'a> {
                 }
                 listed |= spoken.first.is_some();
                 listed |= muted && layer.exclusive.is_some() && needs && {
-                    let covers = |rule: &&Rule| !rule.report && rule.covers(tool, subject, around);
-                    layer.rules.iter().any(|rule| covers(&rule))
+                    let covers = |rule: &Rule| !rule.report && rule.covers(tool, subject, around);
+                    layer.about(tool, subject, around).any(|(_, rule)| covers(rule))
                 };
                 let Some(rule) = spoken.first else { continue };
                 self.say_rule(rule, name, unit);
@@ -217,7 +219,7 @@ impl<'a> Bench<'a> {
     fn dangers_on(&mut self, at: usize, unit: &Unit, lifts: &[&Rule]) {
         let ground = self.ground();
         let rules = self.rules;
-        let all = danger::library().about(&unit.program).map(|d| (d, Tier::Builtin));
+        let all = danger::library().about(unit).map(|d| (d, Tier::Builtin));
         let all = all.chain(
             rules.layers.iter().flat_map(|layer| layer.dangers.iter().map(|d| (d, layer.tier))),
         );
@@ -230,7 +232,7 @@ impl<'a> Bench<'a> {
 
     fn line(&mut self, script: &super::shell::Script) {
         let rules = self.rules;
-        let all = danger::library().lines().map(|d| (d, Tier::Builtin));
+        let all = danger::library().lines(&script.raw).map(|d| (d, Tier::Builtin));
         for (danger, tier) in all.chain(
             rules.layers.iter().flat_map(|layer| layer.dangers.iter().map(|d| (d, layer.tier))),
         ) {
@@ -322,7 +324,8 @@ impl<'a> Bench<'a> {
                     }
                     _ => rule.could_reach(tool, reach, around),
                 };
-                let first = layer.rules.iter().filter(|rule| !rule.report).find(settles);
+                let rules = layer.within_reach(tool, reach, named.as_ref(), around);
+                let first = rules.map(|(_, rule)| rule).filter(|rule| !rule.report).find(settles);
                 if let Some(rule) = first.filter(|rule| rule.decision != Decision::Allow) {
                     self.say_rule(rule, &name, Some(at));
                 }
@@ -334,7 +337,7 @@ impl<'a> Bench<'a> {
                 }
             }
         }
-        for entry in rules.sensitive().iter().filter(|entry| entry.could_reach(reach)) {
+        for entry in rules.sensitive().all().iter().filter(|entry| entry.could_reach(reach)) {
             self.say_sensitive(entry, &name, &shown, Some(at), lifts);
         }
     }
@@ -387,7 +390,7 @@ impl<'a> Bench<'a> {
                 }
             }
         }
-        for entry in rules.sensitive().iter().filter(|entry| entry.hits(path)) {
+        for entry in rules.sensitive().about(path).filter(|entry| entry.hits(path)) {
             self.say_sensitive(entry, name, &path.lexical.to_string(), unit, lifts);
         }
     }

@@ -9,6 +9,7 @@ use super::match_around::Around;
 use super::match_path::Anchors;
 use super::rule::{Rule, Subject};
 use super::shell::Unit;
+use super::spelling::Spelling;
 use crate::config::review::policy_text;
 use crate::model::{AbsPath, Tier};
 use std::fmt::Write as _;
@@ -120,7 +121,7 @@ fn covers(unit: &Unit, text: &str, anchors: &Anchors) -> bool {
 /// is known of what surrounds it.
 pub(super) fn speaks_of(rule: &Rule, unit: &Unit, anchors: &Anchors) -> bool {
     let facts = CallFacts::of_some_command(&anchors.workspace, anchors.home.as_ref());
-    rule.covers(&facts.tool, Subject::Unit(unit), &Around::of(&facts).within(unit))
+    rule.covers(&facts.tool, Subject::Unit(&Spelling::of(unit)), &Around::of(&facts).within(unit))
 }
 
 /// The pattern that matches `path` alone, as short as it can be written.

@@ -12,6 +12,7 @@ use super::parse::ToolMatch;
 use super::rule::{Rule, Subject};
 use super::sensitive;
 use super::shell::{self, ShellPlace};
+use super::spelling::Spelling;
 use crate::config::schema::rule::{Example, ExampleCall};
 use crate::model::{Decision, ToolName};
 
@@ -90,7 +91,9 @@ fn written_out(rule: &Rule, tool: &ToolName, call: &ExampleCall, anchors: &Ancho
         return rule.covers(tool, Subject::Whole, &around);
     };
     let script = parsed(command, anchors);
-    let covers = |unit: &shell::Unit| rule.covers(tool, Subject::Unit(unit), &around.within(unit));
+    let covers = |unit: &shell::Unit| {
+        rule.covers(tool, Subject::Unit(&Spelling::of(unit)), &around.within(unit))
+    };
     if rule.decision != Decision::Allow {
         return script.units.iter().any(covers);
     }

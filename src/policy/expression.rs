@@ -8,8 +8,9 @@
 
 use super::dialect::with_ascii_classes;
 use super::hints;
-use super::possible::Automaton;
-use super::prefilter::{Part, Test, heads, is_small, whole};
+use super::possible::{ANY_WORDS, Automaton};
+use super::prefilter::{Need, Part, Test, heads, small, whole};
+use super::shell::{ANY, ANY_NAME, ANY_PLAIN_NAME};
 use regex::{Regex, RegexBuilder};
 use regex_automata::Input;
 use regex_automata::hybrid::dfa::{Cache, DFA};
@@ -19,6 +20,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Largest compiled expression in bytes, so that a hostile file cannot take the memory.
 const LARGEST: usize = 4 << 20;
+/// Known text and wildcards of fewer bytes make a small automaton.
+const SURELY_SMALL: usize = 512;
 
 /// A compiled expression.
 #[derive(Debug)]
@@ -83,6 +86,8 @@ fn has(bits: &[u64; 4], byte: u8) -> bool {
 #[derive(Debug)]
 pub struct Lazy {
     source: String,
+    /// It was put together here, of known text and `.*`: it need not be read to be known.
+    plain: bool,
     /// `None` for a source that is no expression.
     parts: OnceLock<Option<Parts>>,
     possible: OnceLock<Option<Automaton>>,
@@ -95,6 +100,34 @@ struct Parts {
     all: Vec<Compiled>,
 }
 
+impl Parts {
+    fn of(parts: Vec<Part>) -> Self {
+        let heads = heads(&parts);
+        let lazy = |part| Compiled { part, regex: OnceLock::new() };
+        Parts { heads, all: parts.into_iter().map(lazy).collect() }
+    }
+}
+
+/// What a text must have for an expression to match it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted<'a> {
+    /// In front.
+    Start(&'a [u8]),
+    /// Anywhere.
+    Part(&'a [u8]),
+}
+
+/// The known text in front of a shape.
+pub fn known_head(shape: &str) -> &str {
+    shape.split([ANY, ANY_NAME, ANY_PLAIN_NAME, ANY_WORDS]).next().unwrap_or_default()
+}
+
+/// Whether texts that begin with `one` may begin with `other`.
+pub fn compatible(one: &[u8], other: &[u8]) -> bool {
+    let both = one.len().min(other.len());
+    one.get(..both) == other.get(..both)
+}
+
 #[derive(Debug)]
 struct Compiled {
     part: Part,
@@ -104,7 +137,38 @@ struct Compiled {
 impl Lazy {
     /// Nothing is compiled yet: [`Self::check`] does that.
     pub fn new(source: impl Into<String>) -> Self {
-        Lazy { source: source.into(), parts: OnceLock::new(), possible: OnceLock::new() }
+        let (parts, possible) = (OnceLock::new(), OnceLock::new());
+        Lazy { source: source.into(), plain: false, parts, possible }
+    }
+
+    /// An expression of known text and wildcards alone, of which every match begins with `start`
+    /// and holds `need`; either may be empty.
+    pub fn plain(source: String, start: &str, need: &str) -> Self {
+        let starts = (!start.is_empty()).then(|| vec![start.as_bytes().to_vec().into()]);
+        let need = need.as_bytes().to_ascii_lowercase();
+        let needs = (!need.is_empty()).then(|| vec![Need::new(need.into())]);
+        let part = Part { test: Test::Regex(source.clone().into()), starts, needs };
+        let parts = OnceLock::from(Some(Parts::of(vec![part])));
+        Lazy { source, plain: true, parts, possible: OnceLock::new() }
+    }
+
+    /// What every match begins with or holds, in any case of letters: one of these. `None` for an
+    /// expression that says nothing, or is none.
+    pub fn literals(&self) -> Option<Vec<Wanted<'_>>> {
+        let mut all = Vec::new();
+        for Compiled { part, .. } in &self.parts()?.all {
+            match (&part.test, &part.starts, &part.needs) {
+                (Test::Words(words), ..) => {
+                    all.extend(words.sorted.iter().map(|one| Wanted::Start(one)));
+                }
+                (_, Some(starts), _) => all.extend(starts.iter().map(|one| Wanted::Start(one))),
+                (_, _, Some(needs)) => {
+                    all.extend(needs.iter().map(|one| Wanted::Part(&one.literal)))
+                }
+                _ => return None,
+            }
+        }
+        Some(all)
     }
 
     /// Whether it can be used.
@@ -112,18 +176,24 @@ impl Lazy {
     /// # Errors
     /// The expression's own error, or that it is too large.
     pub fn check(&self) -> Result<(), String> {
+        if self.plain && self.source.len() < SURELY_SMALL {
+            return Ok(());
+        }
         // What is surely small enough need not be compiled to see it.
-        if is_small(&self.source) { Ok(()) } else { Expression::new(&self.source).map(drop) }
+        match small(&self.source) {
+            Some(part) => {
+                self.parts.get_or_init(|| Some(Parts::of(vec![part])));
+                Ok(())
+            }
+            None => Expression::new(&self.source).map(drop),
+        }
     }
 
     fn parts(&self) -> Option<&Parts> {
         let build = || {
             let parts =
                 hints::shipped(&self.source).or_else(|| whole(&self.source).map(|part| vec![part]));
-            let parts = parts?;
-            let heads = heads(&parts);
-            let lazy = |part| Compiled { part, regex: OnceLock::new() };
-            Some(Parts { heads, all: parts.into_iter().map(lazy).collect() })
+            parts.map(Parts::of)
         };
         self.parts.get_or_init(build).as_ref()
     }
@@ -151,6 +221,14 @@ impl Lazy {
 
     /// Whether it matches some text of `shape`. FAIL CLOSED: yes, if that cannot be told.
     pub fn could_match(&self, shape: &str) -> bool {
+        let head = known_head(shape).as_bytes();
+        let begins = |wanted: &Wanted<'_>| match wanted {
+            Wanted::Start(start) => compatible(start, head),
+            Wanted::Part(_) => true,
+        };
+        if self.literals().is_some_and(|all| !all.iter().any(begins)) {
+            return false;
+        }
         let build = || Automaton::new(&with_ascii_classes(&self.source), LARGEST);
         let automaton = self.possible.get_or_init(build);
         automaton.as_ref().is_none_or(|automaton| automaton.could_match(shape))

@@ -35,6 +35,25 @@ fn has_signals(pattern: &str) -> bool {
 }
 
 /// The glob as an expression: `*` and `?` cross slashes, because a command is not a path.
+fn glob(glob: &str) -> Lazy {
+    let start = glob.split(['*', '?']).next().unwrap_or_default();
+    let need = glob.split(['*', '?']).max_by_key(|part| part.len()).unwrap_or_default();
+    Lazy::plain(glob_source(glob), start, need)
+}
+
+/// The text that every match of `words` begins with, where that is an expression without signals:
+/// up to the first letter that may be left out.
+fn known_start(words: &str) -> &str {
+    let end = words.find(['*', '?', '.']).unwrap_or(words.len());
+    let start = words.get(..end).unwrap_or_default();
+    let optional = words.get(end..).is_some_and(|rest| rest.starts_with(['*', '?']));
+    let mut chars = start.chars();
+    if optional {
+        chars.next_back();
+    }
+    chars.as_str()
+}
+
 fn glob_source(glob: &str) -> String {
     let mut source = String::from("^");
     for c in glob.chars() {
@@ -51,14 +70,18 @@ fn glob_source(glob: &str) -> String {
 impl CommandPattern {
     /// A pattern of a deny or ask rule.
     pub fn restricting(written: &str) -> Self {
-        let mut readings = vec![Lazy::new(glob_source(written))];
+        let mut readings = vec![glob(written)];
         let starts_with_word = written.starts_with(|c: char| c.is_ascii_alphanumeric());
         if has_signals(written) {
             readings.push(Lazy::new(written));
         } else if starts_with_word {
             // `rm *` as an expression would hit `npm run format`: without any sign that an
             // expression was meant, a hit has to begin at a word.
-            let expression = Lazy::new(format!("(?:^|\\s)(?:{written})"));
+            let source = format!("(?:^|\\s)(?:{written})");
+            let expression = match known_start(written) {
+                "" => Lazy::new(source),
+                start => Lazy::plain(source, "", start),
+            };
             readings.extend(expression.check().is_ok().then_some(expression));
         } else {
             let expression = Lazy::new(written);
@@ -69,14 +92,14 @@ impl CommandPattern {
 
     /// A pattern of an allow rule.
     pub fn permitting(written: &str) -> Self {
-        let (dialect, source) = if written.starts_with('^') {
-            (Dialect::Regex, format!("^(?:{written})"))
+        let (dialect, reading) = if written.starts_with('^') {
+            (Dialect::Regex, Lazy::new(format!("^(?:{written})")))
         } else if has_signals(written) {
-            (Dialect::AnchoredHere, format!("^(?:{written})$"))
+            (Dialect::AnchoredHere, Lazy::new(format!("^(?:{written})$")))
         } else {
-            (Dialect::Glob, glob_source(written))
+            (Dialect::Glob, glob(written))
         };
-        CommandPattern { written: written.to_owned(), dialect, readings: vec![Lazy::new(source)] }
+        CommandPattern { written: written.to_owned(), dialect, readings: vec![reading] }
     }
 
     /// The compact form `prefix:*`: the prefix alone, or followed by a blank and anything.
@@ -85,7 +108,7 @@ impl CommandPattern {
         CommandPattern {
             written: format!("{prefix}:*"),
             dialect: Dialect::Glob,
-            readings: vec![Lazy::new(source)],
+            readings: vec![Lazy::plain(source, prefix, "")],
         }
     }
 
@@ -97,11 +120,16 @@ impl CommandPattern {
         self.readings.iter().try_for_each(Lazy::check)
     }
 
+    /// Its readings, and how many of them a shape is asked of.
+    pub(super) fn readings(&self) -> (&[Lazy], usize) {
+        // A glob is asked as one: its second reading begins at any blank, also of `ls *`.
+        (&self.readings, if has_signals(&self.written) { self.readings.len() } else { 1 })
+    }
+
     /// Whether some command of this shape matches; a pattern that does not compile always does.
     pub fn could_match(&self, shape: &str) -> bool {
-        // A glob is asked as one: its second reading begins at any blank, also of `ls *`.
-        let readings = if has_signals(&self.written) { self.readings.len() } else { 1 };
-        self.readings.iter().take(readings).any(|regex| regex.could_match(shape))
+        let (readings, asked) = self.readings();
+        readings.iter().take(asked).any(|regex| regex.could_match(shape))
     }
 
     /// Whether a command matches; `broken` is the answer of a pattern that does not compile.

@@ -82,6 +82,14 @@ impl HostPattern {
         HostPattern { name: Name::Domain(plain(domain)), port: None }
     }
 
+    /// The name that a host is, or lies below; `None` for ranges and any host.
+    pub(super) fn key(&self) -> Option<&str> {
+        match &self.name {
+            Name::Exact(name) | Name::Domain(name) | Name::Below(name) => Some(name),
+            Name::Any | Name::Range(..) => None,
+        }
+    }
+
     /// How `host`, written with or without a port, fits.
     pub fn fits(&self, host: &str) -> Fit {
         let lower = host.to_lowercase();
@@ -106,6 +114,17 @@ impl HostPattern {
                 }
             }
         }
+    }
+}
+
+/// A host without its port and each domain that it lies below, as [`HostPattern::key`] has them.
+pub(super) fn names_of(host: &str, mut each: impl FnMut(&str)) {
+    let lower = host.to_lowercase();
+    let Ok((host, _)) = split(&lower) else { return };
+    let host = plain(host);
+    each(&host);
+    for (at, _) in host.match_indices('.') {
+        each(host.get(at + 1..).unwrap_or_default());
     }
 }
 

@@ -4,7 +4,7 @@
 //! restricting pattern hits if the lexical or the canonical path does; a permitting one only
 //! if both do. `X/**` means `X` too.
 
-use super::expression::Expression;
+use super::expression::{Expression, compatible, known_head};
 use super::facts::PathUse;
 use super::possible::Automaton;
 use super::shell::{ANY, ANY_NAME, ANY_PLAIN_NAME, Reach};
@@ -124,6 +124,9 @@ impl LazyGlob {
     }
 
     fn could_match(&self, shape: &str) -> bool {
+        if !compatible(known_head(shape).as_bytes(), self.literals().begins.as_bytes()) {
+            return false;
+        }
         let build = || Automaton::new(built(&self.text).ok()?.regex(), LARGEST);
         self.possible
             .get_or_init(build)
@@ -194,6 +197,22 @@ fn could_begin(shape: &str, base: &str) -> bool {
     let odd = |pair: &[u8]| matches!(pair, [b'/', b'/' | b'.']);
     base.as_bytes().starts_with(shape.trim_end_matches('/').as_bytes())
         || shape.as_bytes().windows(2).any(odd)
+}
+
+/// Whether a path is not written in the plain way, so that bytes do not tell what lies below it.
+pub(super) fn odd(path: &str) -> bool {
+    path.contains("//") || path.contains("/./") || path.ends_with("/.")
+}
+
+/// What every path that a glob matches has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GlobKey<'a> {
+    /// These bytes in front; whatever could reach it is compatible with them.
+    Begins(&'a str),
+    /// A slash and these bytes at the end.
+    Name(&'a str),
+    /// Nothing that is known.
+    None,
 }
 
 /// Whether a folder of this shape could lead to `base`.
@@ -268,7 +287,7 @@ impl PathPattern {
     /// # Errors
     /// What is wrong with the glob.
     pub fn new(written: &str, anchors: &Anchors, restricting: bool) -> Result<Self, String> {
-        let workspace = escaped(&anchors.workspace);
+        let workspace = || escaped(&anchors.workspace);
         let mut texts = Vec::new();
         if written.is_empty() || written.contains('\0') {
             return Err("it is empty".to_owned());
@@ -284,9 +303,9 @@ impl PathPattern {
         } else {
             let bare = written.strip_prefix("./").unwrap_or(written);
             texts.push(if bare.is_empty() || bare == "." {
-                workspace.clone()
+                workspace()
             } else {
-                format!("{workspace}/{bare}")
+                format!("{}/{bare}", workspace())
             });
             if restricting && !written.contains('/') {
                 texts.push(format!("/**/{written}"));
@@ -305,6 +324,19 @@ impl PathPattern {
     /// The globs that it stands for, over absolute paths.
     pub(super) fn globs(&self) -> impl Iterator<Item = &str> {
         self.globs.iter().map(|glob| glob.text.as_str())
+    }
+
+    /// By what its globs can be looked up.
+    pub(super) fn keys(&self) -> impl Iterator<Item = GlobKey<'_>> {
+        self.globs.iter().map(|glob| {
+            let known = glob.literals();
+            match known.form {
+                _ if odd(&glob.text) => GlobKey::None,
+                Form::Name => GlobKey::Name(&known.ends),
+                _ if known.begins.is_empty() => GlobKey::None,
+                _ => GlobKey::Begins(&known.begins),
+            }
+        })
     }
 
     /// Whether one path matches.

@@ -118,10 +118,12 @@ pub fn heads(parts: &[Part]) -> Option<[u64; 4]> {
 /// More states than this are counted by compiling them.
 const SMALL: usize = 20_000;
 
-/// Whether an expression is one, and so small that it need not be compiled to know its size.
+/// The whole expression as one part, if it is one, and so small that it need not be compiled to
+/// know its size.
 #[allow(dead_code, reason = "the build script does not ask")]
-pub fn is_small(source: &str) -> bool {
-    parse(source).is_some_and(|hir| states(&hir) < SMALL)
+pub fn small(source: &str) -> Option<Part> {
+    let hir = parse(source).filter(|hir| states(hir) < SMALL)?;
+    Some(Part { test: Test::Regex(Cow::Owned(source.to_owned())), ..filters(&hir) })
 }
 
 /// About as many states as an automaton of it has, rather more than fewer.

@@ -10,9 +10,10 @@ use super::match_around::{Around, Surroundings};
 use super::match_flags::Flags;
 use super::match_host::{Fit, HostPattern};
 use super::match_path::PathPattern;
-use super::match_words::{Sense, Token, argv_fits, env_in, in_trusted_folder, program_in};
+use super::match_words::{Sense, Token, argv_fits, env_in, program_in};
 use super::parse::ToolMatch;
 use super::shell::{ANY, ANY_NAME, ANY_PLAIN_NAME, Reach, Unit};
+use super::spelling::Spelling;
 use crate::model::{Decision, Source, Tier, ToolName};
 
 /// A compiled rule.
@@ -54,7 +55,7 @@ pub struct Rule {
 #[derive(Debug, Clone, Copy)]
 pub enum Subject<'a> {
     /// One simple command.
-    Unit(&'a Unit),
+    Unit(&'a Spelling<'a>),
     /// One path that an argument names.
     Path(&'a PathUse),
     /// A call without command and path.
@@ -68,7 +69,7 @@ impl Rule {
             return false;
         }
         let part = match subject {
-            Subject::Unit(unit) => self.covers_unit(unit),
+            Subject::Unit(spelling) => self.covers_unit(spelling),
             Subject::Path(path) => !self.wants_command() && self.covers_path(path),
             Subject::Whole => !self.wants_command() && !self.wants_path(),
         };
@@ -183,7 +184,8 @@ impl Rule {
             }
     }
 
-    fn covers_unit(&self, unit: &Unit) -> bool {
+    fn covers_unit(&self, spelling: &Spelling<'_>) -> bool {
+        let unit = spelling.unit;
         let sense = self.sense();
         // FAIL CLOSED: what was not understood never matches an allow rule.
         if sense.allow && unit.opaque.is_some() {
@@ -193,18 +195,18 @@ impl Rule {
             && self.argv.as_ref().is_none_or(|pattern| argv_fits(pattern, unit, sense))
             && self.flags.as_ref().is_none_or(|flags| flags.fit(unit, sense))
             && self.env.as_ref().is_none_or(|names| env_in(names, unit, sense))
-            && self.commands.as_ref().is_none_or(|patterns| self.covers_text(patterns, unit))
+            && self.commands.as_ref().is_none_or(|patterns| self.covers_text(patterns, spelling))
             && self.covers_paths_of(unit)
     }
 
-    fn covers_text(&self, patterns: &[CommandPattern], unit: &Unit) -> bool {
+    fn covers_text(&self, patterns: &[CommandPattern], spelling: &Spelling<'_>) -> bool {
         let Sense { allow, unknown } = self.sense();
-        let text = if allow { permitted_text(unit) } else { unit.text.clone() };
-        let shapes = if unknown { unit.shapes() } else { vec![] };
+        let text = if allow { spelling.permitted() } else { spelling.unit.text.as_str() };
+        let shapes = if unknown { spelling.shapes() } else { &[] };
         patterns.iter().any(|pattern| {
             shapes.iter().any(|shape| pattern.could_match(shape))
-                || pattern.matches(&text, !allow)
-                || (!allow && written_text(unit).is_some_and(|text| pattern.matches(&text, true)))
+                || pattern.matches(text, !allow)
+                || (!allow && spelling.written().is_some_and(|text| pattern.matches(text, true)))
         })
     }
 
@@ -259,21 +261,6 @@ impl Rule {
         };
         within(&self.paths)
             && if reach.access == Access::Read { within(&self.read) } else { within(&self.write) }
-    }
-}
-
-/// The command with its program as written, where that is a path.
-fn written_text(unit: &Unit) -> Option<String> {
-    let first = unit.words.first().filter(|word| word.text.contains('/'))?;
-    let args = unit.text.strip_prefix(unit.program.as_str()).unwrap_or_default();
-    Some(format!("{}{args}", first.text))
-}
-
-/// What an allow rule sees: `/tmp/git` is not `git`, `/usr/bin/git` is.
-fn permitted_text(unit: &Unit) -> String {
-    match unit.words.first() {
-        Some(first) if in_trusted_folder(&first.text) => unit.text.clone(),
-        _ => written_text(unit).unwrap_or_else(|| unit.text.clone()),
     }
 }
 

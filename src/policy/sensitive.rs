@@ -2,11 +2,14 @@
 
 use super::danger::{each, list_of, severity, text_of};
 use super::facts::{Access, PathUse};
+use super::lookup::Globs;
 use super::match_path::{Anchors, PathPattern};
 use super::shell::{ANY, ANY_NAME, ANY_PLAIN_NAME, Reach};
 use crate::config::schema::permissions::Severity;
 use crate::model::{AbsPath, Source};
 use crate::shipped::SENSITIVE_PATHS;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// One sensitive path.
 #[derive(Debug)]
@@ -59,9 +62,7 @@ impl Sensitive {
 
     /// A shell glob such as `~/.s*/id_rsa` that could name an example of this pattern.
     fn could_expand(&self, path: &AbsPath) -> bool {
-        use std::os::unix::ffi::OsStrExt;
-        let bytes = path.as_path().as_os_str().as_bytes();
-        if memchr::memchr3(b'*', b'?', b'[', bytes).is_none() {
+        if !has_wildcard(path) {
             return false;
         }
         let text = path.to_string();
@@ -79,6 +80,65 @@ impl Sensitive {
         let matcher = glob.compile_matcher();
         self.examples.iter().any(|example| matcher.is_match(example.as_path()))
     }
+}
+
+/// All sensitive paths of one workspace and home, filed by what a path must have.
+#[derive(Debug)]
+pub struct SensitiveList {
+    all: Vec<Sensitive>,
+    asked: AtomicUsize,
+    globs: OnceLock<Globs>,
+}
+
+/// From this many paths on it is worth to file the list.
+const SELDOM: usize = 16;
+
+impl SensitiveList {
+    /// Nothing is filed yet.
+    pub fn new(all: Vec<Sensitive>) -> Self {
+        SensitiveList { all, asked: AtomicUsize::new(0), globs: OnceLock::new() }
+    }
+
+    /// Every entry, in the order of the file.
+    pub fn all(&self) -> &[Sensitive] {
+        &self.all
+    }
+
+    /// The entries that could hit a path, in the order of the file.
+    ///
+    /// INVARIANT (prefilter over-approximates): no other entry hits it.
+    pub fn about(&self, path: &PathUse) -> impl Iterator<Item = &Sensitive> {
+        let early = self.asked.fetch_add(1, Ordering::Relaxed) < SELDOM;
+        let chosen = (!early && !has_wildcard(&path.lexical)).then(|| {
+            let mut found = Vec::new();
+            self.globs.get_or_init(|| self.filed()).of(path, &mut found);
+            found.sort_unstable();
+            found.dedup();
+            found
+        });
+        let places = 0..u32::try_from(self.all.len()).unwrap_or(u32::MAX);
+        let (all, some) = match chosen {
+            None => (Some(places), None),
+            Some(chosen) => (None, Some(chosen)),
+        };
+        let places = all.into_iter().flatten().chain(some.into_iter().flatten());
+        places.filter_map(|at| self.all.get(at as usize))
+    }
+
+    fn filed(&self) -> Globs {
+        let mut globs = Globs::default();
+        for (at, entry) in (0..).zip(&self.all) {
+            entry.patterns.iter().for_each(|pattern| globs.add(pattern, at));
+        }
+        globs.close();
+        globs
+    }
+}
+
+/// Whether a shell would look for what the path names.
+fn has_wildcard(path: &AbsPath) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    memchr::memchr3(b'*', b'?', b'[', path.as_path().as_os_str().as_bytes()).is_some()
 }
 
 /// A glob with `*` in place of each bracket expression and brace.
@@ -111,8 +171,8 @@ pub fn builtin(anchors: &Anchors) -> Vec<Sensitive> {
             .collect()
     };
     each(SENSITIVE_PATHS, "path")
-        .map(|(table, source)| {
-            let table = table.as_slice();
+        .map(|(mut table, source)| {
+            let table = table.as_mut_slice();
             let matches = list_of(table, "matches");
             Sensitive {
                 id: text_of(table, "id").unwrap_or_default(),

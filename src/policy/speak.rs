@@ -28,7 +28,7 @@ pub(super) fn speak<'a>(
     around: &Around<'_>,
 ) -> Spoken<'a> {
     let mut spoken = Spoken { first: None, lifts: Vec::new(), reports: Vec::new() };
-    for (at, rule) in layer.rules.iter().enumerate() {
+    for (at, rule) in layer.about(tool, subject, around) {
         let allow = rule.decision == Decision::Allow;
         if spoken.first.is_some() && at >= layer.lifts_before {
             break;

@@ -26,6 +26,7 @@ pub fn withheld(rules: &RuleSet) -> Vec<Withheld> {
     };
     let sensitive = rules
         .sensitive()
+        .all()
         .iter()
         .filter(|entry| !entry.writes_only)
         .map(|entry| Withheld { globs: globs(&entry.patterns), except: globs(&entry.except) });

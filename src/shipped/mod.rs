@@ -51,6 +51,10 @@ pub const PERMISSIVE: Shipped = shipped!("profiles/permissive.toml");
 pub const ALL: &[Shipped] =
     &[DEFAULTS, DANGEROUS, SENSITIVE_PATHS, SECRETS, STANDARD, STRICT, READ_ONLY, CI, PERMISSIVE];
 
+/// SHA-256 (hex) over the dangerous patterns and the sensitive paths, which are long and always
+/// the same in one binary.
+pub const POLICIES_DIGEST: &str = include_str!(concat!(env!("OUT_DIR"), "/policies.sha256"));
+
 impl Shipped {
     /// The file's path in the source tree, which is how its lines are named.
     pub fn name(&self) -> &'static str {

@@ -306,6 +306,9 @@ fn a_file_full_of_noise_is_answered_shortly() {
     let long: Vec<String> = (0..5000).map(|n| format!("\"/{n}\"")).collect();
     let long = format!(r#"{{"sandbox": {{"hide": [{}]}}}}"#, long.join(","));
     assert!(World::new().project(&long).refused().contains("more than 4096 entries"));
+    let rules = vec![r#"{"tool": "Bash", "decision": "deny"}"#; 16_385].join(",");
+    let long = format!(r#"{{"permissions": {{"rules": [{rules}]}}}}"#);
+    assert!(World::new().project(&long).refused().contains("more than 16384 entries"));
 }
 
 #[test]

@@ -15,11 +15,13 @@ use crate::policy::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::io::{BufRead, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::time::Instant;
 
 /// Longest line of a batch, in bytes.
 const MAX_LINE: u64 = 4 * 1024 * 1024;
+/// How many bytes of a batch are read, and of answers written, at once.
+const AT_ONCE: usize = 64 * 1024;
 
 /// One call, or a batch.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -273,7 +275,7 @@ fn document(id: Option<Value>, judged: &Judged) -> Line<'_> {
     }
 }
 
-/// One decision a line, in input order, written before the next line is read.
+/// One decision a line, in input order, written before more input is waited for.
 pub(super) fn batch(
     args: &CheckArgs,
     rules: &RuleSet,
@@ -283,7 +285,16 @@ pub(super) fn batch(
 ) -> Result<Exit, CommandError> {
     let mut strictest = Decision::Allow;
     let mut number = 0u64;
-    while let Some(read) = next_line(input)? {
+    let mut input = BufReader::with_capacity(AT_ONCE, input);
+    let mut answers = String::new();
+    loop {
+        // Whoever waits for an answer before asking again must get it.
+        let more = input.buffer().contains(&b'\n');
+        if !answers.is_empty() && (!more || answers.len() >= AT_ONCE) {
+            out.data(&answers)?;
+            answers.clear();
+        }
+        let Some(read) = next_line(&mut input)? else { break };
         number += 1;
         if read.as_ref().is_ok_and(|bytes| bytes.iter().all(u8::is_ascii_whitespace)) {
             continue;
@@ -303,7 +314,8 @@ pub(super) fn batch(
                 .to_string()
             }
         };
-        out.line(&answer)?;
+        answers.push_str(&answer);
+        answers.push('\n');
     }
     Ok(exit_of(args, strictest))
 }
