@@ -8,6 +8,7 @@ use super::compile::{CompileError, Layer, RuleSet, compile};
 use super::danger;
 use super::exact::speaks_of;
 use super::expression::{Expression, Lazy};
+pub use super::findings::{FINDINGS, describe};
 use super::inclusion::Known;
 use super::match_path::Anchors;
 use super::parse::{ToolMatch, tool_field};
@@ -32,30 +33,6 @@ pub enum Level {
     /// Wrong, or refused in this tier.
     Error,
 }
-
-/// Every kind of finding, with one line for people.
-pub const FINDINGS: &[(&str, &str)] = &[
-    ("lint.unreadable", "the file cannot be read as configuration"),
-    ("lint.unknown-key", "no such key exists"),
-    ("lint.unusable-rule", "the rule or pattern refuses the whole set"),
-    ("lint.hidden", "an earlier rule of the same list always speaks first"),
-    ("lint.outranked", "a deny rule beats this allow rule for every call"),
-    ("lint.never-matches", "no call can match the pattern"),
-    ("lint.splits", "the pattern spells several commands, and each is judged by itself"),
-    ("lint.wide-allow", "the allow rule permits running anything"),
-    ("lint.ambiguous-pattern", "the pattern can be read in two ways"),
-    ("lint.unknown-tool", "no tool has this name"),
-    ("lint.unknown-override", "`overrides` names a pattern that does not exist"),
-    ("lint.idle-override", "`overrides` lifts nothing here"),
-    ("lint.duplicate-id", "the id stands twice"),
-    ("lint.no-id", "the rule has no id"),
-    ("lint.no-reason", "the rule has no reason"),
-    ("lint.untested", "no example and no test case is about the rule"),
-    ("lint.expired", "the date of the rule has passed"),
-    ("lint.no-tests", "the file has rules and no test cases"),
-    ("lint.unused-key", "the key is accepted and does nothing"),
-    ("lint.warning", "reading the file gave a warning"),
-];
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,7 +131,10 @@ pub fn lint(files: &[LintFile<'_>], anchors: &Anchors, bare: &RuleSpec, now: i64
             }
             Err(error) => {
                 found.extend(unusable(&error));
-                compiled.push(None);
+                // An id that stands twice must not hide what else is odd.
+                let rules = compile(&[unnamed(file.layer, &error)], anchors.clone()).ok();
+                found.extend(rules.iter().flat_map(notes));
+                compiled.push(rules);
             }
         }
     }
@@ -173,6 +153,17 @@ pub fn lint(files: &[LintFile<'_>], anchors: &Anchors, bare: &RuleSpec, now: i64
         key(a).cmp(&key(b))
     });
     found
+}
+
+/// The block with the rules that were refused left without their ids.
+fn unnamed(layer: &PermissionLayer, error: &CompileError) -> PermissionLayer {
+    let mut layer = layer.clone();
+    for rule in &mut layer.rules {
+        if error.problems.iter().any(|problem| problem.source == rule.source) {
+            rule.value.id = None;
+        }
+    }
+    layer
 }
 
 fn notes(rules: &RuleSet) -> Vec<Finding> {
@@ -579,12 +570,6 @@ fn spelled(program: &str, rest: &str) -> Unit {
         text: format!("{program} {rest}"),
         ..Unit::default()
     }
-}
-
-/// The page of a kind of finding, for `ion help ID`.
-pub fn describe(id: &str) -> Option<String> {
-    let (id, about) = FINDINGS.iter().find(|(known, _)| *known == id)?;
-    Some(format!("{id}   finding of `ion policy lint`\n  {about}\n  more      docs/review.md\n"))
 }
 
 fn file_of(layer: &PermissionLayer) -> String {

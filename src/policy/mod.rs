@@ -19,6 +19,7 @@ pub mod exact;
 mod examples;
 pub mod expression;
 pub mod facts;
+mod findings;
 mod hints;
 mod inclusion;
 mod index;

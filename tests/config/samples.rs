@@ -18,9 +18,22 @@ fn sealed(name: &str) -> Loaded {
     let valid = validate_file(&path, true).unwrap_or_else(|errors| panic!("{}", errors.render()));
     assert!(valid.warnings.is_empty(), "{:?}", valid.warnings);
     World::new()
-        .user(r#"{"sandbox": {"enabled": false}, "permissions": {"mode": "allow"}, "security": {"redactSecrets": false}}"#)
+        .user(r#"{"sandbox": {"enabled": false}, "approvals": {"folder": true}, "security": {"redactSecrets": false}}"#)
         .sealed_file("config.toml", &text)
         .loaded()
+}
+
+#[test]
+fn every_sample_refuses_to_start_under_a_mode_that_allows_everything() {
+    for name in ["regulated-team.toml", "ci-fleet.toml", "allow-list.toml"] {
+        let errors = World::new()
+            .user(r#"{"permissions": {"mode": "allow"}}"#)
+            .sealed_file("config.toml", &sample(name).1)
+            .load()
+            .expect_err(name);
+        let said = errors.render();
+        assert!(said.contains("disableBypassModes") && said.contains("config.toml:"), "{said}");
+    }
 }
 
 #[test]

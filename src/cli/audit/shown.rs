@@ -98,7 +98,8 @@ pub(super) fn evidence(record: &Record) -> Vec<String> {
     say("session", record.session.clone());
     say("call", record.call_id.clone());
     say("digest", record.text(&["digest"]).map(str::to_owned));
-    say("policy", record.text(&["policy", "digest"]).map(str::to_owned));
+    let digest = record.text(&["policy", "digest"]).or_else(|| record.text(&["policy_digest"]));
+    say("policy", digest.map(str::to_owned));
     say("sandbox", record.body.get("confinement").and_then(held));
     say(
         "cut",
