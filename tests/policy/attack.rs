@@ -19,7 +19,8 @@ fn none_is_allowed(lines: &[&str]) {
 
 #[track_caller]
 fn all_are_allowed(lines: &[&str]) {
-    let shut: Vec<_> = decisions(lines).into_iter().filter(|(_, d)| *d != Decision::Allow).collect();
+    let shut: Vec<_> =
+        decisions(lines).into_iter().filter(|(_, d)| *d != Decision::Allow).collect();
     assert!(shut.is_empty(), "{shut:#?}");
 }
 
@@ -37,7 +38,12 @@ fn a_command_without_a_path_is_judged_by_the_folder_that_the_line_went_to() {
         "env --chdir=/tmp/x make",
         "env --chd /tmp/x make",
     ]);
-    all_are_allowed(&["cd src && make", "cd ..; pwd", "cd /tmp; cd - ; echo x", "(cd sub && pytest)"]);
+    all_are_allowed(&[
+        "cd src && make",
+        "cd ..; pwd",
+        "cd /tmp; cd - ; echo x",
+        "(cd sub && pytest)",
+    ]);
 }
 
 /// One line for each class of option, variable and small language that was open.

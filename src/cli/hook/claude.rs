@@ -64,8 +64,8 @@ fn parts(call: &Waiting) -> Result<Vec<Part>, String> {
             super::event::no_strange_text(&input, &["command", "description"])?;
             "Bash"
         }
-        same @ ("Read" | "Write" | "Edit" | "NotebookEdit" | "Glob" | "Grep"
-        | "WebFetch" | "WebSearch") => same,
+        same @ ("Read" | "Write" | "Edit" | "NotebookEdit" | "Glob" | "Grep" | "WebFetch"
+        | "WebSearch") => same,
         "MultiEdit" => {
             if !input.get("edits").is_some_and(Value::is_array) {
                 return Err("`edits` must be a list".to_owned());

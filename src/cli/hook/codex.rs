@@ -90,9 +90,9 @@ fn shell(mut input: Map<String, Value>) -> Result<Part, String> {
     // The attack: `shell` names the program that reads the line.
     if let Some(Value::String(shell)) = input.get("shell") {
         let known = ["bash", "sh", "zsh", "dash"];
-        let name = ["", "/bin/", "/usr/bin/"].iter().find_map(|dir| {
-            shell.strip_prefix(dir).filter(|name| known.contains(name))
-        });
+        let name = ["", "/bin/", "/usr/bin/"]
+            .iter()
+            .find_map(|dir| shell.strip_prefix(dir).filter(|name| known.contains(name)));
         if name.is_none() {
             return Err("`shell` is not a shell that Ion knows".to_owned());
         }
