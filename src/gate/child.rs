@@ -4,9 +4,11 @@
 //! same log, redactor, sandbox, people, hooks and marks, and every call needs the rules of every
 //! agent above it as well as its own. INVARIANT (T4): a child's verdict is never looser.
 
+use super::advisers::Lift;
 use super::decide::{Gate, GateParts};
 use crate::model::ToolName;
 use crate::policy::RuleSet;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 impl Gate {
@@ -24,8 +26,17 @@ impl Gate {
         }
         // One step of the path is one agent, whatever its name says.
         let name = name.replace('/', "_");
+        // A child's own word that no hook and no classifier answers its questions binds it.
+        let (may, lift) = (rules.may_lift(), self.parts.lift);
+        let lift =
+            Lift { hook: lift.hook && may.hook, classifier: lift.classifier && may.classifier };
+        // Opinions and orphaned answers are kept under the policy that asked: the child's is
+        // not its parent's.
+        let policy = Sha256::digest(format!("{}\n{}", self.parts.policy_digest, rules.digest()));
         let parts = GateParts {
             rules,
+            lift,
+            policy_digest: policy.iter().map(|byte| format!("{byte:02x}")).collect(),
             effects,
             agent: format!("{}/{name}", self.parts.agent),
             ..self.parts.clone()

@@ -61,7 +61,11 @@ pub fn propose(call: ToolCall, effects: Option<Effects>, place: &Place<'_>) -> P
     let hosts = hosts(&call);
     let (uses, malformed) = (work.paths, work.malformed);
     let paths: Vec<AbsPath> = uses.iter().map(|path| path.canonical.clone()).collect();
-    let digest = digest(&call, &paths, place.cwd);
+    // Where links led, also those in a command: a yes is not for where they lead tomorrow.
+    let led = command.iter().flat_map(|script| script.paths());
+    let led = led.filter(|path| path.canonical != path.lexical).map(|path| &path.canonical);
+    let seen: Vec<AbsPath> = paths.iter().chain(led).cloned().collect();
+    let digest = digest(&call, &seen, place.cwd);
     let facts = CallFacts {
         tool: call.name.clone(),
         effects,
@@ -463,6 +467,38 @@ mod tests {
         assert_ne!(one.digest, other.digest);
         assert_ne!(one.digest, elsewhere.digest);
         assert_eq!(one.digest.len(), 64);
+    }
+
+    #[test]
+    fn the_digest_of_a_command_changes_when_a_link_in_it_leads_elsewhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = abs(dir.path());
+        let digest = || proposed(&real, "Bash", json!({"command": "cat data/x"})).digest;
+        let plain = digest();
+        let lead = |to: &str| {
+            let _ = std::fs::remove_file(dir.path().join("data"));
+            std::os::unix::fs::symlink(to, dir.path().join("data")).unwrap();
+            digest()
+        };
+        let (one, two) = (lead("/srv/a"), lead("/srv/b"));
+        assert!(plain != one && one != two && two != plain);
+        assert_eq!(one, lead("/srv/a"));
+    }
+
+    #[test]
+    fn a_working_folder_outside_the_workspace_is_read_by_what_names_no_path() {
+        let (w, away) = (AbsPath::new("/w").unwrap(), AbsPath::new("/away").unwrap());
+        let circumstances = Circumstances::default();
+        let paths = |cwd: &AbsPath, command: &str| {
+            let Value::Object(input) = json!({ "command": command }) else { panic!("an object") };
+            let call = ToolCall { id: CallId::new("c"), name: ToolName::resolve("Bash"), input };
+            let place = Place { cwd, workspace: &w, home: None, circumstances: &circumstances };
+            let script = propose(call, None, &place).facts.command.unwrap();
+            script.paths().map(|path| path.lexical.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(paths(&away, "make"), ["/away"]);
+        assert_eq!(paths(&w, "make"), Vec::<String>::new());
+        assert_eq!(paths(&away, "echo x"), Vec::<String>::new());
     }
 
     #[test]

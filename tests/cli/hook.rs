@@ -143,6 +143,45 @@ fn an_allow_leaves_the_agents_own_permissions_in_place_unless_a_person_said_othe
     assert_eq!(meaning("claude", &feed(ion, event.to_string().as_bytes())), "pass");
 }
 
+/// The attack: a cloned repository whose settings take the agent's own prompt away.
+#[test]
+fn a_strangers_project_cannot_skip_the_agents_prompt() {
+    let home = Home::new();
+    home.write("work/.ion/config.toml", "[hook]\nallowSkipsPrompt = true\n");
+    let output = call(&home, "claude", "Bash", json!({"command": "ls"}));
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), ""));
+}
+
+/// The attacks: another program reads the line, or it runs in a folder of the call's own choice.
+#[test]
+fn a_shell_call_with_more_than_a_line_is_judged_by_all_of_it() {
+    let home = Home::new();
+    let outside = tempfile::tempdir().unwrap();
+    let outside = outside.path().to_str().unwrap();
+    for (agent, tool, input) in [
+        ("codex", "exec_command", json!({"cmd": "ls", "shell": "/tmp/evil"})),
+        ("codex", "exec_command", json!({"cmd": "ls", "shell": "python3"})),
+        ("codex", "local_shell", json!({"command": ["ls"], "env": {"LD_PRELOAD": "/tmp/x.so"}})),
+        ("codex", "local_shell", json!({"command": ["ls"], "working_directory": "/tmp"})),
+        ("codex", "shell", json!({"command": "make", "workdir": outside})),
+        ("claude", "Bash", json!({"command": "ls", "cwd": "/tmp"})),
+        ("claude", "Bash", json!({"command": "ls", "_simulatedSedEdit": {"filePath": "/etc/x"}})),
+        ("gemini", "run_shell_command", json!({"command": "ls", "shell": "/tmp/evil"})),
+        ("gemini", "run_shell_command", json!({"command": "make", "dir_path": outside})),
+    ] {
+        let output = call(&home, agent, tool, input.clone());
+        assert_eq!(output.status.code(), Some(2), "{agent} {input}");
+    }
+    for (agent, tool, input) in [
+        ("codex", "exec_command", json!({"cmd": "ls", "shell": "/bin/bash", "login": true})),
+        ("claude", "Bash", json!({"command": "ls", "description": "x", "timeout": 5000})),
+        ("gemini", "run_shell_command", json!({"command": "ls", "is_background": false})),
+    ] {
+        let output = call(&home, agent, tool, input.clone());
+        assert_eq!(output.status.code(), Some(0), "{agent} {input} {}", stderr(&output));
+    }
+}
+
 #[test]
 fn a_question_is_asked_only_where_somebody_can_answer() {
     let home = Home::new();

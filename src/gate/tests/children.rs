@@ -60,6 +60,27 @@ fn a_yes_given_to_the_parent_does_not_serve_the_child_and_a_no_does() {
     assert_eq!(bob.seen.lock().unwrap().len(), 1);
 }
 
+#[test]
+fn a_child_whose_own_rules_forbid_hooks_and_classifier_to_allow_is_not_answered_by_them() {
+    let log = Arc::new(Log::default());
+    let advisers = with(vec![hook("yes", Does::Says(Some(Decision::Allow)))], None, vec![]);
+    let gate = Gate::new(GateParts { advisers, ..parts(&log) });
+    let closed = || {
+        let mut closed = layer(Tier::Enterprise, vec![]);
+        closed.allow_hooks = Some(Located::new(false, source()));
+        closed.allow_classifier = Some(Located::new(false, source()));
+        let mut asks = layer(Tier::User, vec![]);
+        asks.mode = Some(Located::new(Decision::Ask, source()));
+        rules(&[asks, closed])
+    };
+    drop(allowed(&gate, "hrob"));
+    let child = gate.child("a", closed(), None);
+    assert_eq!(child.parts.lift, Lift { hook: false, classifier: false });
+    assert_eq!(refused(&child, "hrob").decided_by, DecidedBy::HeadlessAsk);
+    // And neither its cached opinions nor its orphaned answers are its parent's.
+    assert_ne!(child.parts.policy_digest, gate.parts.policy_digest);
+}
+
 fn decision() -> impl Strategy<Value = Decision> {
     prop::sample::select(vec![Decision::Allow, Decision::Ask, Decision::Deny])
 }
