@@ -5,6 +5,7 @@ mod check_command;
 mod combine_layers;
 mod conditions;
 mod docs;
+mod fed_texts;
 mod labelled;
 mod lint;
 mod names;
