@@ -7,6 +7,7 @@ mod combine_layers;
 mod conditions;
 mod docs;
 mod exactness;
+mod fed_texts;
 mod labelled;
 mod lint;
 mod names;

@@ -160,7 +160,7 @@ const CONTACTS: &[(&str, &str)] = &[
     ("curl http://{a,b}.example", "a.example b.example"),
     ("curl 'http://{a,b}.example'", "?"),
     ("curl http://ex%61mple.org", "?"),
-    ("echo a | xargs curl", "?"),
+    ("echo a | xargs curl", "a ?"),
     ("wget -i f", "?"),
     ("wget -q https://a.example/x", "a.example"),
     ("ssh -p 22 u@h.example ls", "h.example"),

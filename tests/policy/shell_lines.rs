@@ -185,7 +185,8 @@ fn what_is_only_known_at_run_time_is_opaque() {
         "bash -c \"$x\"",
         "c=rm; c=ls; \"$y\" x",
         "echo \"${x@P}\"",
-        "f() { $1; }; f rm",
+        "f() { while :; do $1; shift; done; }; f rm",
+        "f() { $2; }; f rm",
         "a=(rm x); a[0]=$y; \"${a[@]}\"",
     ] {
         let script = script(line);

@@ -17,7 +17,6 @@ const STARTS: &[&str] = &[
     "child_process",
     "backtick",
     "qx",
-    "`",
     "passthru",
     "Open3",
     "shell",
@@ -34,12 +33,19 @@ const MAX_STRINGS: usize = 32;
 
 /// What the code could start.
 pub fn commands(program: &str, code: &str) -> Vec<Inner> {
-    if !STARTS.iter().any(|word| code.contains(word)) {
+    let strings = strings(program, code);
+    // What stands inside a string starts nothing, unless the quotes are those of a command.
+    let shells = !program.starts_with("node") && !matches!(program, "bun" | "deno" | "tsx");
+    let starts = |text: &str| STARTS.iter().any(|word| text.contains(word));
+    let starts = shells && code.contains('`')
+        || strings.iter().any(|(_, before, after)| starts(before) || starts(after))
+        || program.ends_with("awk") && starts(code);
+    if !starts {
         return Vec::new();
     }
     let mut found = Vec::new();
     let mut list: Option<Vec<Word>> = None;
-    for (string, before, after) in strings(program, code).into_iter().take(MAX_STRINGS) {
+    for (string, before, after) in strings.into_iter().take(MAX_STRINGS) {
         // `['rm', '-rf', '/x']` and `"rm", "-rf", "/x"` are the words of one command.
         let goes_on = before.trim() == ",";
         let listed = goes_on || after.trim_start().starts_with(',');
@@ -122,5 +128,7 @@ mod tests {
         assert_eq!(of("ruby", "puts `rm -rf x`"), ["rm -rf x"]);
         assert_eq!(of("awk", "BEGIN{system(\"rm 'a b'\")}"), ["rm 'a b'"]);
         assert!(of("python3", "print('rm -rf x')").is_empty());
+        assert!(of("python3", "print('system is up')").is_empty());
+        assert!(of("node", "console.log(`a b`)").is_empty());
     }
 }

@@ -56,6 +56,16 @@ pub fn printed(program: &str, args: &[Word], input: Option<&str>) -> Option<Stri
             let input = given(&[], input)?;
             if flag(&['p'], &["plain", "postscript"]) { hex(&input)? } else { dump(&input)? }
         }
+        // It prints where it starts, among the rest.
+        "find" => {
+            let starts = words.iter().take_while(|word| !word.starts_with(['-', '(', '!']));
+            let starts: Vec<&str> =
+                starts.filter(|word| word.starts_with(['/', '~'])).copied().collect();
+            if starts.is_empty() {
+                return None;
+            }
+            starts.join("\n")
+        }
         "rev" => {
             let lines = input?.lines().map(|line| line.chars().rev().collect::<String>());
             lines.collect::<Vec<_>>().join("\n")

@@ -314,8 +314,11 @@ impl Walker {
         match command {
             Command::Simple(simple) => self.simple(simple),
             Command::Compound(compound, redirects) => {
-                self.redirects_alone(redirects.as_ref());
+                let fed = self.redirects_alone(redirects.as_ref());
+                let input = self.input.clone();
+                self.input = fed.or_else(|| input.clone());
                 self.compound(compound);
+                self.input = input;
             }
             Command::Function(function) => {
                 self.define(function);

@@ -363,7 +363,7 @@ fn add(
             // A tilde means what `HOME` says, and the line may have said something else.
             (TildeExpr::Home, ..) if scope.variables.contains_key("HOME") => to.unknown(source),
             (TildeExpr::Home, Some(home), _) => to.push(&home.to_string()),
-            (TildeExpr::UserHome(name), _, _) if name == "root" => to.push("/root"),
+            (TildeExpr::UserHome(name), _, _) if name == "root" => to.guess("/root"),
             (TildeExpr::WorkingDir, _, Some(cwd)) => to.push(&cwd.to_string()),
             _ => to.unknown(source),
         },
@@ -485,7 +485,13 @@ fn put(
         return to.unknown(source);
     }
     if quoted {
-        return if certain { to.push(&value.text) } else { to.guess(&value.text) };
+        // A name that a glob found stands for any that it may find.
+        to.glob |= certain && value.glob;
+        return match (certain, value.glob) {
+            (true, true) => to.push_glob(&value.text),
+            (true, false) => to.push(&value.text),
+            (false, _) => to.guess(&value.text),
+        };
     }
     if !certain && value.text.trim().is_empty() {
         return to.unknown(source);

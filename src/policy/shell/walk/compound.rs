@@ -3,7 +3,7 @@
 //! Part of `walk`, which finds the commands. Every branch counts as one that could run.
 
 use super::super::word::Variable;
-use super::super::{Unit, effects};
+use super::super::{Unit, Word, effects};
 use super::{MAX_LOOP_VALUES, Walker, special};
 use crate::policy::facts::Access;
 use brush_parser::ast::{self, CompoundCommand};
@@ -111,7 +111,20 @@ impl Walker {
         }
         if !known {
             self.forget(name);
-            return self.maybe(|walker| walker.list(&clause.body.list));
+            self.maybe(|walker| walker.list(&clause.body.list));
+            // What is likely is looked at besides.
+            let guesses = |word: &&Word| {
+                !word.literal && !word.text.is_empty() && !word.text.starts_with(['$', '`'])
+            };
+            let guesses: Vec<Word> =
+                values.iter().filter(guesses).take(MAX_LOOP_VALUES).cloned().collect();
+            for value in guesses {
+                let variable = Variable { value, certain: false };
+                self.state.variables.insert(name.clone(), variable);
+                self.maybe(|walker| walker.list(&clause.body.list));
+                self.forget(name);
+            }
+            return;
         }
         for value in values {
             if self.exhausted {

@@ -21,8 +21,9 @@ impl Walker {
             for path in &unit.paths {
                 for (link, target) in &self.links {
                     let whole = path.lexical == *link;
+                    let inside = self.state.cwd.as_ref().is_some_and(|cwd| cwd.is_within(link));
                     if !path.lexical.is_within(link)
-                        || whole && names_link && path.access == Access::Delete
+                        || whole && names_link && !inside && path.access == Access::Delete
                     {
                         continue;
                     }

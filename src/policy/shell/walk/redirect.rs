@@ -9,8 +9,12 @@ use crate::policy::facts::Access;
 use brush_parser::ast;
 
 impl Walker {
-    pub(super) fn redirects_alone(&mut self, redirects: Option<&ast::RedirectList>) {
-        let Some(redirects) = redirects else { return };
+    /// The redirections of a compound command; what they feed it, as far as it is known.
+    pub(super) fn redirects_alone(
+        &mut self,
+        redirects: Option<&ast::RedirectList>,
+    ) -> Option<String> {
+        let redirects = redirects?;
         let (mut unit, mut context) =
             (Unit { transparent: true, ..Unit::default() }, Context::default());
         for redirect in &redirects.0 {
@@ -23,6 +27,8 @@ impl Walker {
             .collect::<Vec<_>>()
             .join(" ");
         self.push(unit);
+        let document = context.document.map(|word| word.text);
+        document.or_else(|| context.printed.into_iter().next())
     }
 
     pub(super) fn redirect(

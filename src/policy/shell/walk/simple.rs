@@ -169,6 +169,9 @@ fn glued(text: &str) -> bool {
     let part = |c: char| !c.is_whitespace() && !";&|()<>`\"".contains(c);
     ["<(", ">("].iter().flat_map(|open| text.match_indices(open)).any(|(at, _)| {
         let after = text.get(brace::after_brackets(text.as_bytes(), at + 1)..).unwrap_or_default();
-        text.get(..at).unwrap_or_default().ends_with(part) || after.starts_with(part)
+        let before = text.get(..at).unwrap_or_default();
+        // A quote behind it begins a word, unless it ends the one that the whole stands in.
+        let opens = after.starts_with('"') && before.matches('"').count() % 2 == 0;
+        before.ends_with(part) || after.starts_with(part) || opens
     })
 }

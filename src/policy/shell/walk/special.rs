@@ -147,6 +147,22 @@ impl Walker {
         }
     }
 
+    /// The names that `read` is given get a guess: the first line of what is fed.
+    fn reads(&mut self, args: &[Word]) {
+        let Some(line) = self.input.as_deref().and_then(|text| text.lines().next()) else {
+            return;
+        };
+        let names: Vec<&Word> =
+            args.iter().filter(|word| word.literal && is_name(&word.text)).collect();
+        let mut parts = line.splitn(names.len().max(1), char::is_whitespace);
+        let mut given = Vec::new();
+        for name in names {
+            let value = Word::unknown(parts.next().unwrap_or_default().trim());
+            given.push((name.text.clone(), Variable { value, certain: false }));
+        }
+        self.state.variables.extend(given);
+    }
+
     /// `declare "a=($x)"`: a list in an operand is expanded when it is assigned.
     pub(super) fn hidden_array(&mut self, before: &[Word], found: &[Word]) {
         let declares = ["declare", "typeset", "local", "export", "readonly"];
@@ -228,6 +244,9 @@ impl Walker {
                     if program != "getopts" || args.first() != Some(word) {
                         self.sets(&word.text, unit);
                     }
+                }
+                if program == "read" {
+                    self.reads(args);
                 }
             }
             "unset" => {
