@@ -43,6 +43,7 @@ dist:
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --locked --release --target $(TARGET)
 	@mkdir -p dist
 	@cp target/$(TARGET)/release/ion dist/ion
+	@strip dist/ion
 	@if ldd dist/ion 2>&1 | grep -q 'statically linked\|not a dynamic'; then echo "dist/ion: static"; else echo "dist/ion is not static" >&2; exit 1; fi
 	@echo "dist/ion: $$(stat -c %s dist/ion) bytes"
 	@test "$$(stat -c %s dist/ion)" -le 12582912 || { echo "dist/ion is larger than 12 MiB" >&2; exit 1; }

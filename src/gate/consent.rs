@@ -225,7 +225,7 @@ impl Gate {
             tool: proposed.call.name.clone(),
             input: parts.redactor.json(&Value::Object(proposed.call.input.clone())),
             subject: self.shown(subject.unwrap_or_default()),
-            digest: proposed.digest.clone(),
+            digest: proposed.digest().to_owned(),
             cwd: self.shown(&proposed.facts.cwd.to_string()),
             unit: self.unit(case),
             would: would(proposed, judgement).iter().map(|text| self.shown(text)).collect(),
@@ -289,7 +289,7 @@ fn key_of(case: &Case) -> GrantKey {
     asking.sort();
     asking.dedup();
     let around = &case.proposed.facts.circumstances;
-    GrantKey::new(&case.proposed.digest, around.agent.as_deref().unwrap_or_default(), &asking)
+    GrantKey::new(case.proposed.digest(), around.agent.as_deref().unwrap_or_default(), &asking)
 }
 
 fn refused_by_classifier(case: &Case) -> Cause {

@@ -264,7 +264,8 @@ impl Gate {
             Err(message) => return Verdict::Deny(self.unrecorded(&case, &message)),
         };
         self.mark(&case.proposed);
-        let Proposed { call, facts, paths, digest } = case.proposed;
+        let digest = case.proposed.digest().to_owned();
+        let Proposed { call, facts, paths, .. } = case.proposed;
         Verdict::Allow(Permit::issue(call, paths, facts.cwd, confinement, digest, seq))
     }
 }

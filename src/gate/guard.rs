@@ -91,7 +91,7 @@ impl Gate {
             .map(|part| {
                 json!({
                     "tool": part.case.proposed.call.name, "decision": part.decision,
-                    "digest": part.case.proposed.digest,
+                    "digest": part.case.proposed.digest(),
                     "rule": part.cause.rule.as_ref().map(|rule| rule.id.as_str()),
                 })
             })

@@ -117,8 +117,8 @@ impl Gate {
             story = told;
             story.rewrites.push(Rewrite {
                 hook: by,
+                digest: proposed.digest().to_owned(),
                 before: proposed.call,
-                digest: proposed.digest,
             });
             call = ToolCall { id: id.clone(), ..rewritten };
         }
@@ -159,7 +159,7 @@ impl Gate {
         Proposal {
             call: &proposed.call,
             cwd: &proposed.facts.cwd,
-            digest: &proposed.digest,
+            digest: proposed.digest(),
             agent: &self.parts.agent,
             rewrites: u8::try_from(story.rewrites.len()).unwrap_or(u8::MAX),
         }

@@ -26,7 +26,7 @@ pub async fn opine(
         input: &input,
         cwd: &proposed.facts.cwd,
         policy: &policy,
-        digest: &proposed.digest,
+        digest: proposed.digest(),
         policy_digest,
     };
     opinion(classifier, &question).await

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Arguments that name a path, whatever the tool.
 const PATH_KEYS: [&str; 5] = ["path", "file_path", "filePath", "directory", "notebook_path"];
@@ -42,8 +43,17 @@ pub struct Proposed {
     pub facts: CallFacts,
     /// Canonical paths that arguments name, in the order of the keys.
     pub paths: Vec<AbsPath>,
+    /// Paths that the digest covers: `paths`, and where links of a command led.
+    seen: Vec<AbsPath>,
+    /// Made when it is asked for: whoever only judges does not need it.
+    digest: OnceLock<String>,
+}
+
+impl Proposed {
     /// SHA-256 (hex) over the canonical call.
-    pub digest: String,
+    pub fn digest(&self) -> &str {
+        self.digest.get_or_init(|| digest(&self.call, &self.seen, &self.facts.cwd))
+    }
 }
 
 /// Understands a call. Never fails: what is wrong ends in `facts.malformed`, which denies.
@@ -65,7 +75,6 @@ pub fn propose(call: ToolCall, effects: Option<Effects>, place: &Place<'_>) -> P
     let led = command.iter().flat_map(|script| script.paths());
     let led = led.filter(|path| path.canonical != path.lexical).map(|path| &path.canonical);
     let seen: Vec<AbsPath> = paths.iter().chain(led).cloned().collect();
-    let digest = digest(&call, &seen, place.cwd);
     let facts = CallFacts {
         tool: call.name.clone(),
         effects,
@@ -81,7 +90,7 @@ pub fn propose(call: ToolCall, effects: Option<Effects>, place: &Place<'_>) -> P
         class: None,
         unconfined: false,
     };
-    Proposed { call, facts, paths, digest }
+    Proposed { call, facts, paths, seen, digest: OnceLock::new() }
 }
 
 struct Work<'a> {
@@ -463,17 +472,18 @@ mod tests {
         let other = proposed(&dir, "Bash", json!({"command": "ls -a", "timeout": 5}));
         let elsewhere =
             proposed(&AbsPath::new("/v").unwrap(), "Bash", json!({"command": "ls", "timeout": 5}));
-        assert_eq!(one.digest, two.digest);
-        assert_ne!(one.digest, other.digest);
-        assert_ne!(one.digest, elsewhere.digest);
-        assert_eq!(one.digest.len(), 64);
+        assert_eq!(one.digest(), two.digest());
+        assert_ne!(one.digest(), other.digest());
+        assert_ne!(one.digest(), elsewhere.digest());
+        assert_eq!(one.digest().len(), 64);
     }
 
     #[test]
     fn the_digest_of_a_command_changes_when_a_link_in_it_leads_elsewhere() {
         let dir = tempfile::tempdir().unwrap();
         let real = abs(dir.path());
-        let digest = || proposed(&real, "Bash", json!({"command": "cat data/x"})).digest;
+        let digest =
+            || proposed(&real, "Bash", json!({"command": "cat data/x"})).digest().to_owned();
         let plain = digest();
         let lead = |to: &str| {
             let _ = std::fs::remove_file(dir.path().join("data"));

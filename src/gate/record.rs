@@ -102,7 +102,7 @@ impl Gate {
                 "tool": proposed.call.name,
                 "input": Value::Object(proposed.call.input.clone()),
             },
-            "digest": proposed.digest,
+            "digest": proposed.digest(),
             "cwd": proposed.facts.cwd,
             "paths": proposed.paths,
             "decided_by": cause.map_or_else(|| case.decided_by(), |cause| cause.by),
