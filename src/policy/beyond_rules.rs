@@ -4,15 +4,16 @@
 
 use super::compile::Layer;
 use super::danger;
+use super::endpoints;
 use super::evaluate::{Bench, counts, lifted};
 use super::facts::{Access, PathUse, Region, region};
 use super::judgement::{Basis, Origin};
 use super::leaks;
 use super::rule::Rule;
-use super::shell::{ANY, ANY_NAME, ANY_PLAIN_NAME, Reach, Script};
+use super::shell::{Reach, Script};
 use super::untrusted;
 use crate::config::origin::Located;
-use crate::model::{AbsPath, Decision, Source, Tier};
+use crate::model::{Decision, Source, Tier};
 
 impl<'a> Bench<'a> {
     /// What `tierRules` say about the label of the call, tier by tier.
@@ -119,11 +120,8 @@ impl<'a> Bench<'a> {
     /// Whether a path that is not known in full is written, and begins outside the workspace:
     /// `> ~/notes/$day`. FAIL CLOSED: no rule about whole paths can allow it.
     pub(super) fn written_outside(&self, reach: &Reach) -> bool {
-        let unknown = reach.shape.find([ANY, ANY_NAME, ANY_PLAIN_NAME]);
-        let Some(start) = unknown.filter(|_| reach.access != Access::Read) else { return false };
-        let known = reach.shape.get(..start).unwrap_or_default();
-        let folder = known.rfind('/').and_then(|end| known.get(..end.max(1)));
-        let Some(folder) = folder.and_then(AbsPath::new) else { return false };
+        let folder = endpoints::known_folder(reach).filter(|_| reach.access != Access::Read);
+        let Some(folder) = folder else { return false };
         let place = region(&folder, &self.facts.workspace, self.facts.home.as_ref());
         // Where temporary files may be written, rules say so.
         !matches!(place, Region::Workspace | Region::Temporary)

@@ -337,7 +337,15 @@ impl Danger {
                     })
                 })
         };
-        fits(&self.deletes, |path| path.access == Access::Delete)
+        let prefix = || {
+            self.deletes.iter().any(|wanted| match wanted.as_str() {
+                "home" => endpoints::deletes_below(unit, ground, Region::Home),
+                "system" => endpoints::deletes_below(unit, ground, Region::System),
+                "other" => endpoints::deletes_below(unit, ground, Region::Other),
+                _ => false,
+            })
+        };
+        (fits(&self.deletes, |path| path.access == Access::Delete) || prefix())
             && fits(&self.writes, |path| path.access != Access::Read)
             && fits(&self.reads, |path| path.access == Access::Read)
     }
