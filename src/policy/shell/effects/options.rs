@@ -182,7 +182,12 @@ fn packed(program: &str, args: &[Word]) -> Option<Operand> {
     // `-` is standard output; with a colon it is another host's, which a pattern denies.
     let named = file.text != "-" && !file.text.contains(':');
     let shape = file.shape().to_owned();
-    named.then(|| Operand { text: file.text, access: Access::Write, dynamic: !file.literal, shape })
+    named.then_some(Operand {
+        text: file.text,
+        access: Access::Write,
+        dynamic: !file.literal,
+        shape,
+    })
 }
 
 /// The file that a word of a network program sends: `name@FILE`, `-F x=@FILE;type=t`, `-TFILE`,
