@@ -112,8 +112,10 @@ pub(super) fn leaking(script: &Script, secret: &dyn Fn(&PathUse) -> bool) -> Vec
             let spelt = || spread && unit.arguments().iter().any(|word| !word.literal);
             if !holders.contains(&at) && (reads(unit) || fed || kept() || spelt()) {
                 holders.insert(at);
-                spread |= into_variables
-                    && matches!(unit.program.as_str(), "" | "read" | "mapfile" | "readarray");
+                // `for w in $(cat FILE)`, too.
+                spread |= unit.via.iter().any(|around| around.starts_with("$("))
+                    || into_variables
+                        && matches!(unit.program.as_str(), "" | "read" | "mapfile" | "readarray");
                 programs.insert(unit.program.as_str());
                 files.extend(unit.writes().map(|path| &path.lexical));
             }
