@@ -1,11 +1,16 @@
-//! Opinions besides the ordered lists: `tierRules`, exclusive lists, and what untrusted content
-//! does. Each can only make a verdict stricter than the lists alone would, except that a tier
+//! Opinions besides the ordered lists: `tierRules`, exclusive lists, secrets that leave, and what
+//! untrusted content does. Each can only make a verdict stricter than the lists alone would, except that a tier
 //! rule may stand in for the mode, as a rule does.
 
 use super::compile::Layer;
+use super::danger;
+use super::endpoints;
 use super::evaluate::{Bench, counts, lifted};
+use super::facts::{Access, PathUse, Region, region};
 use super::judgement::{Basis, Origin};
+use super::leaks;
 use super::rule::Rule;
+use super::shell::{Reach, Script};
 use super::untrusted;
 use crate::config::origin::Located;
 use crate::model::{Decision, Source, Tier};
@@ -94,6 +99,32 @@ impl<'a> Bench<'a> {
 
     pub(super) fn lifts_rise(&self, lifts: &[&Rule]) -> bool {
         lifted(untrusted::ID, self.rules.untrusted_rise.source.tier, lifts)
+    }
+
+    /// Secrets that the line hands to another host.
+    pub(super) fn leaks(&mut self, script: &Script) {
+        let rules = self.rules;
+        let secret = |path: &PathUse| {
+            rules.sensitive().about(path).any(|entry| !entry.writes_only && entry.hits(path))
+        };
+        let found = leaks::leaking(script, &secret);
+        let about = danger::builtin().iter().filter(|danger| danger.about_flow());
+        for danger in about.filter(|_| !found.is_empty()) {
+            for at in &found {
+                let text = script.units.get(*at).map_or("the command line", |unit| &unit.text);
+                self.say_danger(danger, Tier::Builtin, text, Some(*at), &[]);
+            }
+        }
+    }
+
+    /// Whether a path that is not known in full is written, and begins outside the workspace:
+    /// `> ~/notes/$day`. FAIL CLOSED: no rule about whole paths can allow it.
+    pub(super) fn written_outside(&self, reach: &Reach) -> bool {
+        let folder = endpoints::known_folder(reach).filter(|_| reach.access != Access::Read);
+        let Some(folder) = folder else { return false };
+        let place = region(&folder, &self.facts.workspace, self.facts.home.as_ref());
+        // Where temporary files may be written, rules say so.
+        !matches!(place, Region::Workspace | Region::Temporary)
     }
 
     fn step(&mut self, unit: Option<usize>, name: &str, reason: String) {

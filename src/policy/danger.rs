@@ -238,6 +238,11 @@ impl Danger {
             && self.raw.as_ref().is_some_and(|raw| hits(raw, &script.raw))
     }
 
+    /// Whether it is about where a secret goes in the line, which no single command shows.
+    pub fn about_flow(&self) -> bool {
+        self.marks.iter().any(|mark| mark == "leaves")
+    }
+
     /// Whether one command hits.
     pub fn hits(&self, unit: &Unit, ground: &Ground<'_>) -> bool {
         // The cheap questions first: expressions are compiled when they are reached.
@@ -309,6 +314,8 @@ impl Danger {
                 }
                 "elsewhere" => !endpoints::only_loopback(unit),
                 "mounts-outside" => endpoints::mounts_outside(unit, ground.workspace, ground.home),
+                // Seen from the whole line only: `about_flow`.
+                "leaves" => false,
                 "no-script" => !unit.arguments().iter().any(|w| !w.text.starts_with('-')),
                 _ => true,
             })
@@ -330,7 +337,15 @@ impl Danger {
                     })
                 })
         };
-        fits(&self.deletes, |path| path.access == Access::Delete)
+        let prefix = || {
+            self.deletes.iter().any(|wanted| match wanted.as_str() {
+                "home" => endpoints::deletes_below(unit, ground, Region::Home),
+                "system" => endpoints::deletes_below(unit, ground, Region::System),
+                "other" => endpoints::deletes_below(unit, ground, Region::Other),
+                _ => false,
+            })
+        };
+        (fits(&self.deletes, |path| path.access == Access::Delete) || prefix())
             && fits(&self.writes, |path| path.access != Access::Read)
             && fits(&self.reads, |path| path.access == Access::Read)
     }

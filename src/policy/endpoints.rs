@@ -4,8 +4,9 @@
 //! name another host, so a command that has one does not count as local. Runs nothing and asks
 //! no name server. Read [`super::danger`] next.
 
+use super::danger::Ground;
 use super::facts::{Access, Region, region};
-use super::shell::{ANY, ANY_NAME, ANY_PLAIN_NAME, Unit, Word};
+use super::shell::{ANY, ANY_NAME, ANY_PLAIN_NAME, Reach, Unit, Word};
 use crate::model::AbsPath;
 
 /// Options of curl, wget and HTTPie that take the next word and name no host.
@@ -213,6 +214,23 @@ pub(super) fn anchored(unit: &Unit, workspace: &AbsPath) -> bool {
             reach.access == Access::Write
                 && reach.shape.strip_prefix(&root).is_some_and(|rest| !rest.starts_with(wild))
         })
+}
+
+/// Whether it deletes something of which only the folder is known, and that lies in `wanted`:
+/// `rm -r "$HOME/$name"`.
+pub(super) fn deletes_below(unit: &Unit, ground: &Ground<'_>, wanted: Region) -> bool {
+    let mut deleted = unit.reaches.iter().filter(|reach| reach.access == Access::Delete);
+    deleted.any(|reach| {
+        known_folder(reach)
+            .is_some_and(|folder| region(&folder, ground.workspace, ground.home) == wanted)
+    })
+}
+
+/// The folder that a path which is not known in full begins with.
+pub(super) fn known_folder(reach: &Reach) -> Option<AbsPath> {
+    let start = reach.shape.find([ANY, ANY_NAME, ANY_PLAIN_NAME])?;
+    let known = reach.shape.get(..start)?;
+    AbsPath::new(known.get(..known.rfind('/')?.max(1))?)
 }
 
 /// Whether a container gets a folder of the system or of the home, outside the workspace.

@@ -80,6 +80,7 @@ impl<'a> Bench<'a> {
                 self.unit(at, unit);
             }
             self.line(script);
+            self.leaks(script);
             if let Some(reason) = &script.opaque {
                 self.opaque(
                     "the command line",
@@ -243,7 +244,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    fn say_danger(
+    pub(super) fn say_danger(
         &mut self,
         danger: &Danger,
         tier: Tier,
@@ -336,6 +337,9 @@ impl<'a> Bench<'a> {
                     self.say_read_only(source, &name, &shown, Some(at));
                 }
             }
+        }
+        if self.written_outside(reach) {
+            self.default(&name, Some(at));
         }
         for entry in rules.sensitive().all().iter().filter(|entry| entry.could_reach(reach)) {
             self.say_sensitive(entry, &name, &shown, Some(at), lifts);
@@ -447,7 +451,7 @@ impl<'a> Bench<'a> {
         );
     }
 
-    fn default(&mut self, subject: &str, unit: Option<usize>) {
+    pub(super) fn default(&mut self, subject: &str, unit: Option<usize>) {
         let mode = &self.rules.mode;
         let reason = match mode.value {
             Decision::Allow => "default allow",

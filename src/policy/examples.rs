@@ -6,6 +6,7 @@
 use super::circumstances::{Annotations, Circumstances};
 use super::danger::{Danger, Ground};
 use super::facts::{Access, PathUse};
+use super::leaks;
 use super::match_around::Around;
 use super::match_path::Anchors;
 use super::parse::ToolMatch;
@@ -112,6 +113,12 @@ fn host_of(text: &str) -> &str {
 pub(super) fn danger_hits(danger: &Danger, text: &str, anchors: &Anchors) -> bool {
     let script = parsed(text, anchors);
     let ground = Ground { workspace: &anchors.workspace, home: anchors.home.as_ref() };
+    if danger.about_flow() {
+        let list = sensitive::builtin(anchors);
+        let secret =
+            |path: &PathUse| list.iter().any(|entry| !entry.writes_only && entry.hits(path));
+        return !leaks::leaking(&script, &secret).is_empty();
+    }
     danger.hits_line(&script) || script.units.iter().any(|unit| danger.hits(unit, &ground))
 }
 

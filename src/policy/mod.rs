@@ -24,6 +24,7 @@ mod hints;
 mod inclusion;
 mod index;
 pub mod judgement;
+mod leaks;
 pub mod lint;
 mod lookup;
 pub mod match_args;

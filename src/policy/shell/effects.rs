@@ -269,6 +269,47 @@ const OUTPUT_OPTION: &[&str] = &[
     "ar",
 ];
 
+/// Options of .NET's builders that begin with a slash and name no file that is written.
+const SWITCHES: &[&str] = &[
+    "t",
+    "target",
+    "p",
+    "property",
+    "m",
+    "maxcpucount",
+    "v",
+    "verbosity",
+    "r",
+    "restore",
+    "nologo",
+    "warnaserror",
+    "warnnotaserror",
+    "warnasmessage",
+    "nowarn",
+    "nr",
+    "nodereuse",
+    "graph",
+    "low",
+    "lowpriority",
+    "bl",
+    "binarylogger",
+    "clp",
+    "consoleloggerparameters",
+    "noconlog",
+    "noconsolelogger",
+    "ds",
+    "detailedsummary",
+    "tl",
+    "terminallogger",
+    "isolate",
+    "mt",
+    "help",
+    "version",
+    "build",
+    "rebuild",
+    "clean",
+];
+
 /// Devices that hold nothing and lose nothing.
 pub fn is_harmless_device(path: &str) -> bool {
     matches!(
@@ -290,6 +331,15 @@ pub fn looks_like_path(text: &str) -> bool {
     !text.contains("://")
         && (text.starts_with(['/', '~', '.']) || text.contains('/'))
         && !text.contains(char::is_whitespace)
+}
+
+/// Whether a word with blanks is the name of a file all the same: `~/Library/Mail/V2 old/x`.
+fn names_file(text: &str) -> bool {
+    let anchored = ["/", "~/", "./", "../"].iter().any(|start| text.starts_with(start));
+    let first = text.split(char::is_whitespace).next().unwrap_or_default();
+    anchored
+        && first.matches('/').count() > 1
+        && !text.contains(['*', '{', '(', ';', '|', '\n', '"'])
 }
 
 /// The paths that `program` touches. `more` tells that operands come at run time.
@@ -342,6 +392,7 @@ pub fn operands(program: &str, args: &[Word], more: bool) -> Vec<Operand> {
     let last = positional.len().saturating_sub(1);
     let target_option =
         args.iter().any(|w| w.text == "-t" || w.text.starts_with("--target-directory"));
+    link_targets(program, args, &mut positional);
     for (at, word) in positional.iter().enumerate() {
         if names_no_path(program, args, &word.text) {
             continue;
@@ -380,16 +431,41 @@ pub fn operands(program: &str, args: &[Word], more: bool) -> Vec<Operand> {
     found
 }
 
+/// The target of a symbolic link is read from the folder of the link. What is known without
+/// looking is the folder that the link's name begins with; a link *into* a folder starts deeper.
+fn link_targets(program: &str, args: &[Word], positional: &mut [Word]) {
+    let has = |long: &str, letter: char| {
+        args.iter().any(|w| {
+            w.text.starts_with("--") && w.text.len() > 3 && long.starts_with(w.text.as_str())
+                || !w.text.starts_with("--") && w.text.starts_with('-') && w.text.contains(letter)
+        })
+    };
+    let Some((link, targets)) = positional.split_last_mut() else { return };
+    let folder = link.text.trim_end_matches('/').rsplit_once('/').map(|(folder, _)| folder);
+    let Some(folder) = folder.filter(|_| program == "ln" && link.literal) else { return };
+    // `-r` and `-t` read it from elsewhere.
+    if !has("--symbolic", 's') || has("--relative", 'r') || has("--target-directory", 't') {
+        return;
+    }
+    for target in targets.iter_mut().filter(|w| w.literal && w.shape.is_empty()) {
+        if !target.text.starts_with(['/', '~']) {
+            target.text = format!("{folder}/{}", target.text);
+        }
+    }
+}
+
 /// Operands that look like paths and are names of something else.
 fn names_no_path(program: &str, args: &[Word], text: &str) -> bool {
     match program {
         // `/t:Build`, `/m`.
-        "msbuild" | "xbuild" => {
+        "msbuild" | "xbuild" | "dotnet" | "devenv" | "vstest.console" => {
             let name = text.strip_prefix('/').unwrap_or_default();
-            let name = name.split_once(':').map_or(name, |(name, _)| name);
-            let known = ["t", "target", "p", "property", "m", "maxcpucount", "v", "verbosity"];
-            let known = known.contains(&name) || ["r", "restore", "nologo"].contains(&name);
-            known && !text.contains("=/") && !text.contains("..") && !text.contains(":/")
+            let (name, _) = name.split_once([':', '=']).unwrap_or((name, ""));
+            let name = name.to_ascii_lowercase();
+            SWITCHES.contains(&name.as_str())
+                && !text.contains("=/")
+                && !text.contains("..")
+                && !text.contains(":/")
         }
         // Names of log groups and parameters.
         "aws" => {
@@ -408,7 +484,7 @@ fn push(word: &Word, access: Access, known: bool, found: &mut Vec<Operand>) {
     if text.is_empty() || text == "-" || text.contains("://") || remote {
         return;
     }
-    if known || looks_like_path(text) || !text.contains(char::is_whitespace) {
+    if known || looks_like_path(text) || names_file(text) || !text.contains(char::is_whitespace) {
         let shape = word.shape();
         let shape = shape.strip_prefix('@').unwrap_or(shape);
         let vague = !known && !shape.contains('/') && shape.contains(super::ANY);

@@ -446,6 +446,16 @@ fn parameter(
         found.evaluated.extend(second::evaluated_inside(inner));
         nested(inner, scope, found);
     }
+    // `${HOME:?}`, `${dir:-x}`: the value itself, where there is one.
+    if let ParameterExpr::IndicateErrorIfNullOrUnset { parameter, indirect: false, .. }
+    | ParameterExpr::UseDefaultValues { parameter, indirect: false, .. }
+    | ParameterExpr::AssignDefaultValues { parameter, indirect: false, .. } = expr
+        && let Parameter::Named(name) = parameter
+        && let Some((value, true)) = named(name, scope)
+        && !value.text.is_empty()
+    {
+        return put(source, &value, true, scope, found, to, quoted);
+    }
     if let Some((value, certain)) = cut::of(expr, |name| named(name, scope), scope.positional) {
         to.stem |= value.text.starts_with('*');
         return put(source, &value, certain, scope, found, to, quoted);

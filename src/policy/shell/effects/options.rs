@@ -9,6 +9,7 @@ use crate::policy::facts::Access;
 /// Paths inside options: `--file=/x`, `of=/dev/sda`, `-o out`, `-C dir`.
 pub fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
     let mut at = 0;
+    found.extend(packed(program, args));
     let git_output = program == "git"
         && args.iter().any(|w| matches!(w.text.as_str(), "archive" | "format-patch" | "bundle"));
     while let Some(word) = args.get(at) {
@@ -44,6 +45,9 @@ pub fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
             {
                 add(&file.text, Access::Write);
             }
+        }
+        if let Some(path) = uploaded(program, word, at.checked_sub(2).and_then(|b| args.get(b))) {
+            add(&path, Access::Read);
         }
         if program == "dd" {
             if let Some(path) = text.strip_prefix("of=") {
@@ -147,6 +151,84 @@ pub fn options(program: &str, args: &[Word], found: &mut Vec<Operand>) {
             );
         }
     }
+}
+
+/// The archive that tar makes: `-cf FILE`, `czf FILE`, `--file=FILE`.
+fn packed(program: &str, args: &[Word]) -> Option<Operand> {
+    if !matches!(program, "tar" | "gtar" | "bsdtar") {
+        return None;
+    }
+    let bundle = |at: usize, text: &str| {
+        let letters = text.strip_prefix('-').unwrap_or(text);
+        let short = text.starts_with('-') || at == 0;
+        (short && !letters.starts_with('-')).then(|| letters.to_owned())
+    };
+    let has = |letters: &[char], long: &[&str]| {
+        args.iter().enumerate().any(|(at, word)| {
+            bundle(at, &word.text).is_some_and(|text| text.contains(letters))
+                || long.contains(&word.text.as_str())
+        })
+    };
+    if !has(&['c', 'r', 'u', 'A'], &["--create", "--append", "--update", "--concatenate"]) {
+        return None;
+    }
+    let file = args.iter().enumerate().find_map(|(at, word)| {
+        if let Some(path) = word.text.strip_prefix("--file=") {
+            return Some(word.part(path));
+        }
+        let short = bundle(at, &word.text).is_some_and(|letters| letters.contains('f'));
+        (short || word.text == "--file").then(|| args.get(at + 1).cloned())?
+    })?;
+    // `-` is standard output; with a colon it is another host's, which a pattern denies.
+    let named = file.text != "-" && !file.text.contains(':');
+    let shape = file.shape().to_owned();
+    named.then_some(Operand {
+        text: file.text,
+        access: Access::Write,
+        dynamic: !file.literal,
+        shape,
+    })
+}
+
+/// The file that a word of a network program sends: `name@FILE`, `-F x=@FILE;type=t`, `-TFILE`,
+/// `--post-file=FILE`.
+fn uploaded(program: &str, word: &Word, before: Option<&Word>) -> Option<String> {
+    let text = word.text.as_str();
+    let file = match program {
+        "curl" | "http" | "https" | "xh" | "xhs" | "curlie" => {
+            let glued = text.strip_prefix("-T").filter(|_| program == "curl");
+            let long = text.strip_prefix("--upload-file=").filter(|_| program == "curl");
+            let form = || {
+                let (name, file) = text.split_once('@')?;
+                // `user@host` is one only behind an option that sends a file.
+                let address = name.contains("://") || name.contains(':') && program == "curl";
+                let file = file.split([';', ',']).next().unwrap_or_default();
+                let sends = program != "curl"
+                    || name.ends_with('=')
+                    || name.starts_with("-d")
+                    || name.starts_with("--")
+                    || before.is_some_and(|w| {
+                        w.text.starts_with("--data") || w.text == "-d" || w.text == "--json"
+                    });
+                (!address && sends).then_some(file)
+            };
+            glued.or(long).or_else(form)
+        }
+        "wget" | "wget2" => {
+            let glued = ["--post-file=", "--body-file="];
+            glued.iter().find_map(|option| text.strip_prefix(option))
+        }
+        "lftp" => {
+            // `-e 'put FILE; bye'`
+            let words: Vec<&str> = text.split([';', ' ', '\t', '\n']).collect();
+            let verbs = ["put", "mput", "mirror"];
+            let at = words.iter().position(|part| verbs.contains(part))?;
+            words.get(at + 1..)?.iter().copied().find(|part| !part.starts_with('-'))
+        }
+        _ => None,
+    }?;
+    let plain = !file.is_empty() && !file.contains(['"', '{', '}', '\n', '<', '>']);
+    plain.then(|| file.to_owned())
 }
 
 /// Options whose next word is not an operand, where leaving it in would mislead.
