@@ -33,6 +33,9 @@ pub enum Command {
     /// Show, check and locate the configuration.
     #[command(subcommand)]
     Config(super::config::ConfigCommand),
+    /// Run a command in the sandbox, and see what the sandbox holds.
+    #[command(subcommand)]
+    Sandbox(super::sandbox::SandboxCommand),
     /// Answer another agent's hook with Ion's decision.
     Hook(super::hook::HookArgs),
     /// Trust a folder's own settings, or look at what that would switch on.
@@ -128,7 +131,7 @@ fn dollars(text: &str) -> Result<f64, String> {
 }
 
 /// Parses `500ms`, `60s`, `5m`, `2h`, or bare seconds.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "expected a time such as 500ms, 60s, 5m or 2h".to_owned();
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);

@@ -5,20 +5,36 @@ use serde_json::{Value, json};
 
 /// Exit codes, as the contract lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Exit {
     /// Done.
-    Done = 0,
+    Done,
     /// Failed.
-    Failed = 1,
+    Failed,
     /// Wrong usage or invalid configuration, or the sandbox cannot hold what is asked.
-    Usage = 2,
+    Usage,
     /// Finished, but policy denied an action and `--fail-on-deny` was given.
-    Denied = 3,
+    Denied,
     /// Timed out.
-    TimedOut = 124,
+    TimedOut,
     /// Interrupted.
-    Interrupted = 130,
+    Interrupted,
+    /// As the command that Ion stood in for.
+    Command(u8),
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Denied => 3,
+            Exit::TimedOut => 124,
+            Exit::Interrupted => 130,
+            Exit::Command(code) => code,
+        }
+    }
 }
 
 /// An error at the edge: what happened, then lines that help. Never a backtrace.
@@ -93,7 +109,7 @@ impl std::fmt::Display for CommandError {
 
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
-        std::process::ExitCode::from(exit as u8)
+        std::process::ExitCode::from(exit.code())
     }
 }
 

@@ -15,6 +15,7 @@ pub mod hook;
 pub mod output;
 pub mod policy;
 pub mod prompt;
+pub mod sandbox;
 pub mod start;
 pub mod tour;
 pub mod trust;
@@ -110,6 +111,7 @@ fn dispatch(
         Command::Prompt(args) => prompt::run(&args, &environment, out),
         Command::Policy(command) => policy::start::run(&command, &environment, out),
         Command::Config(command) => config::run(&command, &environment, out),
+        Command::Sandbox(command) => sandbox::run(&command, &environment, out),
         Command::Hook(args) => hook::run(&args, &environment, out),
         Command::Trust(args) => trust::run(&args, &environment, out),
         Command::Approvals(command) => approvals::run(&command, &environment, out),

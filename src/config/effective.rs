@@ -193,6 +193,8 @@ pub struct SandboxSettings {
     pub processes: Option<u64>,
     /// Largest file that a call may write, bytes.
     pub file_size: Option<u64>,
+    /// Most memory of all processes of one call together, bytes.
+    pub memory: Option<u64>,
 }
 
 /// `classifier`.

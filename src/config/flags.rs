@@ -28,6 +28,8 @@ pub struct Flags {
     pub write: Vec<String>,
     /// `--pids`.
     pub processes: Option<u64>,
+    /// `--memory`, bytes.
+    pub memory: Option<u64>,
     /// `--approve`.
     pub allow_skips_prompt: bool,
 }
@@ -82,9 +84,14 @@ pub(super) fn layer(flags: &Flags) -> (Layer, Vec<Problem>) {
             put(key, flag, Value::Texts(items));
         }
     }
-    if let Some(processes) = flags.processes {
-        let count = i64::try_from(processes).unwrap_or(i64::MAX);
-        put("sandbox.processes", "--pids", Value::Whole(count));
+    let limits = [
+        ("sandbox.processes", "--pids", flags.processes),
+        ("sandbox.memory", "--memory", flags.memory),
+    ];
+    for (key, flag, limit) in limits {
+        if let Some(limit) = limit {
+            put(key, flag, Value::Whole(i64::try_from(limit).unwrap_or(i64::MAX)));
+        }
     }
     if flags.allow_skips_prompt {
         put("hook.allowSkipsPrompt", "--approve", Value::Flag(true));

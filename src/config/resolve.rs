@@ -261,6 +261,7 @@ pub(super) fn resolve(
             hide,
             processes: view.whole("sandbox.processes").map(|n| n.value),
             file_size: view.whole("sandbox.fileSize").map(|n| n.value),
+            memory: view.whole("sandbox.memory").map(|n| n.value),
         },
         classifier: classifier(&view),
         redaction: RedactionSettings { enabled: view.flag("security.redactSecrets", true) },

@@ -3,6 +3,7 @@
 use super::confinement::{Confinement, NetworkAccess, ResourceLimits};
 use super::facts::{Access, CallFacts};
 use crate::config::effective::SandboxSettings;
+use crate::model::AbsPath;
 use std::time::Duration;
 
 /// Limits that do not stand in `sandbox`.
@@ -31,6 +32,31 @@ impl Default for CallLimits {
 
 /// Descriptors that one call may hold open.
 const OPEN_FILES: u64 = 4096;
+
+/// The confinement of a program that an operator runs in a folder. `wall` and output are not
+/// Ion's business then: nobody collects the output.
+pub fn confinement_of_command(settings: &SandboxSettings, workspace: &AbsPath) -> Confinement {
+    Confinement {
+        withheld: Vec::new(),
+        requirement: settings.requirement.value,
+        backend: settings.backend.as_ref().map(|backend| backend.value.clone()),
+        workspace: workspace.clone(),
+        workspace_writable: settings.workspace_writable,
+        read: settings.read.clone(),
+        write: settings.write.clone(),
+        protect: settings.protect.clone(),
+        hide: settings.hide.clone(),
+        network: if settings.network.value { NetworkAccess::Host } else { NetworkAccess::None },
+        limits: ResourceLimits {
+            wall: Duration::MAX,
+            output_bytes: 0,
+            processes: settings.processes,
+            file_size: settings.file_size,
+            memory: settings.memory,
+            open_files: Some(OPEN_FILES),
+        },
+    }
+}
 
 /// The confinement of an allowed call.
 ///
@@ -73,23 +99,12 @@ pub fn confinement_for(
         (true, None) => limits.bash_default,
         (false, _) => limits.tool,
     };
+    let whole = confinement_of_command(settings, &facts.workspace);
     Confinement {
-        withheld: Vec::new(),
-        requirement: settings.requirement.value,
-        backend: settings.backend.as_ref().map(|backend| backend.value.clone()),
-        workspace: facts.workspace.clone(),
-        workspace_writable: settings.workspace_writable && !only_reads,
+        workspace_writable: whole.workspace_writable && !only_reads,
         read,
         write,
-        protect: settings.protect.clone(),
-        hide: settings.hide.clone(),
-        network: if settings.network.value { NetworkAccess::Host } else { NetworkAccess::None },
-        limits: ResourceLimits {
-            wall,
-            output_bytes: limits.output_bytes,
-            processes: settings.processes,
-            file_size: settings.file_size,
-            open_files: Some(OPEN_FILES),
-        },
+        limits: ResourceLimits { wall, output_bytes: limits.output_bytes, ..whole.limits },
+        ..whole
     }
 }

@@ -54,6 +54,8 @@ pub struct ResourceLimits {
     pub processes: Option<u64>,
     /// Size of one written file in bytes (`RLIMIT_FSIZE`).
     pub file_size: Option<u64>,
+    /// Memory of all processes together, bytes.
+    pub memory: Option<u64>,
     /// Open descriptors (`RLIMIT_NOFILE`).
     pub open_files: Option<u64>,
 }

@@ -3,20 +3,16 @@
 //! Pure, apart from looking at which paths exist. The program itself is taken from fixed system
 //! folders, never from a search path, which a workspace could prepend to.
 
-use super::protect::Guard;
-use super::view::{ETC, SYSTEM, View};
-use crate::worker::wire::WORKER;
+use crate::worker::wire::{Mount, Network, WORKER};
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where bubblewrap may lie.
 const PROGRAMS: &[&str] = &["/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"];
 /// The worker's place inside. `/dev` is a fresh folder in every view.
 const INSIDE: &str = "/dev/ion-worker";
-/// Sizes of the private folders, bytes.
-const TEMPORARY: &str = "536870912";
-const HOME: &str = "134217728";
+/// Size of `/dev/shm`, bytes.
 const SHARED_MEMORY: &str = "134217728";
 
 /// The bubblewrap that will be used, if the system has one that only the system can change.
@@ -31,91 +27,30 @@ pub fn program() -> Option<&'static Path> {
     PROGRAMS.iter().map(Path::new).find(trusted)
 }
 
-/// One mount, in the order in which it has to happen.
-enum Mount<'a> {
-    ReadOnly(&'a Path),
-    Writable(&'a Path),
-    Empty(&'a Path, &'static str),
-    /// Empty, and nothing can be made in it.
-    Sealed(&'a Path),
-}
-
-impl Mount<'_> {
-    fn depth(&self) -> usize {
-        match self {
-            Mount::ReadOnly(path)
-            | Mount::Writable(path)
-            | Mount::Empty(path, _)
-            | Mount::Sealed(path) => path.components().count(),
-        }
-    }
-}
-
-/// The whole command line after the program.
-pub fn arguments(view: &View, guard: &Guard, network: bool, worker: &Path) -> Vec<OsString> {
+/// The whole command line after the program. `control` is the descriptor over which the worker is
+/// spoken to; without one it is standard input and output.
+pub fn arguments(
+    mounts: &[Mount],
+    network: Network,
+    worker: &Path,
+    control: Option<i32>,
+) -> Vec<OsString> {
     let mut line = Line(Vec::with_capacity(160));
     line.words(&["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts"]);
     line.words(&["--unshare-cgroup"]);
-    if !network {
+    if network != Network::Host {
         line.words(&["--unshare-net"]);
     }
     // Without `--die-with-parent`: a death signal that hits bubblewrap before its child has one
     // leaves the child waiting for ever. The end of the worker's input does what it is for.
     line.words(&["--new-session", "--as-pid-1"]);
     line.words(&["--cap-drop", "ALL", "--clearenv", "--hostname", "ion"]);
-    for path in SYSTEM {
-        line.system(Path::new(path));
-    }
-    line.words(&["--proc", "/proc", "--dev", "/dev"]);
-    line.words(&["--size", SHARED_MEMORY, "--tmpfs", "/dev/shm"]);
-    line.pair("--ro-bind", worker, Path::new(INSIDE));
-    line.words(&["--remount-ro", "/dev"]);
-    for mount in mounts(view, guard) {
-        match mount {
-            Mount::ReadOnly(path) => match link_into_system(path) {
-                // One mount less. Where it leads is visible anyway.
-                Some(target) => line.pair("--symlink", &target, path),
-                None => line.pair("--ro-bind", path, path),
-            },
-            Mount::Writable(path) => line.pair("--bind", path, path),
-            Mount::Sealed(path) => {
-                line.words(&["--perms", "0555", "--size", "4096", "--tmpfs"]);
-                line.0.push(path.into());
-            }
-            Mount::Empty(path, size) => {
-                line.words(&["--size", size, "--tmpfs"]);
-                line.0.push(path.into());
-            }
-        }
-    }
-    for path in view.hide.iter().filter(|path| view.reaches(path)) {
-        line.mask(path);
+    for mount in mounts {
+        line.mount(mount, worker);
     }
     line.words(&["--remount-ro", "/", "--chdir", "/", "--", INSIDE, WORKER, "run"]);
+    line.0.extend(control.map(|fd| fd.to_string().into()));
     line.0
-}
-
-/// The target of a link of `/etc` to something below `/usr`, as `localtime` is.
-fn link_into_system(path: &Path) -> Option<PathBuf> {
-    if !ETC.contains(&path.to_str()?) {
-        return None;
-    }
-    let target = std::fs::read_link(path).ok()?;
-    (target.starts_with("/usr") && target.exists()).then_some(target)
-}
-
-/// Outer mounts before inner ones, so that each narrower opening or protection lands on top.
-fn mounts<'a>(view: &'a View, guard: &'a Guard) -> Vec<Mount<'a>> {
-    let mut all = vec![Mount::Empty(Path::new("/tmp"), TEMPORARY)];
-    all.extend(view.home.iter().map(|home| Mount::Empty(home, HOME)));
-    all.extend(view.read.iter().map(|path| Mount::ReadOnly(path)));
-    all.extend(view.write.iter().map(|path| Mount::Writable(path)));
-    // A folder bound onto itself cannot be renamed, so what is protected below stays there.
-    all.extend(guard.anchors.iter().map(|path| Mount::Writable(path)));
-    all.extend(guard.read_only.iter().map(|path| Mount::ReadOnly(path)));
-    all.extend(guard.sealed.iter().map(|path| Mount::Sealed(path)));
-    all.sort_by_key(Mount::depth);
-    all
 }
 
 struct Line(Vec<OsString>);
@@ -129,23 +64,34 @@ impl Line {
         self.0.extend([OsString::from(option), from.into(), to.into()]);
     }
 
-    /// A system folder, or the link that it is on systems with everything in `/usr`.
-    fn system(&mut self, path: &Path) {
-        match std::fs::read_link(path) {
-            Ok(target) => self.pair("--symlink", &target, path),
-            Err(_) if path.exists() => self.pair("--ro-bind", path, path),
-            Err(_) => {}
-        }
-    }
-
-    fn mask(&mut self, path: &PathBuf) {
-        if path.is_dir() {
-            self.words(&["--size", "4096", "--tmpfs"]);
-            self.0.push(path.into());
-            self.words(&["--remount-ro"]);
-            self.0.push(path.into());
-        } else {
-            self.pair("--ro-bind", Path::new("/dev/null"), path);
+    fn mount(&mut self, mount: &Mount, worker: &Path) {
+        match mount {
+            Mount::ReadOnly(path) => self.pair("--ro-bind", &path.to_path(), &path.to_path()),
+            Mount::Writable(path) => self.pair("--bind", &path.to_path(), &path.to_path()),
+            Mount::Link { at, target } => self.pair("--symlink", &target.to_path(), &at.to_path()),
+            Mount::Kernel => {
+                self.words(&["--proc", "/proc", "--dev", "/dev"]);
+                self.words(&["--size", SHARED_MEMORY, "--tmpfs", "/dev/shm"]);
+                self.pair("--ro-bind", worker, Path::new(INSIDE));
+                self.words(&["--remount-ro", "/dev"]);
+            }
+            Mount::Empty { at, bytes } => {
+                self.words(&["--size", &bytes.to_string(), "--tmpfs"]);
+                self.0.push(at.to_path().into());
+            }
+            Mount::Sealed(path) => {
+                self.words(&["--perms", "0555", "--size", "4096", "--tmpfs"]);
+                self.0.push(path.to_path().into());
+            }
+            Mount::Masked { at, folder: true } => {
+                self.words(&["--size", "4096", "--tmpfs"]);
+                self.0.push(at.to_path().into());
+                self.words(&["--remount-ro"]);
+                self.0.push(at.to_path().into());
+            }
+            Mount::Masked { at, folder: false } => {
+                self.pair("--ro-bind", Path::new("/dev/null"), &at.to_path());
+            }
         }
     }
 }

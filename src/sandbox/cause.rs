@@ -1,6 +1,6 @@
 //! Why a machine cannot hold a confinement: one of a closed list, each with its own way out.
 
-use crate::worker::wire::Backend;
+use crate::worker::backend::Backend;
 use std::fmt;
 
 /// The causes that are told apart.
@@ -51,7 +51,7 @@ impl Missing {
             Cause::Seccomp
         } else if has("ion-worker") || has("starting the worker") || has("finding the worker") {
             Cause::Worker
-        } else if backend == Backend::Bwrap {
+        } else if backend.has_view() {
             namespace_cause(words)
         } else {
             Cause::Other
@@ -71,9 +71,16 @@ fn namespace_cause(words: &str) -> Cause {
         Cause::Sysctl("kernel.unprivileged_userns_clone=1")
     } else if is("/proc/sys/user/max_user_namespaces", "0") {
         Cause::Sysctl("user.max_user_namespaces=15000")
-    } else if ["namespace", "uid map", "Can't mount proc", "pivot_root", "Failed to make / slave"]
-        .iter()
-        .any(|part| words.contains(part))
+    } else if [
+        "namespace",
+        "uid map",
+        "Can't mount proc",
+        "pivot_root",
+        "Failed to make / slave",
+        "view:",
+    ]
+    .iter()
+    .any(|part| words.contains(part))
     {
         Cause::Container
     } else {
@@ -85,6 +92,7 @@ impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let needs = match self.backend {
             Backend::Bwrap => "an own view of the system (namespaces by bwrap)",
+            Backend::Userns => "an own view of the system (namespaces by Ion)",
             Backend::Landlock => "kernel rules for files and system calls (Landlock, seccomp)",
             Backend::None => "a separate worker process",
         };

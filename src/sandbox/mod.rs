@@ -10,8 +10,12 @@
 
 pub mod bwrap;
 pub mod cause;
+pub mod choose;
+pub mod command;
 pub mod environ;
 pub mod memory;
+pub mod mounts;
+mod pass;
 pub mod plan;
 pub(crate) mod process;
 pub mod protect;
@@ -25,7 +29,8 @@ use crate::gate::{Confiner, Permit, Terms};
 use crate::model::{AbsPath, CallId, Requirement, Seq, ToolCall, ToolName};
 use crate::policy::{Confinement, NetworkAccess};
 use crate::redact::Raw;
-use crate::worker::wire::{Backend, Call, Reply, WirePath};
+use crate::worker::backend::Backend;
+use crate::worker::wire::{Call, Reply, WirePath};
 use cause::{Cause, Missing};
 use plan::{Host, Plan};
 use spawn::Prepared;
@@ -90,6 +95,7 @@ pub enum RunError {
 pub struct Sandbox {
     host: Result<Host, String>,
     bwrap: OnceLock<Result<(), Missing>>,
+    userns: OnceLock<Result<(), Missing>>,
     landlock: OnceLock<Result<(), Missing>>,
     /// The one worker that waits for the call that was just judged.
     waiting: Mutex<Option<Prepared>>,
@@ -102,6 +108,7 @@ impl Sandbox {
         Sandbox {
             host: Host::look(),
             bwrap: OnceLock::new(),
+            userns: OnceLock::new(),
             landlock: OnceLock::new(),
             waiting: Mutex::new(None),
         }
@@ -139,7 +146,7 @@ impl Sandbox {
         }
         let confinement = &terms.confinement;
         let waiting = self.waiting.lock().ok().and_then(|mut waiting| waiting.take());
-        let backend = self.choose(confinement, |backend| self.works(backend));
+        let backend = choose::backend(confinement, |backend| self.works(backend));
         let backend = backend.map_err(RunError::Unavailable)?;
         let host = self.host.as_ref().map_err(|cause| RunError::Unavailable(cause.clone()))?;
         let plan = Plan::of(terms, backend, host).map_err(RunError::Unavailable)?;
@@ -194,48 +201,12 @@ impl Sandbox {
         Ok((reply, Enforced { backend: backend.as_str().to_owned(), layers, missing }))
     }
 
-    /// The backend for a confinement: the one that was named, or the strongest that works.
-    /// Below the requirement there is none.
-    fn choose(
-        &self,
-        confinement: &Confinement,
-        works: impl Fn(Backend) -> Result<(), Missing>,
-    ) -> Result<Backend, String> {
-        let requirement = confinement.requirement;
-        let named = match confinement.backend.as_deref() {
-            None | Some("auto") => None,
-            Some("bwrap") => Some(Backend::Bwrap),
-            Some("landlock") => Some(Backend::Landlock),
-            Some("none") => Some(Backend::None),
-            Some(other) => return Err(unknown_backend(other)),
-        };
-        if let Some(backend) = named {
-            if backend.strength() < requirement {
-                return Err(too_weak(backend, requirement));
-            }
-            return works(backend).map(|()| backend).map_err(|m| m.to_string());
-        }
-        // `Open` is a choice that somebody made and that is on record, not a fallback.
-        if requirement == Requirement::Open {
-            return Ok(Backend::None);
-        }
-        let refused = match works(Backend::Bwrap) {
-            Ok(()) => return Ok(Backend::Bwrap),
-            Err(missing) => missing,
-        };
-        if requirement == Requirement::Rules {
-            return works(Backend::Landlock)
-                .map(|()| Backend::Landlock)
-                .map_err(|missing| format!("{refused}\n{missing}"));
-        }
-        Err(refused.to_string())
-    }
-
     /// What is known about a backend; `None` for one that needs no proof.
     fn known(&self, backend: Backend) -> Option<&OnceLock<Result<(), Missing>>> {
         match backend {
             Backend::None => None,
             Backend::Bwrap => Some(&self.bwrap),
+            Backend::Userns => Some(&self.userns),
             Backend::Landlock => Some(&self.landlock),
         }
     }
@@ -295,7 +266,8 @@ impl Sandbox {
     pub(crate) fn prepare(&self, terms: &Terms) -> Result<Backend, String> {
         let old = self.waiting.lock().ok().and_then(|mut waiting| waiting.take());
         drop(old);
-        let backend = self.choose(&terms.confinement, |backend| self.works_for(terms, backend))?;
+        let backend =
+            choose::backend(&terms.confinement, |backend| self.works_for(terms, backend))?;
         let ready = self.waiting.lock().is_ok_and(|waiting| waiting.is_some());
         // It confines itself while the decision is written down. If it cannot, the call's own
         // start says why.
@@ -308,7 +280,7 @@ impl Sandbox {
 
 impl Confiner for Sandbox {
     fn can_hold(&self, confinement: &Confinement) -> Result<String, String> {
-        let backend = self.choose(confinement, |backend| self.works(backend));
+        let backend = choose::backend(confinement, |backend| self.works(backend));
         backend.map(|backend| backend.as_str().to_owned())
     }
 
@@ -332,29 +304,6 @@ impl Confiner for Sandbox {
         };
         self.prepare(&terms).map(|backend| backend.as_str().to_owned())
     }
-}
-
-fn unknown_backend(name: &str) -> String {
-    format!(
-        "`sandbox.backend` names `{}`, which this build does not have; the tool did not run\n  \
-         known     bwrap, landlock, none; or leave it out for the strongest that works",
-        name.escape_debug()
-    )
-}
-
-fn too_weak(backend: Backend, requirement: Requirement) -> String {
-    let needs = match requirement {
-        Requirement::View => "an own view of the system (`view`)",
-        Requirement::Rules => "kernel rules (`rules`)",
-        Requirement::Open => "nothing",
-    };
-    format!(
-        "the backend `{}` is weaker than policy requires; the tool did not run\n  \
-         needs     {needs}\n  \
-         fix       choose a stronger backend, or ask the owner of the policy to lower \
-         `sandbox.minimum`",
-        backend.as_str()
-    )
 }
 
 /// The terms of a trial: a tool that reads, in the root of an empty view.
@@ -384,6 +333,7 @@ fn nothing_to_do() -> Terms {
                 output_bytes: 1024,
                 processes: None,
                 file_size: None,
+                memory: None,
                 open_files: None,
             },
         },

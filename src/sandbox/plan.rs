@@ -3,12 +3,13 @@
 use super::protect::Guard;
 use super::report::NAMESPACES;
 use super::view::{SYSTEM, View};
-use super::{bwrap, environ};
+use super::{bwrap, environ, mounts};
 use crate::config::Environment;
 use crate::gate::Terms;
 use crate::model::AbsPath;
-use crate::policy::NetworkAccess;
-use crate::worker::wire::{Backend, Setup, WirePath};
+use crate::policy::{Confinement, NetworkAccess};
+use crate::worker::backend::Backend;
+use crate::worker::wire::{Errand, Network, Setup, WORKER, WirePath};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -68,31 +69,74 @@ impl Plan {
     /// # Errors
     /// What this backend cannot hold of these terms.
     pub fn of(terms: &Terms, backend: Backend, host: &Host) -> Result<Self, String> {
-        let view = View::of(terms, host.home.as_ref());
-        let network = terms.confinement.network == NetworkAccess::Host;
+        Self::with(&Order::of(terms), backend, host, None)
+    }
+
+    /// Plans an order under a backend. `control` is the descriptor over which bubblewrap's worker
+    /// is spoken to where the standard streams are a command's own.
+    ///
+    /// # Errors
+    /// What this backend cannot hold of it.
+    pub fn with(
+        order: &Order<'_>,
+        backend: Backend,
+        host: &Host,
+        control: Option<i32>,
+    ) -> Result<Self, String> {
+        let confinement = order.confinement;
+        let view = View::of(confinement, order.writes, host.home.as_ref());
+        let network = match confinement.network {
+            NetworkAccess::None => Network::None,
+            NetworkAccess::Host => Network::Host,
+        };
         let guard = match &view.guarded {
-            Some(workspace) if backend != Backend::None => {
-                let names = &terms.confinement.protect;
-                Guard::prepare(workspace, names, &view.hide, backend == Backend::Bwrap)?
+            Some(workspace) if backend.confines() => {
+                Guard::prepare(workspace, &confinement.protect, &view.hide, backend.has_view())?
             }
             _ => Guard::default(),
         };
         if backend == Backend::Landlock {
             no_hidden_path_below(&view)?;
         }
-        let setup = setup(terms, backend, host, &view, &guard, network);
+        let mut setup = setup(order, backend, host, &view, &guard, network);
+        let mounts = if backend.has_view() { mounts::mounts(&view, &guard) } else { Vec::new() };
         let (program, arguments) = match backend {
             Backend::Bwrap => {
                 let program = bwrap::program().ok_or("bubblewrap is gone")?;
-                (program.to_path_buf(), bwrap::arguments(&view, &guard, network, &host.worker))
+                let line = bwrap::arguments(&mounts, network, &host.worker, control);
+                (program.to_path_buf(), line)
             }
-            Backend::Landlock | Backend::None => {
-                let role = [crate::worker::wire::WORKER, "supervise"];
-                (host.worker.clone(), role.iter().map(OsString::from).collect())
+            Backend::Userns | Backend::Landlock | Backend::None => {
+                setup.mounts = mounts;
+                (host.worker.clone(), [WORKER, "supervise"].map(OsString::from).to_vec())
             }
         };
         let writable = view.write.iter().map(WirePath::new).collect();
         Ok(Plan { backend, program, arguments, setup, guard, writable })
+    }
+}
+
+/// What is to be held, whoever ordered it.
+pub struct Order<'a> {
+    /// What must hold.
+    pub confinement: &'a Confinement,
+    /// Working folder.
+    pub cwd: &'a AbsPath,
+    /// A tool that only reads gets no writable root, whatever the profile says.
+    pub writes: bool,
+    /// What will follow.
+    pub errand: Errand,
+}
+
+impl<'a> Order<'a> {
+    /// A permitted call.
+    pub fn of(terms: &'a Terms) -> Self {
+        Order {
+            confinement: &terms.confinement,
+            cwd: &terms.cwd,
+            writes: !matches!(terms.call.name.as_str(), "Read" | "Grep" | "Glob"),
+            errand: Errand::Tool,
+        }
     }
 }
 
@@ -111,19 +155,19 @@ fn no_hidden_path_below(view: &View) -> Result<(), String> {
 }
 
 fn setup(
-    terms: &Terms,
+    order: &Order<'_>,
     backend: Backend,
     host: &Host,
     view: &View,
     guard: &Guard,
-    network: bool,
+    network: Network,
 ) -> Setup {
-    let limits = &terms.confinement.limits;
-    let own_view = backend == Backend::Bwrap;
+    let limits = &order.confinement.limits;
+    let own_view = backend.has_view();
     let home = host.home.as_ref().map_or_else(|| "/tmp".to_owned(), ToString::to_string);
-    let workspace = &terms.confinement.workspace;
+    let workspace = &order.confinement.workspace;
     let refused: Vec<&AbsPath> =
-        std::iter::once(workspace).chain(&terms.confinement.write).collect();
+        std::iter::once(workspace).chain(&order.confinement.write).collect();
     let wired = |list: &[&str]| list.iter().map(WirePath::new).collect::<Vec<_>>();
     let mut read: Vec<WirePath> = view.read.iter().map(WirePath::new).collect();
     let mut write: Vec<WirePath> = view.write.iter().map(WirePath::new).collect();
@@ -139,7 +183,8 @@ fn setup(
     let temporary = base.map_or_else(|| WirePath::new("/tmp"), |path| WirePath::from(&path));
     Setup {
         backend,
-        cwd: WirePath::from(&terms.cwd),
+        errand: order.errand,
+        cwd: WirePath::from(order.cwd),
         environment: environ::rebuild(&host.environment, &home, "/tmp", &refused),
         read,
         write,
@@ -153,6 +198,8 @@ fn setup(
         processes: limits.processes,
         file_size: limits.file_size,
         open_files: limits.open_files,
+        memory: limits.memory,
+        mounts: Vec::new(),
     }
 }
 

@@ -8,7 +8,7 @@
 //! No wait here is without a deadline.
 
 use crate::sys;
-use crate::worker::wire::Backend;
+use crate::worker::backend::Backend;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};

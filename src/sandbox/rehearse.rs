@@ -47,6 +47,8 @@ struct Scene {
     #[serde(default)]
     file_size: Option<u64>,
     #[serde(default)]
+    memory: Option<u64>,
+    #[serde(default)]
     cancel_after_ms: Option<u64>,
     /// For which tool a worker is made ready before, as the gate does it; `-` for none.
     #[serde(default)]
@@ -169,6 +171,7 @@ fn terms(scene: Scene) -> Result<Terms, String> {
                 output_bytes: scene.output_bytes,
                 processes: scene.processes,
                 file_size: scene.file_size,
+                memory: scene.memory,
                 open_files: Some(1024),
             },
         },

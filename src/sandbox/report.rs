@@ -1,7 +1,8 @@
 //! Judges a worker's report: what must be in force for each backend, and what to tell others.
 
 use super::cause::Cause;
-use crate::worker::wire::{Backend, Report};
+use crate::worker::backend::Backend;
+use crate::worker::wire::{Network, Report};
 
 /// Namespaces that an own view consists of.
 pub const NAMESPACES: &[&str] = &["user", "mnt", "pid", "ipc", "uts", "cgroup", "net"];
@@ -14,9 +15,9 @@ const WITH_SCOPES: u32 = 6;
 ///
 /// # Errors
 /// The first thing that is missing. FAIL CLOSED: the call is then never sent.
-pub fn accept(backend: Backend, network: bool, report: &Report) -> Result<(), Cause> {
+pub fn accept(backend: Backend, network: Network, report: &Report) -> Result<(), Cause> {
     let absent = |what: &str| Err(Cause::NotInForce(what.to_owned()));
-    if backend == Backend::None {
+    if !backend.confines() {
         return Ok(());
     }
     if !report.no_new_privs {
@@ -32,11 +33,12 @@ pub fn accept(backend: Backend, network: bool, report: &Report) -> Result<(), Ca
     if report.landlock < oldest {
         return Err(Cause::Landlock(report.landlock));
     }
-    if backend == Backend::Bwrap {
+    if backend.has_view() {
         if !report.first_process {
             return absent("an own process table");
         }
-        for name in NAMESPACES.iter().filter(|name| !(network && **name == "net")) {
+        for name in NAMESPACES.iter().filter(|name| !(network == Network::Host && **name == "net"))
+        {
             if !report.namespaces.iter().any(|own| own == name) {
                 return absent(&format!("the namespace `{name}`"));
             }
@@ -48,7 +50,7 @@ pub fn accept(backend: Backend, network: bool, report: &Report) -> Result<(), Ca
 /// The layers in force, for the record.
 pub fn layers(backend: Backend, report: &Report) -> Vec<String> {
     let mut layers = vec!["worker".to_owned(), "environment".to_owned(), "limits".to_owned()];
-    if backend == Backend::Bwrap {
+    if backend.has_view() {
         layers.push("namespaces".to_owned());
     }
     if report.landlock > 0 {
@@ -67,7 +69,7 @@ pub fn layers(backend: Backend, report: &Report) -> Vec<String> {
 pub fn missing(backend: Backend, report: &Report) -> Vec<String> {
     let mut missing: Vec<&str> = Vec::new();
     match backend {
-        Backend::Bwrap => {}
+        Backend::Bwrap | Backend::Userns => {}
         Backend::Landlock => {
             missing.push("other processes are visible in /proc");
             missing.push("modes and times of the user's files outside can be changed");
@@ -99,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_report_that_lacks_any_layer_is_refused() {
-        assert!(accept(Backend::Bwrap, false, &full()).is_ok());
+        assert!(accept(Backend::Bwrap, Network::None, &full()).is_ok());
         let broken: [fn(&mut Report); 6] = [
             |r| r.first_process = false,
             |r| r.no_new_privs = false,
@@ -111,14 +113,14 @@ mod tests {
         for (index, breaks) in broken.iter().enumerate() {
             let mut report = full();
             breaks(&mut report);
-            assert!(accept(Backend::Bwrap, false, &report).is_err(), "layer {index}");
+            assert!(accept(Backend::Bwrap, Network::None, &report).is_err(), "layer {index}");
         }
     }
 
     #[test]
     fn landlock_alone_must_see_truncation() {
         let report = Report { landlock: 2, ..full() };
-        assert_eq!(accept(Backend::Landlock, false, &report), Err(Cause::Landlock(2)));
-        assert!(accept(Backend::Bwrap, false, &report).is_ok());
+        assert_eq!(accept(Backend::Landlock, Network::None, &report), Err(Cause::Landlock(2)));
+        assert!(accept(Backend::Bwrap, Network::None, &report).is_ok());
     }
 }

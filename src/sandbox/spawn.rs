@@ -7,7 +7,8 @@ use super::cause::Missing;
 use super::plan::Plan;
 use super::process::Process;
 use super::{RunError, report};
-use crate::worker::wire::{self, Backend, Call, REPORT_MAX, Reply, Report, STOP};
+use crate::worker::backend::Backend;
+use crate::worker::wire::{self, Call, REPORT_MAX, Reply, Report, STOP};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -366,6 +367,7 @@ fn last_words(said: &[u8]) -> String {
     text.lines().rev().find(ours).map(printable).unwrap_or_default()
 }
 
-fn printable(text: &str) -> String {
+/// A worker's words, fit for a terminal.
+pub(super) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(300).collect()
 }

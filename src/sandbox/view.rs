@@ -1,13 +1,12 @@
 //! What a call sees: one list of openings, from which every backend is fed.
 //!
 //! Nothing is visible unless it is named here: the system's programs, a few files of `/etc`,
-//! the workspace, and what the policy adds. Deny lists come last and win. Read [`super::bwrap`]
+//! the workspace, and what the policy adds. Deny lists come last and win. Read [`super::mounts`]
 //! for the mounts and [`super::landlock`] for the rules made from it.
 
 use super::protect;
-use crate::gate::Terms;
 use crate::model::AbsPath;
-use crate::policy::NetworkAccess;
+use crate::policy::{Confinement, NetworkAccess};
 use std::path::{Path, PathBuf};
 
 /// Folders of programs and libraries.
@@ -52,11 +51,8 @@ pub struct View {
 }
 
 impl View {
-    /// Works it out for a call.
-    pub fn of(terms: &Terms, home: Option<&AbsPath>) -> Self {
-        let confinement = &terms.confinement;
-        // A tool that only reads gets no writable root, whatever the profile says.
-        let writes = !matches!(terms.call.name.as_str(), "Read" | "Grep" | "Glob");
+    /// Works it out; without `writes` nothing is writable.
+    pub fn of(confinement: &Confinement, writes: bool, home: Option<&AbsPath>) -> Self {
         let mut view = View {
             read: Vec::new(),
             write: Vec::new(),
@@ -120,24 +116,21 @@ fn hidden(list: &[AbsPath]) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ToolName;
-
     #[test]
     fn a_tool_that_only_reads_gets_no_writable_root() {
-        let mut terms = super::super::nothing_to_do();
-        terms.confinement.workspace_writable = true;
-        terms.confinement.write = vec![AbsPath::new("/usr/share").unwrap()];
-        for (tool, roots) in [("Read", 0), ("Grep", 0), ("Glob", 0), ("Write", 2), ("Bash", 2)] {
-            terms.call.name = ToolName::resolve(tool);
-            let view = View::of(&terms, None);
-            assert_eq!(view.write.len(), roots, "{tool}");
-            assert!(view.reaches(Path::new("/usr/share/x")), "{tool}");
+        let mut confinement = super::super::nothing_to_do().confinement;
+        confinement.workspace_writable = true;
+        confinement.write = vec![AbsPath::new("/usr/share").unwrap()];
+        for (writes, roots) in [(false, 0), (true, 2)] {
+            let view = View::of(&confinement, writes, None);
+            assert_eq!(view.write.len(), roots, "{writes}");
+            assert!(view.reaches(Path::new("/usr/share/x")), "{writes}");
         }
     }
 
     #[test]
     fn a_folder_with_a_similar_name_is_not_reached() {
-        let view = View::of(&super::super::nothing_to_do(), None);
+        let view = View::of(&super::super::nothing_to_do().confinement, true, None);
         assert!(!view.reaches(Path::new("/usr-evil")) && !view.reaches(Path::new("/etc/shadow")));
     }
 }

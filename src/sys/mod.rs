@@ -5,7 +5,7 @@
 //! `sandbox::spawn` and `worker` for the users.
 #![expect(unsafe_code, reason = "the only file that calls the C library directly")]
 
-use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -182,4 +182,198 @@ pub async fn readable(fd: BorrowedFd<'_>) -> io::Result<()> {
     let watched = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE)? };
     let _ready = watched.readable().await?;
     Ok(())
+}
+
+/// Makes a copy of this process in new namespaces, as the first process of its own process
+/// table; `None` in the copy. See `clone(2)`, `user_namespaces(7)`.
+///
+/// # Errors
+/// From the system, and where there is more than one thread (see [`fork`]).
+pub fn fork_into_namespaces(network: bool) -> io::Result<Option<rustix::process::Pid>> {
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::other("more than one thread"));
+    }
+    let mut flags = libc::CLONE_NEWUSER
+        | libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWCGROUP
+        | libc::SIGCHLD;
+    if network {
+        flags |= libc::CLONE_NEWNET;
+    }
+    // SAFETY: without a stack and without shared memory `clone` is `fork`; this is the only
+    // thread, so the copy finds every lock free. The order of arguments is the same on all
+    // architectures that this program is built for as long as all but the first are zero.
+    match unsafe { libc::syscall(libc::SYS_clone, flags as libc::c_ulong, 0, 0, 0, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        pid => Ok(rustix::process::Pid::from_raw(pid as libc::pid_t)),
+    }
+}
+
+/// What a mount forbids, for [`restrict_mount`]. Values of `MOUNT_ATTR_*` in `mount_setattr(2)`.
+#[derive(Debug, Clone, Copy)]
+pub struct MountLimits {
+    /// Nothing can be written.
+    pub read_only: bool,
+    /// Device files cannot be opened.
+    pub no_devices: bool,
+    /// Also for everything that is mounted below.
+    pub below: bool,
+}
+
+/// Forbids set-user-id programs, and what `limits` says, on a mount.
+///
+/// # Errors
+/// From the system.
+pub fn restrict_mount(mount: BorrowedFd<'_>, limits: MountLimits) -> io::Result<()> {
+    let mut set = libc::MOUNT_ATTR_NOSUID;
+    if limits.read_only {
+        set |= libc::MOUNT_ATTR_RDONLY;
+    }
+    if limits.no_devices {
+        set |= libc::MOUNT_ATTR_NODEV;
+    }
+    let attributes = libc::mount_attr { attr_set: set, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let below = if limits.below { libc::AT_RECURSIVE } else { 0 };
+    let flags = libc::AT_EMPTY_PATH | below;
+    // SAFETY: the path is a constant, the structure outlives the call and its size is given.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Switches on the loopback interface of a new network namespace.
+///
+/// # Errors
+/// From the system.
+pub fn loopback_up() -> io::Result<()> {
+    let socket = rustix::net::socket_with(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )?;
+    // SAFETY: all bytes zero is a valid value of this structure.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(c"lo".to_bytes_with_nul()) {
+        *to = *from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: the structure outlives the call, which reads it.
+    match unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Overwrites the environment that this process was started with, so that no copy of it can
+/// show it. Whoever needs it has captured it before.
+pub fn wipe_environment() {
+    unsafe extern "C" {
+        static mut environ: *mut *mut libc::c_char;
+    }
+    // SAFETY: called on the only thread. The block that the kernel made belongs to this process
+    // and is writable; each entry is a string with its end. The list is emptied before anybody
+    // can look at an overwritten entry.
+    unsafe {
+        let list = environ;
+        if list.is_null() {
+            return;
+        }
+        let mut at = list;
+        while !(*at).is_null() {
+            let length = libc::strlen(*at);
+            std::ptr::write_bytes((*at).cast::<u8>(), 0, length);
+            at = at.add(1);
+        }
+        *list = std::ptr::null_mut();
+    }
+}
+
+/// Takes over a descriptor that this process was started with.
+///
+/// # Errors
+/// None is open under that number, or it is one of the standard streams.
+pub fn inherited(number: libc::c_int) -> io::Result<OwnedFd> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: F_GETFD only reads a flag; an unopened descriptor answers EBADF.
+    if number <= 2 || unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    // SAFETY: open, and named by whoever started this process for this use alone: called once,
+    // before anything else was opened.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Signals that are passed on to a command that this process stands in for.
+const PASSED_ON: &[libc::c_int] = &[
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGWINCH,
+    libc::SIGCONT,
+];
+
+/// Signals that arrive as data instead of ending this process; see `signalfd(2)`.
+#[derive(Debug)]
+pub struct Signals(OwnedFd);
+
+/// Blocks the signals that a command should get instead, and makes them readable. A command
+/// that is started with `std::process` begins with no signal blocked.
+///
+/// # Errors
+/// From the system.
+pub fn catch_signals() -> io::Result<Signals> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: all bytes zero is a valid value of this type, which the next call initialises.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `set` is a valid signal set that outlives the calls, the numbers are valid.
+    let made = unsafe {
+        libc::sigemptyset(&raw mut set);
+        for signal in PASSED_ON {
+            libc::sigaddset(&raw mut set, *signal);
+        }
+        if libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
+    };
+    if made < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a descriptor that was just made and belongs to nobody else.
+    Ok(Signals(unsafe { OwnedFd::from_raw_fd(made) }))
+}
+
+impl Signals {
+    /// The number of the next signal that has arrived.
+    pub fn next(&self) -> Option<u32> {
+        let mut record = [0_u8; size_of::<libc::signalfd_siginfo>()];
+        match rustix::io::read(&self.0, &mut record[..]) {
+            Ok(n) if n == record.len() => {
+                // The first field is the number.
+                record.first_chunk().map(|number| u32::from_ne_bytes(*number))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }

@@ -2,7 +2,9 @@
 //! parent is still there.
 
 use crate::sys;
-use rustix::fd::{AsFd, BorrowedFd};
+use crate::worker::wire;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::stdio;
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
@@ -87,6 +89,91 @@ impl Lines {
                 }
             }
         }
+    }
+}
+
+/// Where a worker hears its parent and answers it.
+enum Ends {
+    /// Standard input and output.
+    Stdio,
+    /// One descriptor or two, so that the standard streams are free for a command.
+    Own(OwnedFd, OwnedFd),
+}
+
+/// A worker's side of the conversation.
+pub struct Channel {
+    ends: Ends,
+    lines: Lines,
+}
+
+impl Channel {
+    /// Over standard input and output; lines up to `longest` bytes are heard.
+    pub fn stdio(longest: usize) -> Self {
+        Channel { ends: Ends::Stdio, lines: Lines::new(longest) }
+    }
+
+    /// Over descriptors of its own.
+    pub fn own(input: OwnedFd, output: OwnedFd, longest: usize) -> Self {
+        Channel { ends: Ends::Own(input, output), lines: Lines::new(longest) }
+    }
+
+    /// The end to wait at.
+    pub fn input(&self) -> BorrowedFd<'_> {
+        match &self.ends {
+            Ends::Stdio => stdio::stdin(),
+            Ends::Own(input, _) => input.as_fd(),
+        }
+    }
+
+    /// The end to answer at.
+    pub fn output(&self) -> BorrowedFd<'_> {
+        match &self.ends {
+            Ends::Stdio => stdio::stdout(),
+            Ends::Own(_, output) => output.as_fd(),
+        }
+    }
+
+    /// Changes the bound for the lines to come.
+    pub fn allow(&mut self, longest: usize) {
+        self.lines.allow(longest);
+    }
+
+    /// Takes what is there, once [`input`](Self::input) is readable.
+    ///
+    /// # Errors
+    /// As [`Lines::fill`].
+    pub fn fill(&mut self) -> io::Result<()> {
+        let Channel { ends, lines } = self;
+        match ends {
+            Ends::Stdio => lines.fill(stdio::stdin()),
+            Ends::Own(input, _) => lines.fill(input.as_fd()),
+        }
+    }
+
+    /// The next complete line among what was taken.
+    pub fn take(&mut self) -> Heard {
+        self.lines.take()
+    }
+
+    /// Waits for a whole line; `None` when the parent is gone before it was complete.
+    ///
+    /// # Errors
+    /// As [`Lines::fill`].
+    pub fn wait(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let Channel { ends, lines } = self;
+        match ends {
+            Ends::Stdio => lines.wait(stdio::stdin()),
+            Ends::Own(input, _) => lines.wait(input.as_fd()),
+        }
+    }
+
+    /// Answers with one document.
+    ///
+    /// # Errors
+    /// In a person's words: the parent is gone.
+    pub fn send<T: serde::Serialize>(&self, value: &T) -> Result<(), String> {
+        let line = wire::line(value).map_err(|e| format!("writing a line: {e}"))?;
+        write_all(self.output(), &line).map_err(|e| format!("answering: {e}"))
     }
 }
 

@@ -95,11 +95,23 @@ fn parents() -> HashMap<i32, i32> {
     entries.flatten().filter_map(pair).collect()
 }
 
-/// Tasks in this pid namespace, this process excepted.
-pub fn count_inside() -> usize {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
-    let numeric = |entry: &std::fs::DirEntry| {
-        entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit)
-    };
-    entries.flatten().filter(numeric).count().saturating_sub(1)
+/// Every other process of this pid namespace.
+pub fn inside() -> Vec<Pid> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let own = std::process::id() as i32;
+    let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
+    let others = entries.flatten().filter_map(number).filter(|pid| *pid != own);
+    others.filter_map(Pid::from_raw).collect()
+}
+
+/// Sends a signal to every other process of the namespace that this process is the first of.
+pub fn signal_inside_except_this(signal: i32) {
+    let _ = sys::signal_everyone_inside(signal);
+}
+
+/// Sends a signal to every descendant of this process.
+pub fn signal_descendants(signal: Signal) {
+    for pid in descendants() {
+        let _ = rustix::process::kill_process(pid, signal);
+    }
 }

@@ -5,13 +5,17 @@
 //! in over its input. It imports `model` and `sys`, and nothing that could decide.
 //! Read [`serve`] for the order of steps, [`confine`] for the layers, [`body`] for the tools.
 
+pub mod backend;
 pub mod body;
 pub mod confine;
 pub mod dialogue;
 pub mod family;
 pub mod open;
 pub mod serve;
+pub mod start;
 pub mod supervise;
+pub mod usage;
+pub mod view;
 pub mod wire;
 
 use std::ffi::OsString;
@@ -21,7 +25,7 @@ use std::process::ExitCode;
 /// [`WORKER`](crate::worker::wire::WORKER).
 pub fn entry(args: &[OsString]) -> ExitCode {
     match args.first().and_then(|role| role.to_str()) {
-        Some("run") => serve::run(),
+        Some("run") => serve::run(args.get(1)),
         Some("supervise") => supervise::run(),
         _ => ExitCode::from(2),
     }

@@ -4,21 +4,24 @@
 //! reported what is in force, and then received one complete call. Without the parent's call,
 //! which it sends only for an acceptable report, this process ends.
 
-use super::dialogue::{Lines, write_all};
-use super::{body, confine};
+use super::body::{self, command};
+use super::confine;
+use super::dialogue::{Channel, write_all};
 use crate::sys;
-use crate::worker::wire::{self, Backend, CALL_MAX, Call, Reply, SETUP_MAX, Setup};
+use crate::worker::wire::{CALL_MAX, Call, Errand, Launch, Reply, SETUP_MAX, Setup};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::Signal;
 use rustix::stdio;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Bytes of stack of the thread that watches the input.
 const WATCH_STACK: usize = 64 << 10;
 
-/// Runs as the confined process.
-pub fn run() -> ExitCode {
-    match serve() {
+/// Runs as the confined process. `control` names the descriptor over which the parent speaks;
+/// without it, it is standard input and output.
+pub fn run(control: Option<&OsString>) -> ExitCode {
+    match serve(control) {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
             let _ = write_all(stdio::stderr(), format!("worker: {cause}\n").as_bytes());
@@ -27,57 +30,85 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn serve() -> Result<(), String> {
+fn serve(control: Option<&OsString>) -> Result<(), String> {
     bind_to_parent()?;
+    let mut channel = match control {
+        None => Channel::stdio(SETUP_MAX),
+        Some(number) => {
+            let number = number.to_str().and_then(|text| text.parse().ok());
+            let own = number.and_then(|number| sys::inherited(number).ok());
+            let input = own.ok_or("no descriptor to hear the parent by")?;
+            let output = input.try_clone().map_err(|e| format!("control: {e}"))?;
+            Channel::own(input, output, SETUP_MAX)
+        }
+    };
     sys::prepare_process().map_err(|e| format!("preparing the process: {e}"))?;
-    let input = stdio::stdin();
-    let mut lines = Lines::new(SETUP_MAX);
-    let Some(setup) = lines.wait(input).map_err(|e| format!("reading the setup: {e}"))? else {
+    let Some(setup) = channel.wait().map_err(|e| format!("reading the setup: {e}"))? else {
         return Ok(());
     };
     let setup: Setup = serde_json::from_slice(&setup).map_err(|e| format!("setup: {e}"))?;
-    confined(&setup, lines)
+    confined(&setup, channel)
 }
 
-/// Goes on as the confined process in a copy of the supervisor, on other pipes, and ends.
-pub fn run_as_copy(setup: &Setup) -> ! {
-    let served = bind_to_parent().and_then(|()| confined(setup, Lines::new(CALL_MAX)));
+/// Goes on as the confined process in a copy of its starter, and ends.
+pub fn run_as_copy(setup: &Setup, channel: Channel) -> ! {
+    let served = bind_to_parent().and_then(|()| confined(setup, channel));
     if let Err(cause) = &served {
         let _ = write_all(stdio::stderr(), format!("worker: {cause}\n").as_bytes());
     }
     sys::end_at_once(i32::from(served.is_err()))
 }
 
-fn confined(setup: &Setup, mut lines: Lines) -> Result<(), String> {
-    let input = stdio::stdin();
+fn confined(setup: &Setup, mut channel: Channel) -> Result<(), String> {
     let report = confine::apply(setup);
     let unfit = report.failed.is_some();
-    send(&report)?;
+    channel.send(&report)?;
     if unfit {
         return Err("not ready".to_owned());
     }
-    lines.allow(CALL_MAX);
-    let Some(call) = lines.wait(input).map_err(|e| format!("reading the call: {e}"))? else {
+    channel.allow(CALL_MAX);
+    let Some(order) = channel.wait().map_err(|e| format!("reading the call: {e}"))? else {
         return Ok(());
     };
-    let call: Call = serde_json::from_slice(&call).map_err(|e| format!("call: {e}"))?;
+    match setup.errand {
+        Errand::Tool => {
+            let call: Call = serde_json::from_slice(&order).map_err(|e| format!("call: {e}"))?;
+            let reply = reply(setup, call, &mut channel)?;
+            finish(setup, &channel, &reply)
+        }
+        Errand::Command => {
+            let launch: Launch =
+                serde_json::from_slice(&order).map_err(|e| format!("launch: {e}"))?;
+            let ending = command::run(setup, &launch, &mut channel);
+            finish(setup, &channel, &ending)
+        }
+    }
+}
+
+fn reply(setup: &Setup, call: Call, channel: &mut Channel) -> Result<Reply, String> {
     if call.tool != "Bash" {
         watch_parent()?;
     }
-    let outcome = body::run(setup, &call, &mut lines);
-    let reply = Reply {
+    let outcome = body::run(setup, &call, channel);
+    Ok(Reply {
         id: call.id,
         digest: call.digest,
         content: outcome.content,
         is_error: outcome.is_error,
         exit_code: outcome.exit_code,
         omitted_bytes: outcome.omitted_bytes,
-    };
-    if setup.backend == Backend::Bwrap {
+    })
+}
+
+/// Answers, as the last thing that happens.
+fn finish<T: serde::Serialize>(setup: &Setup, channel: &Channel, answer: &T) -> Result<(), String> {
+    if setup.backend.has_view() {
         // Pid 1 leaves last, so that nothing outlives the reply.
         super::family::end_everyone_inside();
+    } else if setup.errand == Errand::Command {
+        super::family::end_descendants();
     }
-    send(&reply)
+    channel.send(answer)
 }
 
 /// INVARIANT (nothing stays): the end of the input is what ends a worker. On top of it comes,
@@ -108,9 +139,4 @@ fn watch_parent() -> Result<(), String> {
     };
     let started = std::thread::Builder::new().stack_size(WATCH_STACK).spawn(watch);
     started.map(drop).map_err(|e| format!("watching the parent: {e}"))
-}
-
-fn send<T: serde::Serialize>(value: &T) -> Result<(), String> {
-    let line = wire::line(value).map_err(|e| format!("writing a line: {e}"))?;
-    write_all(stdio::stdout(), &line).map_err(|e| format!("answering: {e}"))
 }

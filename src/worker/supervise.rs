@@ -1,14 +1,15 @@
-//! The process between the parent and a confined one where no pid namespace is to be had.
+//! The process between the parent and a confined one that is a copy of it.
 //!
 //! It is not confined itself, runs nothing that a model asked for, and has one purpose: when
 //! the reply is there, or the parent is gone, or anything is odd, no descendant stays. It keeps
 //! a reply back until that is true.
 
-use super::dialogue::{Heard, Lines, write_all};
-use super::{family, serve};
+use super::dialogue::{Channel, Heard, Lines, write_all};
+use super::family;
+use super::start::{self, Body};
 use crate::sys;
 use crate::worker::wire::{CALL_MAX, REPORT_MAX, SETUP_MAX, Setup, WirePath};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::AsFd;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, WaitOptions};
 use rustix::stdio;
@@ -36,19 +37,40 @@ pub fn run() -> ExitCode {
 }
 
 fn supervise() -> Result<(), String> {
+    sys::prepare_process().map_err(|e| format!("preparing the process: {e}"))?;
+    let mut parent = Channel::stdio(SETUP_MAX);
+    let Some(setup) = parent.wait().map_err(|e| format!("setup: {e}"))? else {
+        return Ok(());
+    };
+    let setup: Setup = serde_json::from_slice(&setup).map_err(|e| format!("setup: {e}"))?;
+    attend(setup, parent)
+}
+
+/// Starts a copy of this process as the supervisor of a command that uses the standard streams.
+///
+/// # Errors
+/// From the system.
+pub fn start_copy(setup: &Setup) -> io::Result<Body> {
+    let (its_input, input) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (output, its_output) = pipe_with(PipeFlags::CLOEXEC)?;
+    if let Some(pid) = sys::fork()? {
+        return Ok(Body { pid, input, output });
+    }
+    // Their closing means the parent's end.
+    drop((input, output));
+    let parent = Channel::own(its_input, its_output, CALL_MAX);
+    let clean = attend(setup.clone(), parent).is_ok() & family::end_descendants();
+    sys::end_at_once(i32::from(!clean))
+}
+
+fn attend(mut setup: Setup, parent: Channel) -> Result<(), String> {
     let say = |what: &'static str| move |e: rustix::io::Errno| format!("{what}: {e}");
     // No controlling terminal from here on, for it and for all it starts.
     rustix::process::setsid().map_err(say("setsid"))?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(say("subreaper"))?;
-    sys::prepare_process().map_err(|e| format!("preparing the process: {e}"))?;
-    let mut commands = Lines::new(SETUP_MAX);
-    let Some(setup) = commands.wait(stdio::stdin()).map_err(|e| format!("setup: {e}"))? else {
-        return Ok(());
-    };
-    let mut setup: Setup = serde_json::from_slice(&setup).map_err(|e| format!("setup: {e}"))?;
     let temporary = private_folder(&mut setup)?;
-    let outcome = relay(&setup, commands);
+    let (outcome, parent) = relay(&setup, parent);
     // After the tree is gone, so that nothing writes into it while it goes.
     let clean = family::end_descendants();
     if let Some(folder) = temporary {
@@ -59,7 +81,7 @@ fn supervise() -> Result<(), String> {
         return Err("a process of the call could not be ended".to_owned());
     }
     match reply {
-        Some(reply) => write_all(stdio::stdout(), &reply).map_err(|e| format!("reply: {e}")),
+        Some(reply) => write_all(parent.output(), &reply).map_err(|e| format!("reply: {e}")),
         None => Ok(()),
     }
 }
@@ -84,28 +106,34 @@ fn private_folder(setup: &mut Setup) -> Result<Option<PathBuf>, String> {
 }
 
 /// Passes lines on in both directions until the reply is complete; `None` when the parent left.
-fn relay(setup: &Setup, mut commands: Lines) -> Result<Option<Vec<u8>>, String> {
-    let Body { pid, input: to_body, output: from_body } =
-        start_body(setup).map_err(|e| format!("starting the worker: {e}"))?;
+fn relay(setup: &Setup, mut parent: Channel) -> (Result<Option<Vec<u8>>, String>, Channel) {
+    let outcome = match start::start(setup) {
+        Ok(body) => pass_lines(&body, &mut parent),
+        Err(error) => Err(format!("starting the worker: {error}")),
+    };
+    (outcome, parent)
+}
+
+fn pass_lines(body: &Body, parent: &mut Channel) -> Result<Option<Vec<u8>>, String> {
     let mut answers = Lines::new(REPORT_MAX);
     let mut reported = false;
-    commands.allow(CALL_MAX);
+    parent.allow(CALL_MAX);
     loop {
-        let inputs = [stdio::stdin(), from_body.as_fd()];
+        let inputs = [parent.input(), body.output.as_fd()];
         let ready = sys::wait_readable(&inputs, Duration::from_secs(3600))
             .map_err(|e| format!("waiting: {e}"))?;
         if ready.first() == Some(&true) {
-            commands.fill(stdio::stdin()).map_err(|e| format!("reading: {e}"))?;
+            parent.fill().map_err(|e| format!("reading: {e}"))?;
         }
         if ready.get(1) == Some(&true) {
-            answers.fill(from_body.as_fd()).map_err(|e| format!("worker: {e}"))?;
+            answers.fill(body.output.as_fd()).map_err(|e| format!("worker: {e}"))?;
         }
         loop {
-            match commands.take() {
+            match parent.take() {
                 Heard::Line(mut line) => {
                     line.push(b'\n');
                     // A worker that no longer listens is found out by its missing reply.
-                    let _ = write_all(&to_body, &line);
+                    let _ = write_all(&body.input, &line);
                 }
                 Heard::End => return Ok(None),
                 Heard::Nothing => break,
@@ -117,40 +145,12 @@ fn relay(setup: &Setup, mut commands: Lines) -> Result<Option<Vec<u8>>, String> 
                 if reported {
                     return Ok(Some(line));
                 }
-                write_all(stdio::stdout(), &line).map_err(|e| format!("report: {e}"))?;
+                write_all(parent.output(), &line).map_err(|e| format!("report: {e}"))?;
                 reported = true;
                 answers.allow(REPLY_MAX);
             }
-            Heard::End => return Err(describe_end(pid)),
+            Heard::End => return Err(describe_end(body.pid)),
             Heard::Nothing => {}
-        }
-    }
-}
-
-/// The confined process as its supervisor sees it.
-struct Body {
-    pid: Pid,
-    input: OwnedFd,
-    output: OwnedFd,
-}
-
-/// The body is a copy of this process, which knows nothing but the setup: no second program
-/// start, and memory that both share.
-fn start_body(setup: &Setup) -> io::Result<Body> {
-    let (its_input, input) = pipe_with(PipeFlags::CLOEXEC)?;
-    let (output, its_output) = pipe_with(PipeFlags::CLOEXEC)?;
-    match sys::fork()? {
-        Some(pid) => Ok(Body { pid, input, output }),
-        None => {
-            // The supervisor's own ends must not stay open in here: their closing means its end.
-            drop((input, output));
-            let moved =
-                stdio::dup2_stdin(&its_input).and_then(|()| stdio::dup2_stdout(&its_output));
-            drop((its_input, its_output));
-            match moved {
-                Ok(()) => serve::run_as_copy(setup),
-                Err(_) => sys::end_at_once(1),
-            }
         }
     }
 }

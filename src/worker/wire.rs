@@ -4,7 +4,8 @@
 //! or one `stop` line. Worker: [`Report`], [`Reply`], end. End of file on the worker's input
 //! means that the parent is gone. Nothing here does I/O, and no secret has a place in it.
 
-use crate::model::{AbsPath, Requirement};
+use super::backend::Backend;
+use crate::model::AbsPath;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -19,38 +20,6 @@ pub const SETUP_MAX: usize = 4 << 20;
 pub const CALL_MAX: usize = 64 << 20;
 /// What the parent writes to end a command early.
 pub const STOP: &[u8] = b"stop\n";
-
-/// How a call is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Backend {
-    /// Namespaces by bubblewrap, then Landlock and seccomp.
-    Bwrap,
-    /// Landlock and seccomp.
-    Landlock,
-    /// A separate process with a rebuilt environment, no more.
-    None,
-}
-
-impl Backend {
-    /// The name used in configuration, records and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Backend::Bwrap => "bwrap",
-            Backend::Landlock => "landlock",
-            Backend::None => "none",
-        }
-    }
-
-    /// The most that the backend can be asked for.
-    pub fn strength(self) -> Requirement {
-        match self {
-            Backend::Bwrap => Requirement::View,
-            Backend::Landlock => Requirement::Rules,
-            Backend::None => Requirement::Open,
-        }
-    }
-}
 
 /// A path that survives JSON although it is not UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,12 +57,71 @@ impl From<&AbsPath> for WirePath {
     }
 }
 
+/// One step of building an own view, in the order in which it has to happen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Mount {
+    /// Shows a file or folder of the host at the same place, read-only.
+    ReadOnly(WirePath),
+    /// Shows a file or folder of the host at the same place.
+    Writable(WirePath),
+    /// A symbolic link.
+    Link {
+        /// Where it stands.
+        at: WirePath,
+        /// What it says.
+        target: WirePath,
+    },
+    /// Fresh `/proc`, and a `/dev` with harmless devices, terminals of its own and shared memory.
+    Kernel,
+    /// An empty, private, writable folder in memory.
+    Empty {
+        /// Where.
+        at: WirePath,
+        /// Its size, bytes.
+        bytes: u64,
+    },
+    /// An empty folder in which nothing can be made, private to the call.
+    Sealed(WirePath),
+    /// An existing folder (empty from now on) or file (`/dev/null` from now on) out of sight.
+    Masked {
+        /// Where.
+        at: WirePath,
+        /// Whether it is a folder.
+        folder: bool,
+    },
+}
+
+/// What network a call has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// No route; in a network namespace of its own at most itself.
+    None,
+    /// Only what Ion's proxy lets through, by a listener that the worker hands over.
+    Listed,
+    /// The host's.
+    Host,
+}
+
+/// What the worker will be asked to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Errand {
+    /// A built-in tool: a [`Call`] follows.
+    Tool,
+    /// A program with the worker's own standard streams: a [`Launch`] follows.
+    Command,
+}
+
 /// What the worker does to itself before it hears of the call.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Setup {
     /// What was chosen.
     pub backend: Backend,
+    /// What will follow.
+    pub errand: Errand,
     /// Working folder.
     pub cwd: WirePath,
     /// The whole environment of a command.
@@ -104,6 +132,9 @@ pub struct Setup {
     pub write: Vec<WirePath>,
     /// Landlock: device folders and files.
     pub devices: Vec<WirePath>,
+    /// The view that the worker builds itself; empty where something else did, or there is none.
+    #[serde(default)]
+    pub mounts: Vec<Mount>,
     /// The workspace, and the mounts below it that must show what stands there on the host.
     pub workspace: WirePath,
     /// See [`workspace`](Self::workspace).
@@ -111,8 +142,8 @@ pub struct Setup {
     /// Mounts below the workspace that must be empty folders of the view's own.
     #[serde(default)]
     pub sealed: Vec<WirePath>,
-    /// Whether sockets of the internet families stay possible.
-    pub network: bool,
+    /// What sockets can reach.
+    pub network: Network,
     /// The supervisor makes a private temporary folder below this one.
     pub temporary: Option<WirePath>,
     /// Identities of the parent's namespaces, which the worker's must differ from.
@@ -123,6 +154,42 @@ pub struct Setup {
     pub file_size: Option<u64>,
     /// `RLIMIT_NOFILE`.
     pub open_files: Option<u64>,
+    /// Memory of all processes of the call together, bytes.
+    #[serde(default)]
+    pub memory: Option<u64>,
+}
+
+/// A program to run with the worker's standard streams.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Launch {
+    /// The program and its arguments.
+    pub command: Vec<WirePath>,
+    /// Wall-clock limit, milliseconds.
+    pub wall_ms: Option<u64>,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Ending {
+    /// Exit code.
+    Exited(i32),
+    /// Number of the signal.
+    Signalled(i32),
+    /// It ran longer than its limit.
+    TimedOut,
+    /// It had more processes than allowed.
+    TooMany(u64),
+    /// It used more memory than allowed, bytes.
+    TooMuch(u64),
+    /// It could not be started: the system's words.
+    NotStarted {
+        /// `errno`.
+        code: i32,
+        /// In words.
+        words: String,
+    },
 }
 
 /// What the worker found to be in force, looked up from inside.

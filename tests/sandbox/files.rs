@@ -1,6 +1,6 @@
 //! The file tools, run for real inside.
 
-use super::stage::{CANARY, EVERYBODY, Played, Stage, Who, everywhere, text};
+use super::stage::{CANARY, CONFINING, EVERYBODY, Played, Stage, Who, everywhere, text};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::{Value, json};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -72,7 +72,7 @@ fn a_failed_write_leaves_the_old_content() {
     std::fs::write(stage.path("work/t"), "old").unwrap();
     let path = text(&stage.path("work/t"));
     let input = json!({"file_path": path, "content": "x".repeat(100_000)});
-    for backend in ["bwrap", "landlock"] {
+    for backend in CONFINING {
         let scene = stage.scene(backend, "Write", input.clone()).with("paths", vec![path.clone()]);
         let played = scene.with("file_size", 1000).play();
         assert!(played.failed().ends_with("file too large"), "{:#}", played.0);
@@ -160,7 +160,7 @@ impl Drop for StopsWhenDropped<'_> {
 
 #[test]
 fn a_link_swapped_in_after_the_check_gains_nothing() {
-    for backend in ["bwrap", "landlock", "none"] {
+    for backend in ["bwrap", "userns", "landlock", "none"] {
         let stage = Stage::new(EVERYBODY[0]);
         // Even with the outside folder granted: the judged path was inside.
         let outside = text(&stage.path("outside"));
@@ -206,7 +206,7 @@ fn a_single_granted_file_is_written_in_place() {
     let stage = Stage::new(Who::Me);
     let path = text(&stage.path("outside/file"));
     let input = json!({"file_path": path, "content": "new"});
-    for backend in ["bwrap", "landlock"] {
+    for backend in CONFINING {
         let scene = stage.scene(backend, "Write", input.clone()).with("paths", vec![path.clone()]);
         scene.with("write", vec![path.clone()]).play().ok();
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant};
 
-const ALL: [&str; 3] = ["bwrap", "landlock", "none"];
+const ALL: [&str; 4] = ["bwrap", "userns", "landlock", "none"];
 
 fn random_below(bound: u64) -> u64 {
     std::collections::hash_map::RandomState::new().build_hasher().finish() % bound

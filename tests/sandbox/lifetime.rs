@@ -32,7 +32,7 @@ fn falls_silent(path: &Path) {
     }
 }
 
-const ALL: [&str; 3] = ["bwrap", "landlock", "none"];
+const ALL: [&str; 4] = ["bwrap", "userns", "landlock", "none"];
 
 #[test]
 fn an_orphan_is_gone_before_the_reply() {

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 /// Stands in the parent's environment and in files outside; no reply may hold it.
 pub const CANARY: &str = "canary-7f3a91";
 /// Backends that confine.
-pub const CONFINING: [&str; 2] = ["bwrap", "landlock"];
+pub const CONFINING: [&str; 3] = ["bwrap", "userns", "landlock"];
 /// An account without any rights, the same number everywhere.
 const NOBODY: u32 = 65_534;
 
@@ -80,7 +80,7 @@ impl Stage {
     /// A scene with any tool.
     pub fn scene(&self, backend: &str, tool: &str, input: Value) -> Scene<'_> {
         let requirement = match backend {
-            "bwrap" => "view",
+            "bwrap" | "userns" => "view",
             "landlock" => "rules",
             _ => "open",
         };

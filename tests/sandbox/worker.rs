@@ -8,7 +8,7 @@ fn setup(stage: &Stage, backend: &str) -> Value {
     json!({
         "backend": backend, "cwd": text(&stage.work()), "environment": [], "read": ["/usr", "/bin", "/lib", "/lib64", "/proc"],
         "write": [text(&stage.work())], "devices": ["/dev/null"],
-        "workspace": text(&stage.work()), "pinned": [], "network": false, "temporary": null,
+        "workspace": text(&stage.work()), "pinned": [], "network": "none", "errand": "tool", "temporary": null,
         "outside": [], "processes": null, "file_size": null, "open_files": null,
     })
 }

@@ -81,4 +81,10 @@ pub const KEYS: &[Key] = &[
         Sealing::Ceiling,
         "largest file that a call may write, bytes",
     ),
+    tighten(
+        "sandbox.memory",
+        Shape::Whole { least: 0, zero_is_unlimited: true },
+        Sealing::Ceiling,
+        "most memory of one call, all its processes together, bytes",
+    ),
 ];

@@ -380,6 +380,7 @@ pub(super) fn parts(log: &Arc<Log>) -> GateParts {
             hide: vec![],
             processes: None,
             file_size: None,
+            memory: None,
         },
         limits: CallLimits::default(),
         audit: log.clone(),

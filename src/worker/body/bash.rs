@@ -7,12 +7,12 @@ use super::capture::Capture;
 use super::{Arguments, Outcome};
 use crate::sys;
 use crate::worker::confine::seccomp;
-use crate::worker::dialogue::{Heard, Lines};
+use crate::worker::dialogue::{Channel, Heard};
 use crate::worker::family;
-use crate::worker::wire::{Backend, Setup};
+use crate::worker::usage::{self, Excess, TICK};
+use crate::worker::wire::{Network, Setup};
 use rustix::fd::AsFd;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitStatus};
-use rustix::stdio;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -23,8 +23,6 @@ use std::time::{Duration, Instant};
 const GRACE: Duration = Duration::from_millis(700);
 /// How long output is still read after the command has ended.
 const AFTERGLOW: Duration = Duration::from_millis(100);
-/// How often the number of processes is looked at.
-const TICK: Duration = Duration::from_millis(20);
 /// Shells, best first. Absolute: the search path is partly a stranger's.
 const SHELLS: &[&str] = &["/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash", "/bin/sh"];
 
@@ -33,7 +31,7 @@ const SHELLS: &[&str] = &["/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash", "
 enum Ended {
     Itself,
     TimedOut,
-    TooMany(u64),
+    Excess(Excess),
     Stopped,
 }
 
@@ -41,7 +39,11 @@ enum Ended {
 ///
 /// # Errors
 /// The tool error when no shell could be started.
-pub fn run(arguments: &Arguments<'_>, setup: &Setup, lines: &mut Lines) -> Result<Outcome, String> {
+pub fn run(
+    arguments: &Arguments<'_>,
+    setup: &Setup,
+    parent: &mut Channel,
+) -> Result<Outcome, String> {
     let command = arguments.required("command")?;
     if command.contains('\0') {
         return Err("Error: command must not contain a NUL byte".to_owned());
@@ -51,12 +53,12 @@ pub fn run(arguments: &Arguments<'_>, setup: &Setup, lines: &mut Lines) -> Resul
         Some(ms) if ms > 0 => Duration::from_millis(ms).min(wall),
         _ => wall,
     };
-    if setup.backend != Backend::None {
+    if setup.backend.confines() {
         seccomp::apply_for_command().map_err(|e| format!("Error: {e}"))?;
     }
     sys::restore_file_size_signal();
     let mut watch = Watch::start(command, arguments, setup)?;
-    let ended = watch.until_the_end(limit, setup, lines);
+    let ended = watch.until_the_end(limit, setup, parent);
     let allowed = arguments.call.output_bytes;
     Ok(watch.outcome(ended, limit, allowed, arguments, setup))
 }
@@ -96,7 +98,7 @@ impl Watch {
         })
     }
 
-    fn until_the_end(&mut self, limit: Duration, setup: &Setup, lines: &mut Lines) -> Ended {
+    fn until_the_end(&mut self, limit: Duration, setup: &Setup, parent: &mut Channel) -> Ended {
         let started = Instant::now();
         let pidfd = rustix::process::pidfd_open(self.child, PidfdFlags::empty()).ok();
         let mut reason = Ended::Itself;
@@ -118,25 +120,25 @@ impl Watch {
                 kill_at = now + GRACE;
             }
             if reason == Ended::Itself
-                && let Some(most) = setup.processes
+                && usage::is_limited(setup)
                 && started.elapsed() >= TICK
-                && running(setup) > most
+                && let Some(excess) = usage::excess(setup)
             {
-                reason = Ended::TooMany(most);
+                reason = Ended::Excess(excess);
                 polite = false;
                 self.signal(Signal::KILL, setup);
                 kill_at = now + GRACE;
             }
             let wait = kill_at.saturating_duration_since(now).min(TICK);
-            self.read_some(pidfd.as_ref(), wait, lines);
-            match lines.take() {
+            self.read_some(pidfd.as_ref(), wait, parent);
+            match parent.take() {
                 Heard::Line(_) if reason == Ended::Itself => {
                     reason = Ended::Stopped;
                     kill_at = Instant::now();
                 }
                 // Nobody is left to tell.
                 Heard::End => {
-                    if setup.backend == Backend::Bwrap {
+                    if setup.backend.has_view() {
                         family::end_everyone_inside();
                     } else {
                         family::end_descendants();
@@ -158,7 +160,7 @@ impl Watch {
     }
 
     fn signal(&self, signal: Signal, setup: &Setup) {
-        if setup.backend == Backend::Bwrap {
+        if setup.backend.has_view() {
             let _ = sys::signal_everyone_inside(signal.as_raw());
         } else {
             // Whatever left the group is ended by the supervisor before the reply goes out.
@@ -170,9 +172,9 @@ impl Watch {
         &mut self,
         pidfd: Option<&rustix::fd::OwnedFd>,
         wait: Duration,
-        lines: &mut Lines,
+        parent: &mut Channel,
     ) {
-        let mut fds = vec![stdio::stdin()];
+        let mut fds = vec![parent.input()];
         let out_at = self.out.as_ref().map(|out| (fds.push(out.as_fd()), fds.len() - 1).1);
         let err_at = self.err.as_ref().map(|err| (fds.push(err.as_fd()), fds.len() - 1).1);
         if let Some(pidfd) = pidfd {
@@ -182,7 +184,7 @@ impl Watch {
         let is_ready = |at: Option<usize>| at.and_then(|at| ready.get(at)) == Some(&true);
         let (speak, out, err) = (is_ready(Some(0)), is_ready(out_at), is_ready(err_at));
         if speak {
-            let _ = lines.fill(stdio::stdin());
+            let _ = parent.fill();
         }
         if out && !drain(self.out.as_ref(), &mut self.stdout) {
             self.out = None;
@@ -254,15 +256,19 @@ impl Watch {
                  everything it had started",
                 human(limit)
             )),
-            (Ended::TooMany(most), _) => add(&format!(
+            (Ended::Excess(Excess::Processes(most)), _) => add(&format!(
                 "Command killed: it had more than {most} processes (the limit of this sandbox)"
+            )),
+            (Ended::Excess(Excess::Memory(most)), _) => add(&format!(
+                "Command killed: it used more than {most} bytes of memory (the limit of this \
+                 sandbox)"
             )),
             (Ended::Stopped, _) => add("Error: Bash cancelled."),
             (Ended::Itself, Some(0)) => {}
             (Ended::Itself, Some(code)) => add(&format!("Command failed with exit code {code}")),
             (Ended::Itself, None) => add("Command failed: it left no exit code"),
         }
-        if refused && setup.backend != Backend::None {
+        if refused && setup.backend.confines() {
             add(&refusal_note(arguments, setup));
         }
         if content.is_empty() {
@@ -286,14 +292,6 @@ fn drain(pipe: Option<&File>, into: &mut Capture) -> bool {
     }
 }
 
-fn running(setup: &Setup) -> u64 {
-    let count = match setup.backend {
-        Backend::Bwrap => family::count_inside(),
-        Backend::Landlock | Backend::None => family::descendants().len(),
-    };
-    count as u64
-}
-
 /// Words of the C library for EACCES, EPERM and EROFS.
 fn looks_refused(stderr: &str) -> bool {
     const WORDS: &[&str] =
@@ -307,7 +305,11 @@ fn refusal_note(arguments: &Arguments<'_>, setup: &Setup) -> String {
         arguments.call.writable.iter().map(|path| path.to_path().display().to_string()).collect();
     let temporary = setup.environment.iter().find(|(name, _)| name == "TMPDIR");
     writable.extend(temporary.map(|(_, path)| format!("$TMPDIR ({path})")));
-    let network = if setup.network { "host" } else { "none" };
+    let network = match setup.network {
+        Network::None => "none",
+        Network::Listed => "listed hosts",
+        Network::Host => "host",
+    };
     format!(
         "[ion sandbox] probably refused by the sandbox (likely: judged by the error text, \
          it can also be an ordinary file mode)\n  \

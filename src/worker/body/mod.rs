@@ -6,6 +6,7 @@
 
 pub mod bash;
 pub mod capture;
+pub mod command;
 pub mod edit;
 pub mod fuzzy;
 pub mod glob;
@@ -13,7 +14,7 @@ pub mod grep;
 pub mod read;
 pub mod write;
 
-use super::dialogue::Lines;
+use super::dialogue::Channel;
 use crate::worker::wire::{Call, Setup};
 use serde_json::Value;
 use std::io;
@@ -44,8 +45,8 @@ impl Outcome {
     }
 }
 
-/// Runs the call. `lines` is the parent's voice: a command is ended early when it speaks.
-pub fn run(setup: &Setup, call: &Call, lines: &mut Lines) -> Outcome {
+/// Runs the call. A command is ended early when the parent speaks.
+pub fn run(setup: &Setup, call: &Call, parent: &mut Channel) -> Outcome {
     let arguments = Arguments { call, cwd: setup.cwd.to_path() };
     let outcome = match call.tool.as_str() {
         "Read" => read::run(&arguments),
@@ -53,7 +54,7 @@ pub fn run(setup: &Setup, call: &Call, lines: &mut Lines) -> Outcome {
         "Edit" => edit::run(&arguments),
         "Glob" => glob::run(&arguments),
         "Grep" => grep::run(&arguments),
-        "Bash" => bash::run(&arguments, setup, lines),
+        "Bash" => bash::run(&arguments, setup, parent),
         other => Err(format!("Unknown tool: {other}")),
     };
     outcome.unwrap_or_else(Outcome::failed)

@@ -2,7 +2,7 @@
 //! kernel has, with the version reported: the crate's best effort says `Ok` even when nothing
 //! is enforced, so the caller must look at what comes back.
 
-use crate::worker::wire::{Backend, Setup};
+use crate::worker::wire::{Network, Setup};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, Ruleset,
     RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope, path_beneath_rules,
@@ -22,7 +22,8 @@ fn restrict(setup: &Setup) -> Result<u32, landlock::RulesetError> {
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(ABI::V9))?
         .scope(Scope::from_all(ABI::V6))?;
-    if !setup.network {
+    // In a namespace of its own there is nobody to reach but the call itself.
+    if setup.network != Network::Host && !setup.backend.has_view() {
         ruleset = ruleset.handle_access(AccessNet::from_all(ABI::V4))?;
     }
     let paths = |list: &[crate::worker::wire::WirePath]| -> Vec<PathBuf> {
@@ -38,9 +39,9 @@ fn restrict(setup: &Setup) -> Result<u32, landlock::RulesetError> {
         | AccessFs::Truncate
         | AccessFs::IoctlDev;
     // In a view made of mounts all that is there may be read; each rule costs a start some time.
-    let read = match setup.backend {
-        Backend::Bwrap => vec![PathBuf::from("/")],
-        Backend::Landlock | Backend::None => paths(&setup.read),
+    let read = match setup.backend.has_view() {
+        true => vec![PathBuf::from("/")],
+        false => paths(&setup.read),
     };
     let status = ruleset
         .create()?

@@ -1,6 +1,6 @@
 //! Resource limits and privileges.
 
-use crate::worker::wire::{Backend, Setup};
+use crate::worker::wire::Setup;
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::io;
@@ -29,7 +29,7 @@ pub fn apply(setup: &Setup) -> Result<(), String> {
 /// precise one there, and the only one for the superuser, whom the kernel does not limit.
 fn process_limit(setup: &Setup) -> Option<u64> {
     let limit = setup.processes?;
-    if setup.backend == Backend::Bwrap {
+    if setup.backend.has_view() {
         return Some(limit);
     }
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();

@@ -8,7 +8,7 @@ pub mod limits;
 pub mod mounts;
 pub mod seccomp;
 
-use crate::worker::wire::{Backend, Report, Setup};
+use crate::worker::wire::{Report, Setup};
 
 /// Applies `setup` to this process. A failure is part of the report; the parent then never
 /// sends a call.
@@ -22,16 +22,16 @@ pub fn apply(setup: &Setup) -> Report {
 fn try_apply(setup: &Setup) -> Result<Report, String> {
     // Read first: Landlock may take the right to look at some of it.
     let namespaces = separate_namespaces(setup);
-    if setup.backend == Backend::Bwrap {
+    if setup.backend.has_view() {
         mounts::verify(setup)?;
     }
     limits::apply(setup)?;
     let mut landlock_version = 0;
-    if setup.backend != Backend::None {
+    if setup.backend.confines() {
         limits::drop_capabilities()?;
         rustix::thread::set_no_new_privs(true).map_err(|e| format!("no_new_privs: {e}"))?;
         landlock_version = landlock::apply(setup)?;
-        seccomp::apply(setup.network, setup.backend == Backend::Bwrap)?;
+        seccomp::apply(setup.network, setup.backend.has_view())?;
     }
     let status = std::fs::read_to_string("/proc/self/status")
         .map_err(|e| format!("reading /proc/self/status: {e}"))?;

@@ -4,6 +4,7 @@
 //! programs: refusals (EPERM; a foreign architecture kills), `clone3` (ENOSYS, since a filter
 //! cannot see its flags and the C library then falls back to `clone`), and the x32 range.
 
+use crate::worker::wire::Network;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch, sock_filter,
@@ -133,7 +134,7 @@ type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 ///
 /// # Errors
 /// In a person's words; nothing may run after one.
-pub fn apply(network: bool, own_view: bool) -> Result<(), String> {
+pub fn apply(network: Network, own_view: bool) -> Result<(), String> {
     for program in programs(network, own_view)? {
         seccompiler::apply_filter(&program).map_err(|e| format!("seccomp: {e}"))?;
     }
@@ -154,7 +155,7 @@ pub fn apply_for_command() -> Result<(), String> {
     seccompiler::apply_filter(&program).map_err(|e| format!("seccomp: {e}"))
 }
 
-fn programs(network: bool, own_view: bool) -> Result<Vec<BpfProgram>, String> {
+fn programs(network: Network, own_view: bool) -> Result<Vec<BpfProgram>, String> {
     let compile = |rules: Rules, errno: i32| -> Result<BpfProgram, String> {
         let action = SeccompAction::Errno(errno as u32);
         let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, ARCH);
@@ -183,7 +184,7 @@ fn without_x32() -> BpfProgram {
     ]
 }
 
-fn refusals(network: bool, own_view: bool) -> Result<Rules, seccompiler::BackendError> {
+fn refusals(network: Network, own_view: bool) -> Result<Rules, seccompiler::BackendError> {
     let mut rules: Rules = BTreeMap::new();
     let more = if own_view { &[][..] } else { REFUSED_WITHOUT_VIEW };
     for call in REFUSED.iter().chain(REFUSED_HERE).chain(more) {
@@ -213,7 +214,7 @@ fn refusals(network: bool, own_view: bool) -> Result<Rules, seccompiler::Backend
     entry.push(rule(0, word(), SeccompCmpOp::Ne, 0)?);
     let entry = rules.entry(libc::SYS_setpriority).or_default();
     entry.push(rule(1, word(), SeccompCmpOp::Ne, 0)?);
-    sockets(&mut rules, network)?;
+    sockets(&mut rules, network, own_view)?;
     Ok(rules)
 }
 
@@ -235,27 +236,38 @@ const MODE_CALLS: &[(libc::c_long, u8)] = &[
 ];
 const SYS_FCHMODAT2: libc::c_long = 452;
 
-/// Without network there is no `socket()` at all, not even a local one: a socket file lying in
-/// the workspace is a door to whoever listens behind it, and a mount does not shut it.
-/// `socketpair` stays, programs talk to their own children with it.
-fn sockets(rules: &mut Rules, network: bool) -> Result<(), seccompiler::BackendError> {
-    if !network {
-        rules.insert(libc::SYS_socket, Vec::new());
-        let local = SeccompCondition::new(
-            0,
-            SeccompCmpArgLen::Dword,
-            SeccompCmpOp::Ne,
-            libc::AF_UNIX as u64,
-        )?;
-        rules.insert(libc::SYS_socketpair, vec![SeccompRule::new(vec![local])?]);
-        return Ok(());
+/// Which families a program may open.
+///
+/// In a network namespace of its own the internet families reach nobody else: a server and its
+/// client may talk. Without one there is no `socket()` at all. Local sockets are refused
+/// everywhere: a socket file lying in the workspace is a door to whoever listens behind it, and a
+/// mount does not shut it. `socketpair` stays, programs talk to their own children with it.
+fn families(network: Network, own_view: bool) -> &'static [libc::c_int] {
+    match (network, own_view) {
+        (Network::Host, _) => &[libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK],
+        (Network::None | Network::Listed, true) => &[libc::AF_INET, libc::AF_INET6],
+        (Network::None | Network::Listed, false) => &[],
     }
-    let mut not_listed = Vec::new();
-    for family in [libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK] {
-        let word = SeccompCmpArgLen::Dword;
-        not_listed.push(SeccompCondition::new(0, word, SeccompCmpOp::Ne, family as u64)?);
-    }
-    rules.insert(libc::SYS_socket, vec![SeccompRule::new(not_listed)?]);
+}
+
+fn sockets(
+    rules: &mut Rules,
+    network: Network,
+    own_view: bool,
+) -> Result<(), seccompiler::BackendError> {
+    let other_than = |families: &[libc::c_int]| -> Result<Vec<SeccompRule>, _> {
+        if families.is_empty() {
+            return Ok(Vec::new());
+        }
+        let differs = |family: &libc::c_int| {
+            let (word, ne) = (SeccompCmpArgLen::Dword, SeccompCmpOp::Ne);
+            SeccompCondition::new(0, word, ne, *family as u64)
+        };
+        let all = families.iter().map(differs).collect::<Result<Vec<_>, _>>()?;
+        Ok(vec![SeccompRule::new(all)?])
+    };
+    rules.insert(libc::SYS_socket, other_than(families(network, own_view))?);
+    rules.insert(libc::SYS_socketpair, other_than(&[libc::AF_UNIX])?);
     Ok(())
 }
 
@@ -265,7 +277,7 @@ mod tests {
 
     #[test]
     fn every_filter_compiles_and_fits_the_kernels_limit() {
-        for network in [false, true] {
+        for network in [Network::None, Network::Listed, Network::Host] {
             for own_view in [false, true] {
                 for program in programs(network, own_view).unwrap() {
                     assert!(program.len() < 4096);

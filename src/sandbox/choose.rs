@@ -1,0 +1,68 @@
+//! Which backend holds a confinement: the one that was named, or the strongest that works.
+
+use super::cause::Missing;
+use crate::model::Requirement;
+use crate::policy::Confinement;
+use crate::worker::backend::Backend;
+
+/// The backend for a confinement. Below the requirement there is none. `works` tries one out.
+///
+/// # Errors
+/// In a person's words: what is missing, for each backend that would have done.
+pub fn backend(
+    confinement: &Confinement,
+    mut works: impl FnMut(Backend) -> Result<(), Missing>,
+) -> Result<Backend, String> {
+    let requirement = confinement.requirement;
+    match confinement.backend.as_deref() {
+        None | Some("auto") => {}
+        Some(name) => {
+            let backend = Backend::named(name).ok_or_else(|| unknown(name))?;
+            if backend.strength() < requirement {
+                return Err(too_weak(backend, requirement));
+            }
+            return works(backend).map(|()| backend).map_err(|missing| missing.to_string());
+        }
+    }
+    let mut refused = Vec::new();
+    for backend in candidates(requirement) {
+        match works(*backend) {
+            Ok(()) => return Ok(*backend),
+            Err(missing) => refused.push(missing.to_string()),
+        }
+    }
+    Err(refused.join("\n"))
+}
+
+/// What is tried, strongest first.
+pub fn candidates(requirement: Requirement) -> &'static [Backend] {
+    match requirement {
+        Requirement::View => &[Backend::Bwrap, Backend::Userns],
+        Requirement::Rules => &[Backend::Bwrap, Backend::Userns, Backend::Landlock],
+        // A choice that somebody made and that is on record, not a fallback.
+        Requirement::Open => &[Backend::None],
+    }
+}
+
+fn unknown(name: &str) -> String {
+    format!(
+        "`sandbox.backend` names `{}`, which this build does not have; the tool did not run\n  \
+         known     bwrap, userns, landlock, none; or leave it out for the strongest that works",
+        name.escape_debug()
+    )
+}
+
+fn too_weak(backend: Backend, requirement: Requirement) -> String {
+    let needs = match requirement {
+        Requirement::View => "an own view of the system (`view`)",
+        Requirement::Rules => "kernel rules (`rules`)",
+        Requirement::Open => "nothing",
+    };
+    format!(
+        "the backend `{}` is weaker than policy requires; the tool did not run\n  \
+         needs     {needs}\n  \
+         fix       choose a stronger backend, or ask the owner of the policy to lower \
+         `sandbox.minimum`",
+        backend.as_str()
+    )
+}

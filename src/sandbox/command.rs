@@ -1,0 +1,84 @@
+//! Runs a program with this process's own standard streams, held as a tool call would be.
+//!
+//! For an operator's command (`ion sandbox run`), not for a model's call: those need a permit, see
+//! [`super::Sandbox::run`]. This process must have one thread: the worker is a copy of it. What
+//! policy requires is required here as well; below it nothing starts.
+
+use super::cause::Missing;
+use super::choose;
+use super::pass::{self, Held};
+use super::plan::{Host, Order, Plan};
+use crate::model::AbsPath;
+use crate::policy::Confinement;
+use crate::sys;
+use crate::worker::backend::Backend;
+use crate::worker::wire::{Ending, Errand, Launch, Report, WirePath};
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// What to run.
+pub struct Request<'a> {
+    /// What must hold.
+    pub confinement: &'a Confinement,
+    /// Working folder.
+    pub cwd: &'a AbsPath,
+    /// The program and its arguments.
+    pub command: &'a [OsString],
+    /// Wall-clock limit.
+    pub limit: Option<Duration>,
+}
+
+/// How it went.
+#[derive(Debug)]
+pub struct Ran {
+    /// The program's end.
+    pub ending: Ending,
+    /// What held it.
+    pub backend: Backend,
+    /// What a person should know: protected files that were changed and put back.
+    pub notes: Vec<String>,
+}
+
+/// Runs it to its end. Nothing of it is left when this returns.
+///
+/// # Errors
+/// In a person's words: what is missing. Then the program did not start.
+pub fn run(request: &Request<'_>) -> Result<Ran, String> {
+    let host = Host::look()?;
+    let signals = sys::catch_signals().map_err(|e| format!("catching signals: {e}"))?;
+    sys::wipe_environment();
+    let order = Order {
+        confinement: request.confinement,
+        cwd: request.cwd,
+        writes: true,
+        errand: Errand::Command,
+    };
+    let held = start(&order, &host)?;
+    let launch = Launch {
+        command: request.command.iter().map(WirePath::new).collect(),
+        wall_ms: request.limit.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
+    };
+    held.run(&launch, &signals)
+}
+
+/// The first backend that will do and that reports all that it promises.
+fn start(order: &Order<'_>, host: &Host) -> Result<Held, String> {
+    let mut started = None;
+    choose::backend(order.confinement, |backend| {
+        // Only the last attempt is kept, and it is the one that succeeded.
+        started = Some(attempt(order, backend, host)?);
+        Ok(())
+    })?;
+    started.ok_or_else(|| "this confinement needs no backend".to_owned())
+}
+
+fn attempt(order: &Order<'_>, backend: Backend, host: &Host) -> Result<Held, Missing> {
+    let missing = |words: String| Missing::understand(backend, &words);
+    pass::available(backend)?;
+    let control = pass::Control::new().map_err(|e| missing(e.to_string()))?;
+    let plan = Plan::with(order, backend, host, Some(control.number())).map_err(missing)?;
+    let mut held = Held::start(plan, control)?;
+    let report: Report = held.report()?;
+    held.accept(&report)?;
+    Ok(held)
+}
