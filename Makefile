@@ -38,9 +38,10 @@ audit: $(TOOLS)/bin/cargo-deny
 $(TOOLS)/bin/cargo-deny:
 	$(CARGO) install cargo-deny --version 0.20.2 --locked --root $(TOOLS)
 
-# One static, stripped binary.
+# One static, stripped binary. Its many addresses are packed: less to read at each start.
 dist:
-	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --locked --release --target $(TARGET)
+	RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs" \
+		$(CARGO) build --locked --release --target $(TARGET)
 	@mkdir -p dist
 	@cp target/$(TARGET)/release/ion dist/ion
 	@strip dist/ion

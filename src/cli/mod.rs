@@ -95,6 +95,9 @@ fn dispatch(
     out: &mut Output,
 ) -> Result<Exit, CommandError> {
     let environment = Environment::capture();
+    if let Some(command) = sandbox::command_line(arguments) {
+        return sandbox::run(&command, &environment, out);
+    }
     let parsed = Cli::command().try_get_matches_from(arguments).and_then(|matches| {
         *json = asks_for_json(&matches);
         Cli::from_arg_matches(&matches)

@@ -16,6 +16,7 @@ pub mod environ;
 pub mod memory;
 pub mod mounts;
 mod pass;
+pub mod placeholder;
 pub mod plan;
 pub(crate) mod process;
 pub mod protect;

@@ -1,5 +1,6 @@
 //! One call's terms turned into what a backend needs: a command line and a setup.
 
+use super::placeholder::Pool;
 use super::protect::Guard;
 use super::report::NAMESPACES;
 use super::view::{SYSTEM, View};
@@ -41,6 +42,8 @@ pub struct Host {
     pub environment: Environment,
     /// The user's home.
     pub home: Option<AbsPath>,
+    /// Where folders for missing protected names wait.
+    pub pool: Pool,
     /// Names and identities of Ion's namespaces.
     pub namespaces: Vec<(String, String)>,
 }
@@ -59,7 +62,10 @@ impl Host {
             Some(((*name).to_owned(), link.to_string_lossy().into_owned()))
         };
         let namespaces = NAMESPACES.iter().filter_map(identity).collect();
-        Ok(Host { worker, environment, home, namespaces })
+        let data = environment.get("ION_DATA_DIR").and_then(AbsPath::new);
+        let data = data.or_else(|| home.as_ref()?.join(".ion"));
+        let pool = Pool::below(data.as_ref().map(AbsPath::as_path));
+        Ok(Host { worker, environment, home, pool, namespaces })
     }
 }
 
@@ -91,7 +97,8 @@ impl Plan {
         };
         let guard = match &view.guarded {
             Some(workspace) if backend.confines() => {
-                Guard::prepare(workspace, &confinement.protect, &view.hide, backend.has_view())?
+                let names = &confinement.protect;
+                Guard::prepare(workspace, names, &view.hide, backend.has_view(), &host.pool)?
             }
             _ => Guard::default(),
         };

@@ -8,24 +8,17 @@
 //! compared before and after, see [`super::memory`]. Names that come up in folders made during
 //! the call are found afterwards and reported.
 //!
-//! Placeholders are visible on the host while a call runs. They carry a mode of their own
-//! (01555) and a shared lock: the last user removes them, and after a crash the next call does.
+//! Placeholders are visible on the host while a call runs, see [`super::placeholder`].
 
 use super::memory::Memory;
-use crate::worker::open;
-use rustix::fd::OwnedFd;
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use super::placeholder::{Placeholder, Pool, Store, is_placeholder};
 use std::collections::{BTreeSet, VecDeque};
-use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 /// Directory entries looked at when searching for nested names.
 const SEARCH: usize = 5_000;
 /// Most mounts for protection in one call.
 const MOUNTS: usize = 256;
-/// Marks a folder as a placeholder of ours.
-const PLACEHOLDER: u32 = 0o1555;
 /// Folders that are not searched: large, and made by tools.
 const SKIPPED: &[&str] = &["node_modules", "target"];
 
@@ -71,6 +64,7 @@ impl Guard {
         names: &[String],
         hidden: &[PathBuf],
         mounts: bool,
+        pool: &Pool,
     ) -> Result<Self, String> {
         let names: Vec<PathBuf> = names.iter().map(|name| clean(name)).collect::<Result<_, _>>()?;
         let mut guard = Guard {
@@ -91,10 +85,11 @@ impl Guard {
                 "protected names beyond the first {SEARCH} entries of the workspace"
             ));
         }
+        let mut store = pool.open();
         for (depth, folder) in folders.iter().enumerate() {
             let top = depth == 0;
             for name in &names {
-                guard.add(workspace, folder, name, top, mounts)?;
+                guard.add(workspace, folder, name, top, mounts.then_some(&mut store))?;
             }
         }
         if !guard.memory.is_empty() && mounts {
@@ -120,7 +115,7 @@ impl Guard {
         folder: &Path,
         name: &Path,
         top: bool,
-        mounts: bool,
+        mounts: Option<&mut Store>,
     ) -> Result<(), String> {
         if self.hidden.iter().any(|hidden| folder.join(name).starts_with(hidden)) {
             return Ok(());
@@ -132,17 +127,22 @@ impl Guard {
                 let real = path.canonicalize().ok();
                 let inside = real.filter(|real| real.starts_with(workspace) && real != workspace);
                 match inside {
-                    Some(real) if mounts => self.hold(workspace, real)?,
+                    Some(real) if mounts.is_some() => self.hold(workspace, real)?,
                     Some(real) => self.memory.keep(&real),
                     None => {}
                 }
             }
-            Standing::Present(path) if !mounts => self.memory.keep(&path),
+            Standing::Present(path) if mounts.is_none() => self.memory.keep(&path),
             Standing::Present(path) => self.hold(workspace, path)?,
             Standing::Absent { first_missing, below_a_part } if top || below_a_part => {
-                if !mounts {
+                let Some(store) = mounts else {
                     self.memory.keep_absent(&folder.join(name));
-                } else if let Some(placeholder) = Placeholder::make(&first_missing)? {
+                    return Ok(());
+                };
+                if self.sealed.contains(&first_missing) {
+                    return Ok(());
+                }
+                if let Some(placeholder) = Placeholder::make(&first_missing, store)? {
                     self.placeholders.push(placeholder);
                     self.anchor(workspace, &first_missing);
                     self.sealed.insert(first_missing);
@@ -266,80 +266,9 @@ fn folders(workspace: &Path, names: &[PathBuf]) -> Searched {
     Searched { folders: found, complete: true, skipped }
 }
 
-/// An empty folder that keeps a name from being made. Removed when the last user lets go.
-struct Placeholder {
-    path: PathBuf,
-    lock: OwnedFd,
-}
-
-impl Placeholder {
-    /// `None` where the user could not make the name either.
-    fn make(path: &Path) -> Result<Option<Self>, String> {
-        let failed = |e: io::Error| format!("protecting the missing name {}: {e}", path.display());
-        for _ in 0..16 {
-            match Self::try_make(path) {
-                Ok(Some(placeholder)) => return Ok(Some(placeholder)),
-                Ok(None) => {}
-                Err(error) if cannot_be_made(&error) => return Ok(None),
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        Err(format!("protecting the missing name {}: it keeps changing", path.display()))
-    }
-
-    /// Makes (or finds) and locks the folder; `None` when it was removed or replaced meanwhile.
-    fn try_make(path: &Path) -> io::Result<Option<Self>> {
-        let (folder, name) = open::parent(path, false)?;
-        let made = match rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(0o555)) {
-            Ok(()) => true,
-            Err(rustix::io::Errno::EXIST) => false,
-            Err(error) => return Err(error.into()),
-        };
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let lock = match rustix::fs::openat(&folder, name, flags, Mode::empty()) {
-            Ok(lock) => lock,
-            Err(rustix::io::Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        if made {
-            rustix::fs::fchmod(&lock, Mode::from_raw_mode(PLACEHOLDER))?;
-        }
-        rustix::fs::flock(&lock, FlockOperation::LockShared)?;
-        let held = rustix::fs::fstat(&lock)?;
-        let same = std::fs::symlink_metadata(path)
-            .is_ok_and(|now| now.ino() == held.st_ino && now.dev() == held.st_dev);
-        Ok(same.then(|| Placeholder { path: path.to_path_buf(), lock }))
-    }
-}
-
-fn cannot_be_made(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EACCES | libc::EROFS | libc::EPERM | libc::ENOTDIR))
-}
-
-impl Drop for Placeholder {
-    fn drop(&mut self) {
-        // INVARIANT (last one out): removing a folder takes it out of every other call's view
-        // as well, so only a holder that is alone may do it.
-        let alone = rustix::fs::flock(&self.lock, FlockOperation::NonBlockingLockExclusive);
-        let marked = |about: std::fs::Metadata| about.mode() & 0o7777 == PLACEHOLDER;
-        if alone.is_ok() && std::fs::symlink_metadata(&self.path).is_ok_and(marked) {
-            // Fails, and should, when somebody has put something in.
-            let _ = std::fs::remove_dir(&self.path);
-        }
-    }
-}
-
-/// An empty folder left behind by a crash counts as absent and is taken over.
-pub fn is_placeholder(path: &Path) -> bool {
-    let marked = std::fs::symlink_metadata(path)
-        .is_ok_and(|about| about.is_dir() && about.mode() & 0o7777 == PLACEHOLDER);
-    marked && std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn names_that_leave_the_workspace_are_refused() {
@@ -350,27 +279,12 @@ mod tests {
     }
 
     #[test]
-    fn a_placeholder_goes_with_its_last_holder_and_after_a_crash_with_the_next_call() {
-        let dir = tempfile::tempdir().unwrap();
-        let names = [".ion".to_owned()];
-        let first = Guard::prepare(dir.path(), &names, &[], true).unwrap();
-        let second = Guard::prepare(dir.path(), &names, &[], true).unwrap();
-        drop(first);
-        assert!(dir.path().join(".ion").exists());
-        drop(second);
-        assert!(!dir.path().join(".ion").exists());
-        std::fs::DirBuilder::new().create(dir.path().join(".ion")).unwrap();
-        let mode = std::fs::Permissions::from_mode(PLACEHOLDER);
-        std::fs::set_permissions(dir.path().join(".ion"), mode).unwrap();
-        drop(Guard::prepare(dir.path(), &names, &[], true).unwrap());
-        assert!(!dir.path().join(".ion").exists());
-    }
-
-    #[test]
     fn folders_that_were_not_searched_are_named() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("a/node_modules/b/.git/hooks")).unwrap();
-        let guard = Guard::prepare(dir.path(), &[".git/hooks".to_owned()], &[], true).unwrap();
+        let guard =
+            Guard::prepare(dir.path(), &[".git/hooks".to_owned()], &[], true, &Pool::none())
+                .unwrap();
         let named = dir.path().join("a/node_modules").display().to_string();
         assert!(guard.missing.iter().any(|words| words.contains(&named)), "{:?}", guard.missing);
     }
@@ -379,7 +293,9 @@ mod tests {
     fn every_folder_above_a_nested_name_is_pinned() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("a/b/.git/hooks")).unwrap();
-        let guard = Guard::prepare(dir.path(), &[".git/hooks".to_owned()], &[], true).unwrap();
+        let guard =
+            Guard::prepare(dir.path(), &[".git/hooks".to_owned()], &[], true, &Pool::none())
+                .unwrap();
         for folder in ["a", "a/b", "a/b/.git"] {
             assert!(guard.anchors.contains(&dir.path().join(folder)), "{folder}");
         }

@@ -4,7 +4,7 @@
 //! the workspace, and what the policy adds. Deny lists come last and win. Read [`super::mounts`]
 //! for the mounts and [`super::landlock`] for the rules made from it.
 
-use super::protect;
+use super::placeholder;
 use crate::model::AbsPath;
 use crate::policy::{Confinement, NetworkAccess};
 use std::path::{Path, PathBuf};
@@ -97,7 +97,7 @@ fn hidden(list: &[AbsPath]) -> Vec<PathBuf> {
     for path in list {
         let Ok(real) = path.as_path().canonicalize() else { continue };
         // The placeholder of a protected name stands for "nothing is there", and goes again.
-        if protect::is_placeholder(&real) {
+        if placeholder::is_placeholder(&real) {
             continue;
         }
         all.push(real);

@@ -5,6 +5,7 @@ mod run;
 use super::args::duration;
 use super::{CommandError, Exit, Output};
 use crate::config::{Environment, Flags};
+use clap::{Args, FromArgMatches};
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -77,6 +78,18 @@ impl TermArgs {
             ..Flags::default()
         }
     }
+}
+
+/// The command of `ion sandbox run …` where it is well-formed, without making the table of all
+/// commands: that would take as long as the sandbox. Whatever is odd is left to the whole table.
+pub fn command_line(arguments: &[OsString]) -> Option<SandboxCommand> {
+    let [_, first, second, rest @ ..] = arguments else { return None };
+    if first != "sandbox" || second != "run" {
+        return None;
+    }
+    let table = RunArgs::augment_args(clap::Command::new("run").no_binary_name(true));
+    let matches = table.try_get_matches_from(rest).ok()?;
+    RunArgs::from_arg_matches(&matches).ok().map(SandboxCommand::Run)
 }
 
 /// Runs the command.
