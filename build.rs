@@ -62,6 +62,11 @@ fn run(out: &Path) -> Result<(), String> {
         let entries = pack(name, &out.join(name))?;
         gather(name, &entries, &mut expressions)?;
     }
+    for name in FILES {
+        let to = out.join(format!("{name}.sha256"));
+        let own = digest(&[name]).map_err(|error| format!("{name}: {error}"))?;
+        std::fs::write(&to, own).map_err(|error| format!("{}: {error}", to.display()))?;
+    }
     let digest = digest(JUDGING).map_err(|error| format!("{JUDGING:?}: {error}"))?;
     let to = out.join("policies.sha256");
     std::fs::write(&to, digest).map_err(|error| format!("{}: {error}", to.display()))?;

@@ -129,7 +129,7 @@ fn show(loaded: &Loaded, origin: bool, json: bool, out: &mut Output) -> Result<E
             "workspace": effective.places.workspace.to_string(),
             "profile": effective.profile.value, "trusted": effective.trusted,
             "digest": effective.digest,
-            "values": loaded.table.iter().map(ShownValue::to_json).collect::<Vec<_>>(),
+            "values": loaded.table().iter().map(ShownValue::to_json).collect::<Vec<_>>(),
             "enforcements": enforced,
             "warnings": loaded.warnings.iter().map(|w| w.to_json()).collect::<Vec<_>>(),
         });
@@ -138,7 +138,7 @@ fn show(loaded: &Loaded, origin: bool, json: bool, out: &mut Output) -> Result<E
     }
     let from = |row: &ShownValue| format!("{} {}", row.source.tier, row.source);
     let rows: Vec<Vec<String>> = loaded
-        .table
+        .table()
         .iter()
         .map(|row| {
             let mut cells = vec![row.key.clone(), row.value.clone()];

@@ -23,6 +23,11 @@ impl InForce {
     pub(in crate::config) fn of(effective: Effective) -> Self {
         InForce(effective)
     }
+
+    /// For the parts of a configuration that was loaded in part.
+    pub(in crate::config) fn into_parts(self) -> Effective {
+        self.0
+    }
 }
 
 impl std::ops::Deref for InForce {

@@ -68,7 +68,7 @@ impl ShownValue {
 /// what comes from variables or is derived has one too.
 pub(super) fn table(
     settings: &Settings,
-    layers: &[&Layer],
+    layers: &[Layer],
     effective: &Effective,
 ) -> Vec<ShownValue> {
     let mut rows: Vec<ShownValue> =

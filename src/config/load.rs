@@ -5,11 +5,11 @@
 //! [`super::strangers`], [`super::sealed`], [`super::resolve`].
 
 use super::check::{FileText, Findings, check};
-use super::effective::{InForce, Places};
+use super::effective::{Effective, InForce, Places, SandboxSettings};
 use super::environ::Environment;
 use super::explain::{ShownValue, table};
 use super::flags::{self, Flags};
-use super::layers;
+use super::layers::{self, Settings};
 use super::origin::Located;
 use super::problem::{ConfigErrors, Problem, Warning};
 use super::reading::{Fault, Links, folder_in, read, read_in};
@@ -61,8 +61,8 @@ pub struct Loaded {
     pub warnings: Vec<Warning>,
     /// What the sealed tier did not let through. To be recorded and told once.
     pub enforcements: Vec<Enforcement>,
-    /// Every value with its origin, secrets masked.
-    pub table: Vec<ShownValue>,
+    /// What [`table`](Self::table) is made of.
+    shown: (Settings, Vec<Layer>),
     /// Keys that were accepted and do nothing yet.
     pub accepted_unused: Vec<Located<String>>,
     /// Every file that was looked for.
@@ -71,6 +71,43 @@ pub struct Loaded {
     pub project: Project,
     /// The test cases of every file, weakest tier first. No decision reads them.
     pub cases: Vec<Located<CaseSpec>>,
+}
+
+impl Loaded {
+    /// Every value with its origin, secrets masked.
+    pub fn table(&self) -> Vec<ShownValue> {
+        let (settings, layers) = &self.shown;
+        table(settings, layers, &self.effective)
+    }
+}
+
+/// What confines a command, without the rest of the configuration.
+#[derive(Debug)]
+pub struct SandboxPart {
+    /// `sandbox`.
+    pub settings: SandboxSettings,
+    /// Where everything lies.
+    pub places: Places,
+    /// Name of the profile in force.
+    pub profile: Located<String>,
+    /// What a person should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// How much is wanted. Files of people are always read and checked as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Everything,
+    /// Of what ships, only `sandbox`: unpacking and merging all of it takes longer than starting
+    /// a sandboxed command.
+    Sandbox,
+}
+
+impl Part {
+    /// Whether a top-level key is wanted.
+    pub(super) fn wants(self, key: &str) -> bool {
+        self == Part::Everything || key == "sandbox"
+    }
 }
 
 /// The settings of the working folder, as trust sees them.
@@ -103,6 +140,20 @@ const MODELS: &str = "models.json";
 /// # Errors
 /// [`ConfigErrors`] with every problem of every file. Then nothing may run.
 pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ConfigErrors> {
+    load_part(request, Part::Everything)
+}
+
+/// Loads what confines a command, with the same errors as [`load`] for everybody's files.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_sandbox(request: &LoadRequest<'_>) -> Result<SandboxPart, ConfigErrors> {
+    let loaded = load_part(request, Part::Sandbox)?;
+    let Effective { sandbox, places, profile, .. } = loaded.effective.into_parts();
+    Ok(SandboxPart { settings: sandbox, places, profile, warnings: loaded.warnings })
+}
+
+fn load_part(request: &LoadRequest<'_>, part: Part) -> Result<Loaded, ConfigErrors> {
     let mut findings = Findings::default();
     let places = match places::find(&request.workspace, request.environment) {
         Ok(places) => places,
@@ -143,9 +194,8 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ConfigErrors> {
     let (strangers, project) = if trusted { (Vec::new(), project) } else { (project, Vec::new()) };
 
     let profile = profile_choice::choose(request, &sealed, &user, &project, &mut findings);
-    let built_in =
-        profile_choice::built_in_layers(&profile.value, &mut findings).into_iter().map(&expand);
-    let mut lower: Vec<Layer> = built_in.collect();
+    let built_in = profile_choice::built_in_layers(&profile.value, part, &mut findings);
+    let mut lower: Vec<Layer> = built_in.into_iter().map(&expand).collect();
     let builtin_count = lower.len();
     lower.extend(user);
     lower.extend(project);
@@ -155,6 +205,11 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ConfigErrors> {
         return Err(ConfigErrors { problems: findings.problems, warnings: findings.warnings });
     }
 
+    if part != Part::Everything {
+        for layer in &mut lower {
+            layer.settings.retain(|path, _| path.0.first().is_some_and(|key| part.wants(key)));
+        }
+    }
     let mut settings = layers::merge(&lower);
     settings.entry(KeyPath::plain("profile")).or_insert_with(|| profile_choice::held(&profile));
     let held_mode = lower.iter().filter_map(mode).next_back().map(|mode| mode.value);
@@ -188,7 +243,12 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ConfigErrors> {
 
     let further = |file: &str| sealed_layers.iter().any(|(l, further)| *further && l.file == file);
     let sealed_only: Vec<Layer> = sealed_layers.iter().map(|(layer, _)| layer.clone()).collect();
-    let permissions = permission_layers(&lower, &strangers, &sealed_only, held_mode, &further);
+    let permissions = match part {
+        Part::Everything => {
+            permission_layers(&lower, &strangers, &sealed_only, held_mode, &further)
+        }
+        Part::Sandbox => Vec::new(),
+    };
     let counting = lower.iter().chain(&sealed_only);
     let named = counting.clone().flat_map(|layer| &layer.named);
     let provider_ids: BTreeSet<String> = named
@@ -218,14 +278,13 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ConfigErrors> {
         places,
     };
     let effective = resolve(&settings, parts, &mut findings.warnings, &mut enforcements);
-    let layers: Vec<&Layer> = lower.iter().chain(&strangers).chain(&sealed_only).collect();
-    let table = table(&settings, &layers, &effective);
-    let cases = layers.iter().flat_map(|layer| cases_of(layer)).cloned().collect();
+    let layers: Vec<Layer> = lower.into_iter().chain(strangers).chain(sealed_only).collect();
+    let cases = layers.iter().flat_map(cases_of).cloned().collect();
     Ok(Loaded {
         effective: InForce::of(effective),
         warnings: findings.warnings,
         enforcements,
-        table,
+        shown: (settings, layers),
         accepted_unused,
         files,
         project: Project {
@@ -430,7 +489,8 @@ fn permission_layers(
     blocks
 }
 
-/// SHA-256 over tier, name and content of everything that was read.
+/// SHA-256 over tier, name and content of everything that was read; what ships counts by its
+/// own digest.
 fn digest(sealed: &[SealedFile], texts: &[Text], profile: &str) -> String {
     let mut hash = Sha256::new();
     let mut add = |tier: Tier, name: &str, text: &str| {
@@ -439,7 +499,7 @@ fn digest(sealed: &[SealedFile], texts: &[Text], profile: &str) -> String {
             hash.update(part);
         }
     };
-    add(Tier::Builtin, profile, profile::file(profile).map_or("", |file| file.text()));
+    add(Tier::Builtin, profile, profile::file(profile).map_or("", |file| file.digest()));
     for file in texts {
         if let Some(text) = &file.text {
             add(file.tier, &file.shown, text);

@@ -41,7 +41,7 @@ pub use effective::{Effective, InForce};
 pub use environ::Environment;
 pub use explain::ShownValue;
 pub use flags::Flags;
-pub use load::{FileSeen, LoadRequest, Loaded, Project, load, look};
+pub use load::{FileSeen, LoadRequest, Loaded, Project, SandboxPart, load, load_sandbox, look};
 pub use origin::Located;
 pub use problem::{ConfigErrors, Problem, Warning, nearest};
 pub use rules::read_permissions;

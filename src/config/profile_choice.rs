@@ -4,7 +4,7 @@
 
 use super::check::{FileText, Findings, check_parsed};
 use super::layers::{Held, Settings};
-use super::load::LoadRequest;
+use super::load::{LoadRequest, Part};
 use super::origin::Located;
 use super::problem::{Problem, nearest, quoted};
 use super::schema::{SECTIONS, profile};
@@ -68,21 +68,24 @@ pub(super) fn choose(
 
 /// The compiled defaults and the profile. They are part of the binary, so checking one twice in
 /// a process would give the same.
-pub(super) fn built_in_layers(profile: &str, findings: &mut Findings) -> Vec<Layer> {
+pub(super) fn built_in_layers(profile: &str, part: Part, findings: &mut Findings) -> Vec<Layer> {
+    if part != Part::Everything {
+        return check_built_in(profile, part, findings);
+    }
     static CHECKED: Mutex<BTreeMap<String, Vec<Layer>>> = Mutex::new(BTreeMap::new());
     let mut checked = CHECKED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some(known) = checked.get(profile) {
         return known.clone();
     }
     let before = findings.problems.len();
-    let layers = check_built_in(profile, findings);
+    let layers = check_built_in(profile, part, findings);
     if findings.problems.len() == before {
         checked.insert(profile.to_owned(), layers.clone());
     }
     layers
 }
 
-fn check_built_in(profile: &str, findings: &mut Findings) -> Vec<Layer> {
+fn check_built_in(profile: &str, part: Part, findings: &mut Findings) -> Vec<Layer> {
     // An unknown name is a problem that was reported when it was chosen.
     let files = [("defaults.toml", Some(DEFAULTS)), (profile, profile::file(profile))];
     let check_one = |(shown, file): (&str, Option<Shipped>)| match file {
@@ -90,7 +93,11 @@ fn check_built_in(profile: &str, findings: &mut Findings) -> Vec<Layer> {
             let shown = if file.name().starts_with("profiles/") { file.name() } else { shown };
             let text =
                 FileText { tier: Tier::Builtin, shown, text: file.text(), sections: SECTIONS };
-            check_parsed(text, Ok(file.entries()), findings)
+            let entries = match part {
+                Part::Everything => file.entries(),
+                Part::Sandbox => file.some_entries(|key| part.wants(key)),
+            };
+            check_parsed(text, Ok(entries), findings)
         }
         None => Layer::empty(Tier::Builtin, shown),
     };
@@ -112,7 +119,7 @@ mod tests {
     #[test]
     fn whatever_can_only_be_made_stricter_has_a_compiled_default() {
         let mut findings = Findings::default();
-        let defaults = built_in_layers("standard", &mut findings).remove(0);
+        let defaults = built_in_layers("standard", Part::Everything, &mut findings).remove(0);
         assert!(findings.problems.is_empty());
         for key in keys() {
             // A key that a stranger cannot touch needs none: nothing of theirs can meet it.

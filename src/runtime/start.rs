@@ -91,6 +91,21 @@ pub fn load(
     config::load(&LoadRequest { environment, workspace, flags, sealed }).map_err(StartError::Config)
 }
 
+/// Reads what confines a command in a folder.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_sandbox(
+    environment: &Environment,
+    flags: Flags,
+    dir: Option<&PathBuf>,
+) -> Result<config::SandboxPart, StartError> {
+    let workspace = workspace(dir)?;
+    let sealed = SealedSources::system();
+    config::load_sandbox(&LoadRequest { environment, workspace, flags, sealed })
+        .map_err(StartError::Config)
+}
+
 /// The working folder, links resolved: the one that was named, or the current one.
 ///
 /// # Errors

@@ -211,7 +211,7 @@ impl Held {
             wait(self.child, Instant::now() + ENDING);
         }
         if !self.plan.backend.has_view() {
-            family::end_descendants();
+            family::end_descendants(None);
         }
     }
 }

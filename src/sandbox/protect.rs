@@ -13,6 +13,7 @@
 use super::memory::Memory;
 use super::placeholder::{Placeholder, Pool, Store, is_placeholder};
 use std::collections::{BTreeSet, VecDeque};
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 /// Directory entries looked at when searching for nested names.
@@ -76,7 +77,6 @@ impl Guard {
             return Ok(guard);
         }
         let Searched { folders, complete, skipped } = folders(workspace, &names);
-        guard.before = present(&folders, &names);
         if !skipped.is_empty() {
             guard.missing.push(format!("protected names below {}", some_of(&skipped)));
         }
@@ -89,7 +89,13 @@ impl Guard {
         for (depth, folder) in folders.iter().enumerate() {
             let top = depth == 0;
             for name in &names {
-                guard.add(workspace, folder, name, top, mounts.then_some(&mut store))?;
+                let standing = folder.standing(name);
+                if !matches!(standing, Standing::Absent { .. }) {
+                    let whole = folder.path.join(name);
+                    guard.before.extend(exists(&whole).then_some(whole));
+                }
+                let store = mounts.then_some(&mut store);
+                guard.add(workspace, &folder.path, name, standing, top, store)?;
             }
         }
         if !guard.memory.is_empty() && mounts {
@@ -106,7 +112,9 @@ impl Guard {
             return Vec::new();
         }
         let Searched { folders, .. } = folders(&self.workspace, &self.names);
-        present(&folders, &self.names).difference(&self.before).cloned().collect()
+        let all =
+            folders.iter().flat_map(|folder| self.names.iter().map(|name| folder.path.join(name)));
+        all.filter(|path| !self.before.contains(path) && exists(path)).collect()
     }
 
     fn add(
@@ -114,13 +122,14 @@ impl Guard {
         workspace: &Path,
         folder: &Path,
         name: &Path,
+        standing: Standing,
         top: bool,
         mounts: Option<&mut Store>,
     ) -> Result<(), String> {
         if self.hidden.iter().any(|hidden| folder.join(name).starts_with(hidden)) {
             return Ok(());
         }
-        match standing(folder, name) {
+        match standing {
             Standing::Link(path) => {
                 self.memory.keep(&path);
                 // What it leads to counts as the name's content.
@@ -178,9 +187,9 @@ impl Guard {
     }
 }
 
-fn present(folders: &[PathBuf], names: &[PathBuf]) -> BTreeSet<PathBuf> {
-    let all = folders.iter().flat_map(|folder| names.iter().map(|name| folder.join(name)));
-    all.filter(|path| std::fs::symlink_metadata(path).is_ok() && !is_placeholder(path)).collect()
+/// Whether something of the user's own stands there.
+fn exists(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok() && !is_placeholder(path)
 }
 
 /// A relative path without tricks.
@@ -196,30 +205,43 @@ fn clean(name: &str) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-fn standing(folder: &Path, name: &Path) -> Standing {
-    let mut at = folder.to_path_buf();
-    let parts = name.components().count();
-    for (index, part) in name.components().enumerate() {
-        at.push(part);
-        match std::fs::symlink_metadata(&at) {
-            Ok(about) if about.is_symlink() => return Standing::Link(at),
-            Ok(about) if about.is_dir() && is_placeholder(&at) => {
-                return Standing::Absent { first_missing: at, below_a_part: index > 0 };
+/// A folder in which names are protected.
+struct Folder {
+    path: PathBuf,
+    /// Which first parts of names were seen in it; `None` where not all of it was looked at.
+    seen: Option<BTreeSet<OsString>>,
+}
+
+impl Folder {
+    fn standing(&self, name: &Path) -> Standing {
+        let mut at = self.path.clone();
+        let parts = name.components().count();
+        for (index, part) in name.components().enumerate() {
+            at.push(part);
+            let unseen = self.seen.as_ref().is_some_and(|seen| !seen.contains(part.as_os_str()));
+            if index == 0 && unseen {
+                return Standing::Absent { first_missing: at, below_a_part: false };
             }
-            Ok(about) if about.is_dir() && index + 1 < parts => {}
-            // Also a file where a folder is expected, such as `.git` of a worktree.
-            Ok(_) => return Standing::Present(at),
-            Err(_) => return Standing::Absent { first_missing: at, below_a_part: index > 0 },
+            match std::fs::symlink_metadata(&at) {
+                Ok(about) if about.is_symlink() => return Standing::Link(at),
+                Ok(about) if about.is_dir() && is_placeholder(&at) => {
+                    return Standing::Absent { first_missing: at, below_a_part: index > 0 };
+                }
+                Ok(about) if about.is_dir() && index + 1 < parts => {}
+                // Also a file where a folder is expected, such as `.git` of a worktree.
+                Ok(_) => return Standing::Present(at),
+                Err(_) => return Standing::Absent { first_missing: at, below_a_part: index > 0 },
+            }
         }
+        Standing::Present(at)
     }
-    Standing::Present(at)
 }
 
 /// What the search came to.
 struct Searched {
     /// The workspace first, then folders below it that hold the first part of a name, nearest
     /// first.
-    folders: Vec<PathBuf>,
+    folders: Vec<Folder>,
     complete: bool,
     /// Folders that were left out.
     skipped: Vec<PathBuf>,
@@ -237,33 +259,39 @@ fn some_of(paths: &[PathBuf]) -> String {
 
 fn folders(workspace: &Path, names: &[PathBuf]) -> Searched {
     let firsts: Vec<_> = names.iter().filter_map(|name| name.components().next()).collect();
-    let mut found = vec![workspace.to_path_buf()];
+    let mut found = Vec::new();
     let mut queue = VecDeque::from([workspace.to_path_buf()]);
     let mut left = SEARCH;
     let mut skipped = Vec::new();
+    let mut complete = true;
     while let Some(folder) = queue.pop_front() {
-        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
-        let mut holds = false;
-        for entry in entries.flatten() {
+        let entries = std::fs::read_dir(&folder);
+        let readable = entries.is_ok();
+        let mut seen = BTreeSet::new();
+        for entry in entries.into_iter().flatten().flatten() {
             if left == 0 {
-                return Searched { folders: found, complete: false, skipped };
+                complete = false;
+                break;
             }
             left -= 1;
             let name = entry.file_name();
-            let wanted = firsts.iter().any(|first| first.as_os_str() == name);
-            holds |= wanted;
-            if !wanted && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if firsts.iter().any(|first| first.as_os_str() == name) {
+                seen.insert(name);
+            } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 match SKIPPED.iter().any(|large| *large == name) {
                     true => skipped.push(entry.path()),
                     false => queue.push_back(entry.path()),
                 }
             }
         }
-        if holds && folder != workspace {
-            found.push(folder);
+        if !seen.is_empty() || folder == workspace {
+            found.push(Folder { path: folder, seen: (complete && readable).then_some(seen) });
+        }
+        if !complete {
+            break;
         }
     }
-    Searched { folders: found, complete: true, skipped }
+    Searched { folders: found, complete, skipped }
 }
 
 #[cfg(test)]

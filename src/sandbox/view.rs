@@ -95,6 +95,11 @@ fn paths(list: &[AbsPath]) -> impl Iterator<Item = PathBuf> + '_ {
 fn hidden(list: &[AbsPath]) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for path in list {
+        // Most are not there, and following links to find that out takes a call for each folder
+        // on the way. A link that leads nowhere shows nothing either.
+        if !path.as_path().exists() {
+            continue;
+        }
         let Ok(real) = path.as_path().canonicalize() else { continue };
         // The placeholder of a protected name stands for "nothing is there", and goes again.
         if placeholder::is_placeholder(&real) {

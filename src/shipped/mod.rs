@@ -16,6 +16,7 @@ pub struct Shipped {
     name: &'static str,
     text: &'static str,
     packed: &'static [u8],
+    digest: &'static str,
 }
 
 macro_rules! shipped {
@@ -24,6 +25,7 @@ macro_rules! shipped {
             name: $name,
             text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $name)),
             packed: include_bytes!(concat!(env!("OUT_DIR"), "/", $name)),
+            digest: include_str!(concat!(env!("OUT_DIR"), "/", $name, ".sha256")),
         }
     };
 }
@@ -64,6 +66,20 @@ impl Shipped {
     /// Its text, for people.
     pub fn text(&self) -> &'static str {
         self.text
+    }
+
+    /// SHA-256 (hex) over its text, with its length before it: long texts that are always the same
+    /// in one binary are not hashed at a start.
+    pub fn digest(&self) -> &'static str {
+        self.digest
+    }
+
+    /// Its top-level keys that are wanted, and their values.
+    ///
+    /// # Panics
+    /// Never, see [`entries`](Self::entries).
+    pub fn some_entries(&self, wanted: impl Fn(&str) -> bool) -> Vec<Entry> {
+        packed::unpack_some(self.packed, wanted).expect("what was packed can be read (tested)")
     }
 
     /// Its keys and values.
@@ -128,8 +144,20 @@ mod tests {
         }
 
         #[test]
+        fn a_key_that_is_passed_over_leaves_the_others_as_they_are(
+            first in any_node(), second in any_node(),
+        ) {
+            let entry = |key: &str, value| Entry { key: key.to_owned(), at: Spot::default(), value };
+            let entries = vec![entry("a", first), entry("b", second.clone())];
+            let bytes = pack(&entries).unwrap();
+            let some = super::packed::unpack_some(&bytes, |key| key == "b");
+            prop_assert_eq!(some, Some(vec![entry("b", second)]));
+        }
+
+        #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
             let _ = unpack(&bytes);
+            let _ = super::packed::unpack_some(&bytes, |_| false);
         }
     }
 }

@@ -96,6 +96,21 @@ pub fn unpack(bytes: &[u8]) -> Option<Vec<Entry>> {
     reader.rest.is_empty().then_some(entries)
 }
 
+/// As [`unpack`], for the top-level keys that are wanted; the others are passed over.
+pub fn unpack_some(bytes: &[u8], wanted: impl Fn(&str) -> bool) -> Option<Vec<Entry>> {
+    let mut reader = Reader::new(bytes);
+    let mut entries = Vec::new();
+    for _ in 0..reader.length()? {
+        let (key, at) = (reader.text()?, reader.spot()?);
+        if wanted(key) {
+            entries.push(Entry { key: key.to_owned(), at, value: reader.node(0)? });
+        } else {
+            reader.pass_node(0)?;
+        }
+    }
+    reader.rest.is_empty().then_some(entries)
+}
+
 /// Deeper than any file that the parsers take.
 const DEEPEST: usize = 256;
 
@@ -188,5 +203,32 @@ impl<'a> Reader<'a> {
             _ => return None,
         };
         Some(Node { at, data })
+    }
+
+    /// Reads a node without keeping anything of it.
+    fn pass_node(&mut self, depth: usize) -> Option<()> {
+        if depth > DEEPEST {
+            return None;
+        }
+        self.spot()?;
+        match self.byte()? {
+            NULL | NO | YES => {}
+            WHOLE | NUMBER => drop(self.take(8)?),
+            TEXT => drop(self.bytes()?),
+            LIST => {
+                for _ in 0..self.length()? {
+                    self.pass_node(depth + 1)?;
+                }
+            }
+            TABLE => {
+                for _ in 0..self.length()? {
+                    self.bytes()?;
+                    self.spot()?;
+                    self.pass_node(depth + 1)?;
+                }
+            }
+            _ => return None,
+        }
+        Some(())
     }
 }

@@ -4,12 +4,16 @@
 //! "no child left" is proof that no descendant is left.
 
 use crate::sys;
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+use rustix::fd::AsFd;
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, pidfd_open};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// Longest time spent on ending a tree. A process in an uninterruptible sleep cannot be ended.
 const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// What a child that has answered gets to end by itself.
+const LEAVING: Duration = Duration::from_millis(4);
 
 /// Collects one ended child, if there is one. `Err(())` when there is no child at all.
 #[expect(clippy::result_unit_err, reason = "there is exactly one way to have no child")]
@@ -36,16 +40,16 @@ pub fn end_everyone_inside() {
     }
 }
 
-/// Ends every descendant of this subreaper; `false` when some would not end in time.
-pub fn end_descendants() -> bool {
+/// Ends every descendant of this subreaper; `false` when some would not end in time. `last` is
+/// the child that is on its way out, if one is: looking through `/proc` can then be spared.
+pub fn end_descendants(last: Option<Pid>) -> bool {
     let until = Instant::now() + PATIENCE;
-    // Usually the one child is on its way out, and looking through `/proc` can be spared.
-    for _ in 0..20 {
-        while let Ok(Some(_)) = reap() {}
-        if reap().is_err() {
-            return true;
-        }
-        std::thread::sleep(Duration::from_micros(150));
+    if let Some(pidfd) = last.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) {
+        let _ = sys::wait_readable(&[pidfd.as_fd()], LEAVING);
+    }
+    while let Ok(Some(_)) = reap() {}
+    if reap().is_err() {
+        return true;
     }
     while Instant::now() < until {
         for pid in descendants() {

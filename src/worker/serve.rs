@@ -106,7 +106,7 @@ fn finish<T: serde::Serialize>(setup: &Setup, channel: &Channel, answer: &T) -> 
         // Pid 1 leaves last, so that nothing outlives the reply.
         super::family::end_everyone_inside();
     } else if setup.errand == Errand::Command {
-        super::family::end_descendants();
+        super::family::end_descendants(None);
     }
     channel.send(answer)
 }

@@ -25,7 +25,7 @@ const REPLY_MAX: usize = 512 << 20;
 /// Runs as the supervisor.
 pub fn run() -> ExitCode {
     let outcome = supervise();
-    let clean = family::end_descendants();
+    let clean = family::end_descendants(None);
     match outcome {
         Ok(()) if clean => ExitCode::SUCCESS,
         Ok(()) => ExitCode::FAILURE,
@@ -59,7 +59,7 @@ pub fn start_copy(setup: &Setup) -> io::Result<Body> {
     // Their closing means the parent's end.
     drop((input, output));
     let parent = Channel::own(its_input, its_output, CALL_MAX);
-    let clean = attend(setup.clone(), parent).is_ok() & family::end_descendants();
+    let clean = attend(setup.clone(), parent).is_ok() & family::end_descendants(None);
     sys::end_at_once(i32::from(!clean))
 }
 
@@ -70,9 +70,9 @@ fn attend(mut setup: Setup, parent: Channel) -> Result<(), String> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(say("subreaper"))?;
     let temporary = private_folder(&mut setup)?;
-    let (outcome, parent) = relay(&setup, parent);
+    let (outcome, body, parent) = relay(&setup, parent);
     // After the tree is gone, so that nothing writes into it while it goes.
-    let clean = family::end_descendants();
+    let clean = family::end_descendants(body);
     if let Some(folder) = temporary {
         let _ = std::fs::remove_dir_all(folder);
     }
@@ -106,12 +106,15 @@ fn private_folder(setup: &mut Setup) -> Result<Option<PathBuf>, String> {
 }
 
 /// Passes lines on in both directions until the reply is complete; `None` when the parent left.
-fn relay(setup: &Setup, mut parent: Channel) -> (Result<Option<Vec<u8>>, String>, Channel) {
-    let outcome = match start::start(setup) {
-        Ok(body) => pass_lines(&body, &mut parent),
-        Err(error) => Err(format!("starting the worker: {error}")),
-    };
-    (outcome, parent)
+/// Also gives the worker, if it was started.
+fn relay(
+    setup: &Setup,
+    mut parent: Channel,
+) -> (Result<Option<Vec<u8>>, String>, Option<Pid>, Channel) {
+    match start::start(setup) {
+        Ok(body) => (pass_lines(&body, &mut parent), Some(body.pid), parent),
+        Err(error) => (Err(format!("starting the worker: {error}")), None, parent),
+    }
 }
 
 fn pass_lines(body: &Body, parent: &mut Channel) -> Result<Option<Vec<u8>>, String> {

@@ -62,7 +62,7 @@ fn a_flag_beats_a_trusted_project_which_beats_the_user() {
     let loaded = world.loaded();
     assert_eq!(loaded.effective.model.as_ref().unwrap().source.tier, Tier::Flag);
     assert!(loaded.effective.limits.max_turns.is_none(), "0 is unlimited");
-    let row = loaded.table.iter().find(|row| row.key == "defaultModel").unwrap();
+    let row = loaded.table().into_iter().find(|row| row.key == "defaultModel").unwrap();
     let others: Vec<&str> = row.overridden.iter().map(|(_, value)| value.as_str()).collect();
     assert_eq!(others, ["p", "u"]);
 }

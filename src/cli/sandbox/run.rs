@@ -18,9 +18,10 @@ pub fn run(
     environment: &Environment,
     out: &mut Output,
 ) -> Result<Exit, CommandError> {
-    let loaded = start::load(environment, args.terms.flags(), None).map_err(CommandError::from)?;
-    let workspace = loaded.effective.places.workspace.clone();
-    let mut confinement = confinement_of_command(&loaded.effective.sandbox, &workspace);
+    let loaded =
+        start::load_sandbox(environment, args.terms.flags(), None).map_err(CommandError::from)?;
+    let workspace = loaded.places.workspace.clone();
+    let mut confinement = confinement_of_command(&loaded.settings, &workspace);
     // Whoever types `sandbox run` wants one, also where tool calls need none.
     confinement.requirement = confinement.requirement.max(Requirement::Rules);
     let request = Request {

@@ -156,14 +156,19 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
 impl Key {
     /// Whether `path` is this key.
     pub fn is(&self, path: &[String]) -> bool {
+        // Every start asks about every key: those of another length are told apart at once.
+        let long = path.iter().map(|part| part.len() + 1).sum::<usize>();
+        if self.path.len() + 1 != long && !self.path.contains('*') {
+            return false;
+        }
         self.begins(path) && self.path.split('.').count() == path.len()
     }
 
     /// Whether `path` is this key or a block on the way to it.
     pub fn begins(&self, path: &[String]) -> bool {
         // Most keys differ in their first letters, and every start asks about every key.
-        let near =
-            |first: &String| self.path.starts_with(first.as_str()) || self.path.starts_with('*');
+        let initial = self.path.as_bytes().first();
+        let near = |first: &String| first.as_bytes().first() == initial || initial == Some(&b'*');
         if !path.first().is_none_or(near) {
             return false;
         }

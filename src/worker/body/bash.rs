@@ -141,7 +141,7 @@ impl Watch {
                     if setup.backend.has_view() {
                         family::end_everyone_inside();
                     } else {
-                        family::end_descendants();
+                        family::end_descendants(None);
                     }
                     return Ended::Stopped;
                 }

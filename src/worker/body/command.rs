@@ -4,7 +4,6 @@
 //! ends it. The program's end counts, not the end of what it started.
 
 use crate::sys;
-use crate::worker::confine::seccomp;
 use crate::worker::dialogue::{Channel, Heard};
 use crate::worker::family;
 use crate::worker::usage::{self, Excess, TICK};
@@ -23,11 +22,6 @@ const LONG: Duration = Duration::from_secs(3600);
 
 /// Runs it to its end.
 pub fn run(setup: &Setup, launch: &Launch, parent: &mut Channel) -> Ending {
-    if setup.backend.confines()
-        && let Err(words) = seccomp::apply_for_command()
-    {
-        return Ending::NotStarted { code: libc::EPERM, words };
-    }
     sys::restore_file_size_signal();
     match start(setup, launch) {
         Ok(child) => watch(child, setup, launch, parent),

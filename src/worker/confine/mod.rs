@@ -3,6 +3,7 @@
 //! Order: limits, privileges, Landlock, seccomp last (each later step takes away what an earlier
 //! one needs). The report is read back from the kernel, not assembled from good intentions.
 
+pub mod bpf;
 pub mod landlock;
 pub mod limits;
 pub mod mounts;
@@ -31,7 +32,7 @@ fn try_apply(setup: &Setup) -> Result<Report, String> {
         limits::drop_capabilities()?;
         rustix::thread::set_no_new_privs(true).map_err(|e| format!("no_new_privs: {e}"))?;
         landlock_version = landlock::apply(setup)?;
-        seccomp::apply(setup.network, setup.backend.has_view())?;
+        seccomp::apply(setup)?;
     }
     let status = std::fs::read_to_string("/proc/self/status")
         .map_err(|e| format!("reading /proc/self/status: {e}"))?;

@@ -1,22 +1,11 @@
 //! The system-call filter: allow by default, with the kernel's risky doors shut.
 //!
-//! It is the last layer put on, because the earlier ones need calls that it takes away. Three
-//! programs: refusals (EPERM; a foreign architecture kills), `clone3` (ENOSYS, since a filter
-//! cannot see its flags and the C library then falls back to `clone`), and the x32 range.
+//! It is the last layer put on, because the earlier ones need calls that it takes away. Refusals
+//! are EPERM; `clone3` is ENOSYS, since a filter cannot see its flags and the C library then falls
+//! back to `clone`. Another architecture and x32 calls end the process: see [`super::bpf`].
 
-use crate::worker::wire::Network;
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch, sock_filter,
-};
-use std::collections::BTreeMap;
-
-#[cfg(target_arch = "x86_64")]
-const ARCH: TargetArch = TargetArch::x86_64;
-#[cfg(target_arch = "aarch64")]
-const ARCH: TargetArch = TargetArch::aarch64;
-#[cfg(target_arch = "riscv64")]
-const ARCH: TargetArch = TargetArch::riscv64;
+use super::bpf::{self, Refusals, Test, When};
+use crate::worker::wire::{Errand, Network, Setup};
 
 /// Refused whatever the arguments are.
 const REFUSED: &[libc::c_long] = &[
@@ -113,10 +102,9 @@ const REFUSED_WITHOUT_VIEW: &[libc::c_long] = &[
 ];
 
 /// Terminal requests that type into, or take over, somebody's terminal.
-const TERMINAL: &[u64] = &[0x5412, 0x541C, 0x540E];
-const SET_ID_BITS: u64 = 0o6000;
-const SET_UID: u64 = 0o4000;
-const SET_GID: u64 = 0o2000;
+const TERMINAL: &[u32] = &[0x5412, 0x541C, 0x540E];
+/// Set-user-id and set-group-id.
+const SET_ID_BITS: u32 = 0o6000;
 
 const NAMESPACE_FLAGS: &[libc::c_int] = &[
     libc::CLONE_NEWNS,
@@ -128,98 +116,78 @@ const NAMESPACE_FLAGS: &[libc::c_int] = &[
     libc::CLONE_NEWNET,
 ];
 
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
-
 /// Puts the filter on this thread and all it starts. Irreversible.
 ///
 /// # Errors
 /// In a person's words; nothing may run after one.
-pub fn apply(network: Network, own_view: bool) -> Result<(), String> {
-    for program in programs(network, own_view)? {
-        seccompiler::apply_filter(&program).map_err(|e| format!("seccomp: {e}"))?;
+pub fn apply(setup: &Setup) -> Result<(), String> {
+    let mut refusals = refusals(setup.network, setup.backend.has_view());
+    if setup.errand == Errand::Command {
+        without_openat2(&mut refusals);
     }
-    Ok(())
+    put_on(&refusals)
 }
 
-/// One more refusal before a command starts: `openat2` hides its mode behind a pointer, so a
-/// set-user-id file could be made with it. The file tools need the call, a command has `openat`.
+/// One more refusal before a command of a tool starts.
 ///
 /// # Errors
 /// In a person's words; nothing may run after one.
 pub fn apply_for_command() -> Result<(), String> {
-    let rules = BTreeMap::from([(libc::SYS_openat2, Vec::new())]);
-    let action = SeccompAction::Errno(libc::ENOSYS as u32);
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, ARCH);
-    let program: BpfProgram =
-        filter.and_then(TryInto::try_into).map_err(|e| format!("seccomp: {e}"))?;
-    seccompiler::apply_filter(&program).map_err(|e| format!("seccomp: {e}"))
+    let mut refusals = Refusals::new();
+    without_openat2(&mut refusals);
+    put_on(&refusals)
 }
 
-fn programs(network: Network, own_view: bool) -> Result<Vec<BpfProgram>, String> {
-    let compile = |rules: Rules, errno: i32| -> Result<BpfProgram, String> {
-        let action = SeccompAction::Errno(errno as u32);
-        let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, ARCH);
-        filter.and_then(TryInto::try_into).map_err(|e| format!("seccomp: {e}"))
-    };
-    let clone3 = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
-    let mut all = vec![
-        compile(refusals(network, own_view).map_err(|e| format!("seccomp: {e}"))?, libc::EPERM)?,
-        compile(clone3, libc::ENOSYS)?,
-    ];
-    if cfg!(target_arch = "x86_64") {
-        all.push(without_x32());
-    }
-    Ok(all)
+/// `openat2` hides its mode behind a pointer, so a set-user-id file could be made with it. The
+/// file tools need the call, a command has `openat`.
+fn without_openat2(refusals: &mut Refusals) {
+    refusals.insert(number(libc::SYS_openat2), (When::Always, libc::ENOSYS as u16));
 }
 
-/// x32 calls carry the native architecture's tag and other numbers, so the list above would
-/// not match them.
-fn without_x32() -> BpfProgram {
-    let statement = |code, k| sock_filter { code, jt: 0, jf: 0, k };
-    vec![
-        statement(0x20, 0),                                       // load the call's number
-        sock_filter { code: 0x35, jt: 0, jf: 1, k: 0x4000_0000 }, // at least the x32 bit?
-        statement(0x06, 0x8000_0000),                             // kill the process
-        statement(0x06, 0x7fff_0000),                             // allow
-    ]
+fn put_on(refusals: &Refusals) -> Result<(), String> {
+    seccompiler::apply_filter(&bpf::assemble(refusals)).map_err(|e| format!("seccomp: {e}"))
 }
 
-fn refusals(network: Network, own_view: bool) -> Result<Rules, seccompiler::BackendError> {
-    let mut rules: Rules = BTreeMap::new();
+fn number(call: libc::c_long) -> u32 {
+    call as u32
+}
+
+/// What is refused.
+fn refusals(network: Network, own_view: bool) -> Refusals {
+    let mut all = Refusals::new();
+    let eperm = libc::EPERM as u16;
     let more = if own_view { &[][..] } else { REFUSED_WITHOUT_VIEW };
     for call in REFUSED.iter().chain(REFUSED_HERE).chain(more) {
-        rules.insert(*call, Vec::new());
+        all.insert(number(*call), (When::Always, eperm));
     }
-    let rule =
-        |arg, len, op, value| SeccompRule::new(vec![SeccompCondition::new(arg, len, op, value)?]);
-    // A 32-bit comparison: the kernel ignores the high half, so a 64-bit one can be evaded.
-    let word = || SeccompCmpArgLen::Dword;
-    for request in TERMINAL {
-        let entry = rules.entry(libc::SYS_ioctl).or_default();
-        entry.push(rule(1, word(), SeccompCmpOp::Eq, *request)?);
-    }
-    for flag in NAMESPACE_FLAGS {
-        let flag = u64::from(*flag as u32);
-        let entry = rules.entry(libc::SYS_clone).or_default();
-        entry.push(rule(0, word(), SeccompCmpOp::MaskedEq(flag), flag)?);
-    }
-    for (call, argument) in MODE_CALLS {
-        for bit in [SET_UID, SET_GID, SET_ID_BITS] {
-            let entry = rules.entry(*call).or_default();
-            entry.push(rule(*argument, word(), SeccompCmpOp::MaskedEq(bit), bit)?);
+    all.insert(number(libc::SYS_clone3), (When::Always, libc::ENOSYS as u16));
+    let mut some = |call: libc::c_long, argument: u32, test: Test| {
+        let entry = all.entry(number(call)).or_insert((When::Any(Vec::new()), eperm));
+        if let (When::Any(tests), _) = entry {
+            tests.push((argument, test));
         }
+    };
+    for request in TERMINAL {
+        some(libc::SYS_ioctl, 1, Test::Is(*request));
+    }
+    let namespaces = NAMESPACE_FLAGS.iter().fold(0, |all, flag| all | *flag as u32);
+    some(libc::SYS_clone, 0, Test::Bits(namespaces));
+    for (call, argument) in MODE_CALLS {
+        some(*call, *argument, Test::Bits(SET_ID_BITS));
     }
     // Limits and priorities of other processes; 0 means one's own.
-    let entry = rules.entry(libc::SYS_prlimit64).or_default();
-    entry.push(rule(0, word(), SeccompCmpOp::Ne, 0)?);
-    let entry = rules.entry(libc::SYS_setpriority).or_default();
-    entry.push(rule(1, word(), SeccompCmpOp::Ne, 0)?);
-    sockets(&mut rules, network, own_view)?;
-    Ok(rules)
+    some(libc::SYS_prlimit64, 0, Test::NoneOf(&[0]));
+    some(libc::SYS_setpriority, 1, Test::NoneOf(&[0]));
+    some(libc::SYS_socketpair, 0, Test::NoneOf(&[libc::AF_UNIX as u32]));
+    match families(network, own_view) {
+        [] => drop(all.insert(number(libc::SYS_socket), (When::Always, eperm))),
+        some_families => some(libc::SYS_socket, 0, Test::NoneOf(some_families)),
+    }
+    all
 }
 
 /// Calls with a file mode, and where the mode stands.
-const MODE_CALLS: &[(libc::c_long, u8)] = &[
+const MODE_CALLS: &[(libc::c_long, u32)] = &[
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_chmod, 1),
     #[cfg(target_arch = "x86_64")]
@@ -242,47 +210,12 @@ const SYS_FCHMODAT2: libc::c_long = 452;
 /// client may talk. Without one there is no `socket()` at all. Local sockets are refused
 /// everywhere: a socket file lying in the workspace is a door to whoever listens behind it, and a
 /// mount does not shut it. `socketpair` stays, programs talk to their own children with it.
-fn families(network: Network, own_view: bool) -> &'static [libc::c_int] {
+fn families(network: Network, own_view: bool) -> &'static [u32] {
+    const INTERNET: &[u32] = &[libc::AF_INET as u32, libc::AF_INET6 as u32];
+    const HOST: &[u32] = &[libc::AF_INET as u32, libc::AF_INET6 as u32, libc::AF_NETLINK as u32];
     match (network, own_view) {
-        (Network::Host, _) => &[libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK],
-        (Network::None | Network::Listed, true) => &[libc::AF_INET, libc::AF_INET6],
+        (Network::Host, _) => HOST,
+        (Network::None | Network::Listed, true) => INTERNET,
         (Network::None | Network::Listed, false) => &[],
-    }
-}
-
-fn sockets(
-    rules: &mut Rules,
-    network: Network,
-    own_view: bool,
-) -> Result<(), seccompiler::BackendError> {
-    let other_than = |families: &[libc::c_int]| -> Result<Vec<SeccompRule>, _> {
-        if families.is_empty() {
-            return Ok(Vec::new());
-        }
-        let differs = |family: &libc::c_int| {
-            let (word, ne) = (SeccompCmpArgLen::Dword, SeccompCmpOp::Ne);
-            SeccompCondition::new(0, word, ne, *family as u64)
-        };
-        let all = families.iter().map(differs).collect::<Result<Vec<_>, _>>()?;
-        Ok(vec![SeccompRule::new(all)?])
-    };
-    rules.insert(libc::SYS_socket, other_than(families(network, own_view))?);
-    rules.insert(libc::SYS_socketpair, other_than(&[libc::AF_UNIX])?);
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_filter_compiles_and_fits_the_kernels_limit() {
-        for network in [Network::None, Network::Listed, Network::Host] {
-            for own_view in [false, true] {
-                for program in programs(network, own_view).unwrap() {
-                    assert!(program.len() < 4096);
-                }
-            }
-        }
     }
 }
