@@ -227,6 +227,40 @@ fn substitutions(text: &str) -> Vec<String> {
     found
 }
 
+/// Commands in `text` that look like arithmetic: `$((…` is a substitution with a group in front
+/// unless the second bracket is closed right before the first.
+pub fn groups(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("$((") {
+        let inside = text.get(at + 2..).unwrap_or_default();
+        let end = super::brace::after_brackets(inside.as_bytes(), 0);
+        if inside.as_bytes().get(end) != Some(&b')') {
+            let whole = text.get(at + 1..).unwrap_or_default();
+            let close = super::brace::after_brackets(whole.as_bytes(), 0);
+            let command = whole.get(1..close).unwrap_or_default();
+            found.push(command.strip_suffix(')').unwrap_or(command).to_owned());
+        }
+    }
+    found
+}
+
+/// Whether every bracket of an expression is closed in order; another one was cut in the wrong
+/// place.
+pub fn is_balanced(text: &str) -> bool {
+    let mut depth = 0_i64;
+    for c in text.chars() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if depth < 0 {
+            return false;
+        }
+    }
+    depth == 0
+}
+
 /// Names in an expression; `@` for the positional ones.
 fn names(text: &str) -> Vec<String> {
     let mut found = Vec::new();
@@ -266,6 +300,7 @@ fn known_source(text: &str) -> bool {
         let plain = !last.contains(['*', '?', '[', '$', ';', '&', '\n', '`']);
         plain
             && !command.contains([';', '&', '\n'])
+            && !command.contains("||")
             && NUMERIC.iter().any(|program| last.starts_with(program))
     })
 }
@@ -286,6 +321,14 @@ mod tests {
         assert_eq!(of("!y[@]"), "");
         assert_eq!(of("y[0]"), "");
         assert_eq!(of("y%x"), "");
+    }
+
+    #[test]
+    fn a_group_behind_a_dollar_is_told_from_arithmetic() {
+        assert!(groups("$((1 + 2)) $(( (1) + (2) )) $(((3)))").is_empty());
+        assert_eq!(groups("$((( 1 + 2 )) | env x) + 1"), ["(( 1 + 2 )) | env x"]);
+        assert_eq!(groups("$((())|env )"), ["(())|env "]);
+        assert_eq!(groups("1 + $((a) ; b"), ["(a) ; b"]);
     }
 
     #[test]

@@ -73,6 +73,15 @@ pub fn walk(text: &str, place: &ShellPlace<'_>) -> (Vec<Unit>, Option<String>) {
         input: None,
     };
     walker.text(text);
+    // The number of a process, then a quote: the grammar takes the second `$` for the quote's.
+    if text.contains("$$'") || text.contains("$$\"") {
+        walker.give_up("a quote in it follows `$$`");
+    }
+    // The grammar loses the rest of a line that goes on with a tab after the word of a here-document.
+    let tabbed = |line: &str| line.split_once("<<").is_some_and(|(_, rest)| rest.contains('\t'));
+    if text.lines().any(tabbed) {
+        walker.give_up("a tab in it follows the word of a here-document");
+    }
     walker.evaluated_again();
     (walker.units, walker.opaque)
 }
@@ -355,6 +364,10 @@ impl Walker {
         self.second.texts(&resolved.words);
         for text in &resolved.evaluated {
             self.evaluates(text);
+        }
+        for (name, text) in &resolved.given {
+            self.second.text(text);
+            self.second.gives(name, text, None);
         }
         if resolved.evaluates_value {
             self.push(Unit {

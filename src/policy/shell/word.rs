@@ -110,6 +110,8 @@ pub struct Resolved {
     pub evaluates_value: bool,
     /// Texts that the shell evaluates as arithmetic, subscripts or names.
     pub evaluated: Vec<String>,
+    /// Names that the word gives a value (`${x:=…}`), with the text of the value.
+    pub given: Vec<(String, String)>,
     /// The word could not be parsed.
     pub broken: bool,
     /// The budget is used up.
@@ -121,6 +123,7 @@ impl Resolved {
     fn take_code(&mut self, inner: &mut Resolved) {
         self.substitutions.append(&mut inner.substitutions);
         self.evaluated.append(&mut inner.evaluated);
+        self.given.append(&mut inner.given);
         self.evaluates_value |= inner.evaluates_value;
         self.broken |= inner.broken;
         self.exhausted |= inner.exhausted;
@@ -237,13 +240,18 @@ pub fn resolve(raw: &str, scope: &Scope<'_>) -> Resolved {
         found.words = vec![Word::unknown(raw)];
         return found;
     };
+    // Words that braces make are no assignments any more, whatever they look like.
+    let made = alternatives.len() > 1 || alternatives.first().is_some_and(|one| one != raw);
     for alternative in alternatives {
         if !scope.spend(alternative.len()) {
             found.exhausted = true;
             found.words.push(Word::unknown(""));
             break;
         }
-        resolve_one(&alternative, scope, &mut found);
+        match made {
+            true => resolve_plain(&alternative, scope, &mut found),
+            false => resolve_one(&alternative, scope, &mut found),
+        }
     }
     found
 }
@@ -272,23 +280,28 @@ pub fn resolve_document(raw: &str, scope: &Scope<'_>) -> Resolved {
 }
 
 fn resolve_one(raw: &str, scope: &Scope<'_>, found: &mut Resolved) {
-    let mut rewritten = None;
-    if raw.contains("=~") || raw.contains(":~") {
-        // In a word that looks like an assignment a tilde is expanded after the `=` and each `:`.
-        let name = raw.split('=').next().unwrap_or_default().trim_end_matches('+');
-        if is_name(name) {
-            let at_home = raw.replacen("=~/", "=$HOME/", 1);
-            if at_home.contains("=~") || at_home.contains(":~") {
+    // In a word that looks like an assignment a tilde is expanded right after its first `=` and
+    // after each `:`, and nowhere else.
+    if let Some((name, value)) = raw.split_once('=')
+        && is_name(name.trim_end_matches('+'))
+        && (value.starts_with('~') || value.contains(":~"))
+    {
+        match value.strip_prefix("~/").filter(|rest| !rest.contains(":~")) {
+            Some(rest) => return resolve_plain(&format!("{name}=$HOME/{rest}"), scope, found),
+            None => {
                 let mut inner = Resolved::default();
                 nested(raw, scope, &mut inner);
                 found.take_code(&mut inner);
                 found.words.push(Word::unknown(raw));
                 return;
             }
-            rewritten = Some(at_home);
         }
     }
-    let raw = rewritten.as_deref().unwrap_or(raw);
+    resolve_plain(raw, scope, found);
+}
+
+/// A word in which no tilde but a leading one means anything.
+fn resolve_plain(raw: &str, scope: &Scope<'_>, found: &mut Resolved) {
     match word::parse(raw, &options()) {
         Ok(pieces) => finish(raw, &pieces, scope, found, false),
         Err(_) => broken(raw, found),
@@ -316,6 +329,14 @@ fn finish(
         out: vec![],
         stem: false,
     };
+    // FAIL CLOSED: a bracket that the grammar found no expansion for, although a `$` stands before
+    // it, begins one for bash: `$(($((())|env)))`.
+    let lone = pieces.windows(2).any(|pair| {
+        let [first, second] = pair else { return false };
+        let ends = matches!(&first.piece, WordPiece::Text(text) if text.ends_with('$'));
+        ends && matches!(&second.piece, WordPiece::Text(text) if text.starts_with('('))
+    });
+    found.broken |= lone;
     for piece in pieces {
         add(raw, piece, scope, found, &mut builder, quoted);
     }
@@ -377,6 +398,8 @@ fn add(
         }
         WordPiece::ArithmeticExpression(expr) => {
             found.evaluated.push(expr.value.clone());
+            found.broken |= !second::is_balanced(&expr.value);
+            found.substitutions.extend(second::groups(&expr.value));
             nested(&expr.value, scope, found);
             to.unknown(source);
         }
@@ -441,6 +464,13 @@ fn parameter(
     }
     if let ParameterExpr::Transform { op: ParameterTransformOp::PromptExpand, .. } = expr {
         found.evaluates_value = true;
+    }
+    if let ParameterExpr::AssignDefaultValues { parameter, default_value, .. } = expr {
+        let name = match parameter {
+            Parameter::Named(name) | Parameter::NamedWithIndex { name, .. } => name.clone(),
+            _ => String::new(),
+        };
+        found.given.push((name, default_value.clone().unwrap_or_default()));
     }
     if let Some(inner) = source.strip_prefix("${").and_then(|s| s.strip_suffix('}')) {
         found.evaluated.extend(second::evaluated_inside(inner));

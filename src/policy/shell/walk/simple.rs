@@ -171,7 +171,11 @@ fn glued(text: &str) -> bool {
         let after = text.get(brace::after_brackets(text.as_bytes(), at + 1)..).unwrap_or_default();
         let before = text.get(..at).unwrap_or_default();
         // A quote behind it begins a word, unless it ends the one that the whole stands in.
-        let opens = after.starts_with('"') && before.matches('"').count() % 2 == 0;
-        before.ends_with(part) || after.starts_with(part) || opens
+        let even = |quote: char| before.matches(quote).count().is_multiple_of(2);
+        let quotes = ['"', '`'];
+        let touches = quotes
+            .iter()
+            .any(|quote| even(*quote) && (after.starts_with(*quote) || before.ends_with(*quote)));
+        before.ends_with(part) || before.ends_with(')') || after.starts_with(part) || touches
     })
 }
