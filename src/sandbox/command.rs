@@ -35,8 +35,10 @@ pub struct Ran {
     pub ending: Ending,
     /// What held it.
     pub backend: Backend,
-    /// What a person should know: protected files that were changed and put back.
+    /// What a person should know about protected names.
     pub notes: Vec<String>,
+    /// Whether protected files were changed (and put back, as far as that was possible).
+    pub changed: bool,
 }
 
 /// Runs it to its end. Nothing of it is left when this returns.
@@ -44,6 +46,7 @@ pub struct Ran {
 /// # Errors
 /// In a person's words: what is missing. Then the program did not start.
 pub fn run(request: &Request<'_>) -> Result<Ran, String> {
+    no_folder_as_a_stream()?;
     let host = Host::look()?;
     let signals = sys::catch_signals().map_err(|e| format!("catching signals: {e}"))?;
     sys::wipe_environment();
@@ -59,6 +62,22 @@ pub fn run(request: &Request<'_>) -> Result<Ran, String> {
         wall_ms: request.limit.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
     };
     held.run(&launch, &signals)
+}
+
+/// ATTACK: a folder that is open as a standard stream is a way out of any view: `openat` starts
+/// from it.
+fn no_folder_as_a_stream() -> Result<(), String> {
+    for number in 0..=2 {
+        let link = format!("/proc/self/fd/{number}");
+        if std::fs::metadata(&link).is_ok_and(|about| about.is_dir()) {
+            return Err(format!(
+                "standard stream {number} is a folder, from which every file below could be \
+                 reached; the command did not run\n  \
+                 fix       start Ion with files, pipes or a terminal as its streams"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The first backend that will do and that reports all that it promises.

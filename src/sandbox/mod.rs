@@ -12,6 +12,8 @@ pub mod bwrap;
 pub mod cause;
 pub mod choose;
 pub mod command;
+pub mod describe;
+pub mod doctor;
 pub mod environ;
 pub mod memory;
 pub mod mounts;
@@ -115,6 +117,12 @@ impl Sandbox {
         }
     }
 
+    /// What is missing for a backend on this machine, found out by starting it; `None` when it
+    /// works.
+    pub fn missing(&self, backend: Backend) -> Option<Missing> {
+        self.works(backend).err()
+    }
+
     /// Runs a permitted call in a fresh confined worker. Nothing of the call is left running
     /// when this returns. Dropping the future ends the call as well.
     ///
@@ -183,12 +191,20 @@ impl Sandbox {
         if plan.guard.memory.is_full() {
             missing.push("contents of large protected files are not remembered".to_owned());
         }
+        let planted = plan.guard.undo_bare_repository();
         let appeared = plan.guard.appeared();
         missing.extend(
             appeared.iter().map(|path| {
                 format!("the protected name {} was made during the call", path.display())
             }),
         );
+        if let Some(head) = planted {
+            reply.is_error = true;
+            let what = "a repository was made of the workspace itself";
+            let note = format!("{what}; {} was removed", head.display());
+            reply.content.push_str(&format!("\n[ion sandbox] {note}"));
+            missing.push(note);
+        }
         if !changed.is_empty() {
             reply.is_error = true;
             for (path, undone) in &changed {

@@ -167,7 +167,17 @@ impl Held {
             let fate = if undone { "put back" } else { "it could NOT be put back" };
             notes.push(format!("protected {} was changed; {fate}", path.display()));
         }
-        Ok(Ran { ending: ending?, backend: self.plan.backend, notes })
+        if let Some(head) = self.plan.guard.undo_bare_repository() {
+            notes.push(format!(
+                "a repository was made of the workspace itself; {} was removed",
+                head.display()
+            ));
+        }
+        let changed = !notes.is_empty();
+        for path in self.plan.guard.appeared() {
+            notes.push(format!("the protected name {} was made by the command", path.display()));
+        }
+        Ok(Ran { ending: ending?, backend: self.plan.backend, notes, changed })
     }
 
     fn converse(&mut self, launch: &Launch, signals: &Signals) -> Result<Ending, String> {

@@ -9,6 +9,7 @@ use crate::config::Environment;
 use crate::gate::Terms;
 use crate::model::AbsPath;
 use crate::policy::{Confinement, NetworkAccess};
+use crate::sys;
 use crate::worker::backend::Backend;
 use crate::worker::wire::{Errand, Network, Setup, WORKER, WirePath};
 use std::ffi::OsString;
@@ -191,6 +192,7 @@ fn setup(
     Setup {
         backend,
         errand: order.errand,
+        terminal: order.errand == Errand::Command && sys::has_terminal(),
         cwd: WirePath::from(order.cwd),
         environment: environ::rebuild(&host.environment, &home, "/tmp", &refused),
         read,

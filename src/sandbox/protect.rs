@@ -20,6 +20,12 @@ use std::path::{Component, Path, PathBuf};
 const SEARCH: usize = 5_000;
 /// Most mounts for protection in one call.
 const MOUNTS: usize = 256;
+/// Names that programs of the host stumble over when a folder stands there: left to comparison.
+/// Git refuses to work with a folder as `commondir`, a file that makes it take another folder's
+/// configuration and hooks.
+const BREAKS_AS_A_FOLDER: &[&str] = &[".git/commondir"];
+/// What makes git take a folder for a repository without a working tree.
+const BARE: &[&str] = &["HEAD", "objects", "refs"];
 /// Folders that are not searched: large, and made by tools.
 const SKIPPED: &[&str] = &["node_modules", "target"];
 
@@ -42,6 +48,8 @@ pub struct Guard {
     before: BTreeSet<PathBuf>,
     workspace: PathBuf,
     names: Vec<PathBuf>,
+    /// Whether the workspace itself was a bare repository before.
+    bare: bool,
     /// Out of sight anyway: a protection below would have no place to stand.
     hidden: Vec<PathBuf>,
 }
@@ -76,6 +84,7 @@ impl Guard {
         if names.is_empty() {
             return Ok(guard);
         }
+        guard.bare = is_bare(workspace);
         let Searched { folders, complete, skipped } = folders(workspace, &names);
         if !skipped.is_empty() {
             guard.missing.push(format!("protected names below {}", some_of(&skipped)));
@@ -103,6 +112,18 @@ impl Guard {
         }
         guard.names = names;
         Ok(guard)
+    }
+
+    /// ATTACK: `HEAD`, `objects`, `refs` and a `config` in the workspace itself make git on the host
+    /// take it for a repository and run what that file says. No name of these can be kept away
+    /// (a program may have a folder `refs`), so `HEAD` is taken out again when all are there.
+    pub fn undo_bare_repository(&self) -> Option<PathBuf> {
+        if self.names.is_empty() || self.bare || !is_bare(&self.workspace) {
+            return None;
+        }
+        let head = self.workspace.join("HEAD");
+        let undone = std::fs::remove_file(&head).or_else(|_| std::fs::remove_dir_all(&head));
+        undone.is_ok().then_some(head)
     }
 
     /// Protected names that exist now and did not before: in a folder that the call made or
@@ -144,8 +165,11 @@ impl Guard {
             Standing::Present(path) if mounts.is_none() => self.memory.keep(&path),
             Standing::Present(path) => self.hold(workspace, path)?,
             Standing::Absent { first_missing, below_a_part } if top || below_a_part => {
-                let Some(store) = mounts else {
-                    self.memory.keep_absent(&folder.join(name));
+                let whole = folder.join(name);
+                let Some(store) =
+                    mounts.filter(|_| !BREAKS_AS_A_FOLDER.iter().any(|n| name.ends_with(n)))
+                else {
+                    self.memory.keep_absent(&whole);
                     return Ok(());
                 };
                 if self.sealed.contains(&first_missing) {
@@ -185,6 +209,10 @@ impl Guard {
         }
         Ok(())
     }
+}
+
+fn is_bare(folder: &Path) -> bool {
+    BARE.iter().all(|name| std::fs::symlink_metadata(folder.join(name)).is_ok())
 }
 
 /// Whether something of the user's own stands there.

@@ -331,8 +331,8 @@ const PASSED_ON: &[libc::c_int] = &[
 #[derive(Debug)]
 pub struct Signals(OwnedFd);
 
-/// Blocks the signals that a command should get instead, and makes them readable. A command
-/// that is started with `std::process` begins with no signal blocked.
+/// Blocks the signals that a command should get instead, and makes them readable. What is started
+/// from here inherits that: see [`release_signals`].
 ///
 /// # Errors
 /// From the system.
@@ -376,4 +376,55 @@ impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// Closes every descriptor above the standard streams but two. Only for a copy of a process that
+/// never runs the code that owned the others.
+pub fn close_all_but(kept: [BorrowedFd<'_>; 2]) {
+    let [first, second] = kept.map(|fd| fd.as_raw_fd() as libc::c_uint);
+    let (low, high) = (first.min(second), first.max(second));
+    for (from, to) in
+        [(3, low.saturating_sub(1)), (low + 1, high.saturating_sub(1)), (high + 1, u32::MAX)]
+    {
+        if from <= to {
+            // SAFETY: plain numbers; see above for why nobody misses what is closed.
+            unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) };
+        }
+    }
+}
+
+/// The kernel's version of Landlock, 0 for none; see `landlock_create_ruleset(2)`.
+pub fn landlock_version() -> u32 {
+    const ASK_VERSION: libc::c_uint = 1;
+    // SAFETY: with this flag the call takes no structure and makes nothing.
+    let version = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<u8>(),
+            0_usize,
+            ASK_VERSION,
+        )
+    };
+    u32::try_from(version).unwrap_or(0)
+}
+
+/// Whether a terminal is among the standard streams.
+pub fn has_terminal() -> bool {
+    use rustix::stdio::{stderr, stdin, stdout};
+    [stdin(), stdout(), stderr()].iter().any(rustix::termios::isatty)
+}
+
+/// Lets every signal through again, before a command is started that would inherit the blocking.
+///
+/// # Errors
+/// From the system.
+pub fn release_signals() -> io::Result<()> {
+    // SAFETY: all bytes zero is a valid value of this type, which the next call initialises.
+    let mut none: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: a valid, empty signal set that outlives the calls.
+    let done = unsafe {
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut())
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

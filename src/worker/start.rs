@@ -10,7 +10,7 @@ use super::view::{self, Owner};
 use crate::sys;
 use crate::worker::backend::Backend;
 use crate::worker::wire::{CALL_MAX, Errand, Network, Report, Setup};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 use rustix::stdio;
@@ -43,6 +43,10 @@ pub fn start(setup: &Setup) -> io::Result<Body> {
     }
     // The starter's own ends must not stay open in here: their closing means its end.
     drop((input, output));
+    if setup.errand == Errand::Command {
+        // What else the starter holds open (folders of the host among it) has no place in here.
+        sys::close_all_but([its_input.as_fd(), its_output.as_fd()]);
+    }
     let Ok(channel) = channel(setup.errand, its_input, its_output) else { sys::end_at_once(1) };
     if setup.backend == Backend::Userns
         && let Err(cause) = view::enter(setup, owner)

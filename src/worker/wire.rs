@@ -142,6 +142,9 @@ pub struct Setup {
     /// Mounts below the workspace that must be empty folders of the view's own.
     #[serde(default)]
     pub sealed: Vec<WirePath>,
+    /// Whether somebody's terminal is among the standard streams of the command.
+    #[serde(default)]
+    pub terminal: bool,
     /// What sockets can reach.
     pub network: Network,
     /// The supervisor makes a private temporary folder below this one.

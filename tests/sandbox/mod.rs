@@ -6,11 +6,14 @@
 //! it fails these tests, it does not skip them.
 
 mod command;
+mod doctor;
 mod escape;
 mod faults;
 mod files;
 mod leftovers;
 mod lifetime;
+mod ordinary;
 mod refusal;
+mod run;
 mod stage;
 mod worker;

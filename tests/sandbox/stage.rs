@@ -123,6 +123,13 @@ impl Stage {
         command
     }
 
+    /// The binary with the rights of the one who plays, its streams not yet chosen.
+    pub fn program(&self, words: &[&str]) -> Command {
+        let mut ion = self.command(&[], words, "");
+        ion.stdin(Stdio::inherit()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        ion
+    }
+
     /// Starts a hidden role of the binary.
     pub fn start(&self, role: &[&str]) -> Child {
         self.command(&[], role, "").spawn().expect("ion starts")

@@ -1,5 +1,7 @@
 //! `ion sandbox …`: a command in the sandbox, and what the sandbox holds.
 
+mod doctor;
+mod explain;
 mod run;
 
 use super::args::duration;
@@ -14,6 +16,33 @@ use std::time::Duration;
 pub enum SandboxCommand {
     /// Run a command under the confinement that tool calls get.
     Run(RunArgs),
+    /// Attack this machine through each backend and tell what got through.
+    Doctor(DoctorArgs),
+    /// Print what a command would be held by, and run nothing.
+    Explain(ExplainArgs),
+}
+
+/// `ion sandbox doctor`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit code: 0 if the default profile holds here, 1 if not.")]
+pub struct DoctorArgs {
+    /// One JSON document.
+    #[arg(long, conflicts_with = "summary")]
+    pub json: bool,
+    /// Only the gaps, and what to do about them.
+    #[arg(long)]
+    pub summary: bool,
+}
+
+/// `ion sandbox explain`.
+#[derive(Debug, clap::Args)]
+pub struct ExplainArgs {
+    /// What to hold it by.
+    #[command(flatten)]
+    pub terms: TermArgs,
+    /// One JSON document.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `ion sandbox run`.
@@ -103,6 +132,8 @@ pub fn run(
 ) -> Result<Exit, CommandError> {
     match command {
         SandboxCommand::Run(args) => run::run(args, environment, out),
+        SandboxCommand::Doctor(args) => doctor::run(args, environment, out),
+        SandboxCommand::Explain(args) => explain::run(args, environment, out),
     }
 }
 

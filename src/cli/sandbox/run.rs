@@ -55,10 +55,10 @@ pub fn run(
         }
     };
     // What was put back was an attempt, whatever the command says of itself.
-    Ok(if exit == Exit::Command(0) && !ran.notes.is_empty() { Exit::Failed } else { exit })
+    Ok(if exit == Exit::Command(0) && ran.changed { Exit::Failed } else { exit })
 }
 
-fn unavailable(words: String) -> CommandError {
+pub(super) fn unavailable(words: String) -> CommandError {
     let words = words.replace("the tool did not run", "the command did not run");
     let mut lines = words.lines();
     let first = lines.next().unwrap_or_default().to_owned();

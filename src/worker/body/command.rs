@@ -33,6 +33,7 @@ pub fn run(setup: &Setup, launch: &Launch, parent: &mut Channel) -> Ending {
 }
 
 fn start(setup: &Setup, launch: &Launch) -> io::Result<Pid> {
+    sys::release_signals()?;
     let mut words = launch.command.iter().map(|word| word.to_path());
     let program = words.next().ok_or(io::ErrorKind::InvalidInput)?;
     let cwd = setup.cwd.to_path();

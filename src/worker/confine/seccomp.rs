@@ -7,102 +7,131 @@
 use super::bpf::{self, Refusals, Test, When};
 use crate::worker::wire::{Errand, Network, Setup};
 
-/// Refused whatever the arguments are.
-const REFUSED: &[libc::c_long] = &[
-    // other processes' memory and descriptors
-    libc::SYS_ptrace,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
-    libc::SYS_process_madvise,
-    libc::SYS_pidfd_getfd,
-    libc::SYS_kcmp,
-    libc::SYS_move_pages,
-    libc::SYS_migrate_pages,
-    // io_uring makes sockets and opens files behind the filter's back
-    libc::SYS_io_uring_setup,
-    libc::SYS_io_uring_enter,
-    libc::SYS_io_uring_register,
-    // kernel surface
-    libc::SYS_bpf,
-    libc::SYS_perf_event_open,
-    libc::SYS_userfaultfd,
-    libc::SYS_keyctl,
-    libc::SYS_add_key,
-    libc::SYS_request_key,
-    libc::SYS_kexec_load,
-    libc::SYS_init_module,
-    libc::SYS_finit_module,
-    libc::SYS_delete_module,
-    libc::SYS_syslog,
-    libc::SYS_quotactl,
-    SYS_QUOTACTL_FD,
-    libc::SYS_acct,
-    libc::SYS_swapon,
-    libc::SYS_swapoff,
-    libc::SYS_reboot,
-    libc::SYS_personality,
-    libc::SYS_fanotify_init,
-    libc::SYS_lookup_dcookie,
-    libc::SYS_nfsservctl,
-    libc::SYS_vhangup,
-    libc::SYS_settimeofday,
-    libc::SYS_clock_settime,
-    libc::SYS_sethostname,
-    libc::SYS_setdomainname,
-    // views: a new mount or namespace would undo the old one
-    libc::SYS_mount,
-    libc::SYS_umount2,
-    libc::SYS_pivot_root,
-    libc::SYS_chroot,
-    libc::SYS_setns,
-    libc::SYS_unshare,
-    libc::SYS_open_tree,
-    libc::SYS_move_mount,
-    libc::SYS_fsopen,
-    libc::SYS_fsconfig,
-    libc::SYS_fsmount,
-    libc::SYS_fspick,
-    libc::SYS_mount_setattr,
-    SYS_OPEN_TREE_ATTR,
-    libc::SYS_open_by_handle_at,
-    // queues and segments that outlive a process
-    libc::SYS_shmget,
-    libc::SYS_msgget,
-    libc::SYS_semget,
-    libc::SYS_mq_open,
-];
+/// Name and number of a call.
+type Call = (&'static str, libc::c_long);
 
-// Numbers that the C bindings do not have on every target; they are the same on all of ours.
-const SYS_QUOTACTL_FD: libc::c_long = 443;
-const SYS_OPEN_TREE_ATTR: libc::c_long = 467;
+macro_rules! calls {
+    ($($name:ident),* $(,)?) => { &[$((stringify!($name), numbers::$name)),*] };
+}
+
+/// The numbers of the C bindings, and those that these do not have on every target, which are
+/// the same on all of ours.
+mod numbers {
+    pub use libc::*;
+    pub const SYS_QUOTACTL_FD: c_long = 443;
+    pub const SYS_OPEN_TREE_ATTR: c_long = 467;
+}
+
+/// Refused whatever the arguments are.
+const REFUSED: &[Call] = calls![
+    // other processes' memory and descriptors
+    SYS_ptrace,
+    SYS_process_vm_readv,
+    SYS_process_vm_writev,
+    SYS_process_madvise,
+    SYS_pidfd_getfd,
+    SYS_process_mrelease,
+    SYS_kcmp,
+    SYS_move_pages,
+    SYS_migrate_pages,
+    // io_uring makes sockets and opens files behind the filter's back
+    SYS_io_uring_setup,
+    SYS_io_uring_enter,
+    SYS_io_uring_register,
+    // kernel surface
+    SYS_bpf,
+    SYS_perf_event_open,
+    SYS_userfaultfd,
+    SYS_keyctl,
+    SYS_add_key,
+    SYS_request_key,
+    SYS_kexec_load,
+    SYS_init_module,
+    SYS_finit_module,
+    SYS_delete_module,
+    SYS_syslog,
+    SYS_quotactl,
+    SYS_QUOTACTL_FD,
+    SYS_acct,
+    SYS_swapon,
+    SYS_swapoff,
+    SYS_reboot,
+    SYS_personality,
+    SYS_fanotify_init,
+    SYS_lookup_dcookie,
+    SYS_nfsservctl,
+    SYS_vhangup,
+    SYS_settimeofday,
+    SYS_clock_settime,
+    SYS_sethostname,
+    SYS_setdomainname,
+    // views: a new mount or namespace would undo the old one
+    SYS_mount,
+    SYS_umount2,
+    SYS_pivot_root,
+    SYS_chroot,
+    SYS_setns,
+    SYS_unshare,
+    SYS_open_tree,
+    SYS_move_mount,
+    SYS_fsopen,
+    SYS_fsconfig,
+    SYS_fsmount,
+    SYS_fspick,
+    SYS_mount_setattr,
+    SYS_OPEN_TREE_ATTR,
+    SYS_open_by_handle_at,
+    // queues and segments that outlive a process; one that exists is used by number, without `get`
+    SYS_shmget,
+    SYS_shmat,
+    SYS_shmctl,
+    SYS_msgget,
+    SYS_msgsnd,
+    SYS_msgrcv,
+    SYS_msgctl,
+    SYS_semget,
+    SYS_semop,
+    SYS_semtimedop,
+    SYS_semctl,
+    SYS_mq_open,
+    SYS_mq_unlink,
+];
 
 #[cfg(target_arch = "x86_64")]
-const REFUSED_HERE: &[libc::c_long] = &[
-    libc::SYS_iopl,
-    libc::SYS_ioperm,
-    libc::SYS_kexec_file_load,
-    libc::SYS_uselib,
-    libc::SYS_ustat,
-    libc::SYS_sysfs,
-    libc::SYS_modify_ldt,
+const REFUSED_HERE: &[Call] = calls![
+    SYS_iopl,
+    SYS_ioperm,
+    SYS_kexec_file_load,
+    SYS_uselib,
+    SYS_ustat,
+    SYS_sysfs,
+    SYS_modify_ldt,
 ];
 #[cfg(not(target_arch = "x86_64"))]
-const REFUSED_HERE: &[libc::c_long] = &[];
+const REFUSED_HERE: &[Call] = &[];
 
 /// Refused under Landlock alone: it does not see attributes, so files outside could be marked.
-const REFUSED_WITHOUT_VIEW: &[libc::c_long] = &[
-    libc::SYS_setxattr,
-    libc::SYS_lsetxattr,
-    libc::SYS_fsetxattr,
-    libc::SYS_removexattr,
-    libc::SYS_lremovexattr,
-    libc::SYS_fremovexattr,
-    libc::SYS_fchown,
-    libc::SYS_fchownat,
+const REFUSED_WITHOUT_VIEW: &[Call] = calls![
+    SYS_setxattr,
+    SYS_lsetxattr,
+    SYS_fsetxattr,
+    SYS_removexattr,
+    SYS_lremovexattr,
+    SYS_fremovexattr,
+    SYS_fchown,
+    SYS_fchownat,
 ];
 
 /// Terminal requests that type into, or take over, somebody's terminal.
-const TERMINAL: &[u32] = &[0x5412, 0x541C, 0x540E];
+const TERMINAL: &[u32] = &[
+    0x5412, // TIOCSTI
+    0x541C, // TIOCLINUX
+    0x541D, // TIOCCONS
+    0x5423, // TIOCSETD
+];
+/// `TIOCSCTTY` makes a terminal that belongs to nobody the own one. Where no terminal but those of
+/// the view itself can be reached it stays: shells with job control need it.
+const TAKE_TERMINAL: u32 = 0x540E;
 /// Set-user-id and set-group-id.
 const SET_ID_BITS: u32 = 0o6000;
 
@@ -121,7 +150,13 @@ const NAMESPACE_FLAGS: &[libc::c_int] = &[
 /// # Errors
 /// In a person's words; nothing may run after one.
 pub fn apply(setup: &Setup) -> Result<(), String> {
+    let own_terminals = setup.backend.has_view() && !setup.terminal;
     let mut refusals = refusals(setup.network, setup.backend.has_view());
+    if !own_terminals
+        && let Some((When::Any(tests), _)) = refusals.get_mut(&number(libc::SYS_ioctl))
+    {
+        tests.push((1, Test::Is(TAKE_TERMINAL)));
+    }
     if setup.errand == Errand::Command {
         without_openat2(&mut refusals);
     }
@@ -148,6 +183,27 @@ fn put_on(refusals: &Refusals) -> Result<(), String> {
     seccompiler::apply_filter(&bpf::assemble(refusals)).map_err(|e| format!("seccomp: {e}"))
 }
 
+/// What is refused, for a person: names of calls, and conditions in words.
+pub fn description(network: Network, own_view: bool) -> Vec<String> {
+    let more = if own_view { &[][..] } else { REFUSED_WITHOUT_VIEW };
+    let lists = REFUSED.iter().chain(REFUSED_HERE).chain(more);
+    let name = |(name, _): &Call| name.trim_start_matches("SYS_").to_lowercase();
+    let mut all: Vec<String> = lists.map(name).collect();
+    all.sort();
+    all.push("clone with a new namespace; clone3 (not implemented)".to_owned());
+    all.push("modes with set-user-id or set-group-id".to_owned());
+    all.push("ioctl that types into, takes over or redirects a terminal".to_owned());
+    all.push("limits and priorities of other processes".to_owned());
+    all.push(match families(network, own_view) {
+        [] => "socket".to_owned(),
+        [_, _] => "socket, but for the internet families".to_owned(),
+        _ => "socket, but for the internet families and netlink".to_owned(),
+    });
+    all.push("socketpair, but for local ones".to_owned());
+    all.push("another architecture's calls, x32 calls (they end the process)".to_owned());
+    all
+}
+
 fn number(call: libc::c_long) -> u32 {
     call as u32
 }
@@ -157,7 +213,7 @@ fn refusals(network: Network, own_view: bool) -> Refusals {
     let mut all = Refusals::new();
     let eperm = libc::EPERM as u16;
     let more = if own_view { &[][..] } else { REFUSED_WITHOUT_VIEW };
-    for call in REFUSED.iter().chain(REFUSED_HERE).chain(more) {
+    for (_, call) in REFUSED.iter().chain(REFUSED_HERE).chain(more) {
         all.insert(number(*call), (When::Always, eperm));
     }
     all.insert(number(libc::SYS_clone3), (When::Always, libc::ENOSYS as u16));
@@ -178,6 +234,19 @@ fn refusals(network: Network, own_view: bool) -> Refusals {
     // Limits and priorities of other processes; 0 means one's own.
     some(libc::SYS_prlimit64, 0, Test::NoneOf(&[0]));
     some(libc::SYS_setpriority, 1, Test::NoneOf(&[0]));
+    if !own_view {
+        // Everybody else's processes can be named here. A thread's own number is refused as well,
+        // which programs take for a system without the call.
+        for call in [
+            libc::SYS_sched_setaffinity,
+            libc::SYS_sched_setscheduler,
+            libc::SYS_sched_setparam,
+            libc::SYS_sched_setattr,
+        ] {
+            some(call, 0, Test::NoneOf(&[0]));
+        }
+        some(libc::SYS_ioprio_set, 1, Test::NoneOf(&[0]));
+    }
     some(libc::SYS_socketpair, 0, Test::NoneOf(&[libc::AF_UNIX as u32]));
     match families(network, own_view) {
         [] => drop(all.insert(number(libc::SYS_socket), (When::Always, eperm))),

@@ -1,0 +1,107 @@
+//! `ion sandbox explain`: paths, hosts, limits and the system-call filter, and who says so.
+
+use super::ExplainArgs;
+use crate::cli::{CommandError, Exit, Output};
+use crate::config::Environment;
+use crate::gate::Confiner;
+use crate::model::Requirement;
+use crate::policy::{NetworkAccess, confinement_of_command};
+use crate::runtime::start;
+use crate::sandbox::Sandbox;
+use crate::sandbox::describe::{self, Description};
+use crate::worker::backend::Backend;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Prints the plan.
+///
+/// # Errors
+/// The configuration is wrong, or no backend can hold it (exit code 2, as `run` would).
+pub fn run(
+    args: &ExplainArgs,
+    environment: &Environment,
+    out: &mut Output,
+) -> Result<Exit, CommandError> {
+    let loaded =
+        start::load_sandbox(environment, args.terms.flags(), None).map_err(CommandError::from)?;
+    let settings = &loaded.settings;
+    let mut confinement = confinement_of_command(settings, &loaded.places.workspace);
+    confinement.requirement = confinement.requirement.max(Requirement::Rules);
+    let held = Sandbox::detect().can_hold(&confinement).map_err(super::run::unavailable)?;
+    let backend = Backend::named(&held).unwrap_or(Backend::None);
+    let plan = describe::describe(&confinement, backend).map_err(super::run::unavailable)?;
+    let network = match confinement.network {
+        NetworkAccess::None => "none",
+        NetworkAccess::Host => "all",
+    };
+    let limits = &confinement.limits;
+    if args.json {
+        let paths = |list: &[PathBuf]| -> Vec<String> {
+            list.iter().map(|path| path.display().to_string()).collect()
+        };
+        let document = json!({
+            "schemaVersion": 1, "ok": true,
+            "profile": {"name": loaded.profile.value, "source": loaded.profile.source.to_string()},
+            "requirement": settings.requirement.value,
+            "backend": held,
+            "workspace": confinement.workspace.to_string(),
+            "read": paths(&plan.read), "write": paths(&plan.write), "hide": paths(&plan.hidden),
+            "protect": plan.protected.iter()
+                .map(|(name, exists)| json!({"name": name, "exists": exists})).collect::<Vec<_>>(),
+            "network": network,
+            "limits": {
+                "processes": limits.processes, "memoryBytes": limits.memory,
+                "fileSizeBytes": limits.file_size, "openFiles": limits.open_files,
+            },
+            "environment": plan.environment.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            "refusedCalls": plan.refused_calls,
+        });
+        out.line(&document.to_string())?;
+        return Ok(Exit::Done);
+    }
+    let mut text = format!(
+        "profile    {} ({}), requirement {}\nbackend    {held}\n",
+        loaded.profile.value,
+        loaded.profile.source,
+        format!("{:?}", settings.requirement.value).to_lowercase(),
+    );
+    lists(&plan, &mut text);
+    text.push_str(&format!("network    {network} ({})\n", settings.network.source));
+    let limit = |n: Option<u64>| n.map_or("not limited".to_owned(), |n| n.to_string());
+    text.push_str(&format!(
+        "limits     processes {}, memory {}, one file {}, open files {}\n",
+        limit(limits.processes),
+        limits.memory.map_or("not limited".to_owned(), |n| format!("{n} bytes")),
+        limits.file_size.map_or("not limited".to_owned(), |n| format!("{n} bytes")),
+        limit(limits.open_files),
+    ));
+    let names: Vec<&str> = plan.environment.iter().map(|(name, _)| name.as_str()).collect();
+    text.push_str(&format!("variables  {}\n", names.join(" ")));
+    text.push_str(&format!("refused    {}\n", plan.refused_calls.join(", ")));
+    text.push_str("nothing was run. next: ion sandbox run -- COMMAND, ion sandbox doctor\n");
+    out.data(&text)?;
+    Ok(Exit::Done)
+}
+
+fn lists(plan: &Description, text: &mut String) {
+    let mut list = |name: &str, rows: Vec<String>| {
+        for (index, row) in rows.iter().enumerate() {
+            let name = if index == 0 { name } else { "" };
+            text.push_str(&format!("{name:<11}{row}\n"));
+        }
+    };
+    let shown = |paths: &[PathBuf]| -> Vec<String> {
+        paths.iter().map(|path| path.display().to_string()).collect()
+    };
+    list("read", shown(&plan.read));
+    list("write", shown(&plan.write));
+    if let Some(home) = &plan.home {
+        list("home", vec![format!("{} is empty and private but for the openings", home.display())]);
+    }
+    list("hidden", shown(&plan.hidden));
+    let protected = plan.protected.iter().map(|(name, exists)| match exists {
+        true => name.clone(),
+        false => format!("{name} (missing: cannot be made)"),
+    });
+    list("protected", protected.collect());
+}
