@@ -13,6 +13,7 @@ mod files;
 mod leftovers;
 mod lifetime;
 mod ordinary;
+mod probes;
 mod refusal;
 mod run;
 mod stage;

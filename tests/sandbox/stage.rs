@@ -107,6 +107,11 @@ impl Stage {
         self.as_who(words, "").output().expect("a shell")
     }
 
+    /// Any program, bare, with the rights of the one who plays.
+    pub fn bare(&self, words: &[&str], descriptors: &str) -> Command {
+        self.as_who(words.iter().map(|word| (*word).to_owned()).collect(), descriptors)
+    }
+
     fn as_who(&self, mut words: Vec<String>, descriptors: &str) -> Command {
         if self.who == Who::Nobody && is_root() {
             let id = NOBODY.to_string();
@@ -125,7 +130,12 @@ impl Stage {
 
     /// The binary with the rights of the one who plays, its streams not yet chosen.
     pub fn program(&self, words: &[&str]) -> Command {
-        let mut ion = self.command(&[], words, "");
+        self.program_with(words, "")
+    }
+
+    /// The same, with shell redirections that it is started with.
+    pub fn program_with(&self, words: &[&str], descriptors: &str) -> Command {
+        let mut ion = self.command(&[], words, descriptors);
         ion.stdin(Stdio::inherit()).stdout(Stdio::piped()).stderr(Stdio::piped());
         ion
     }

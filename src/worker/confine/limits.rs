@@ -4,6 +4,7 @@ use crate::worker::wire::Setup;
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 
 /// Sets the limits. A limit that is already lower stays.
 ///
@@ -25,16 +26,27 @@ pub fn apply(setup: &Setup) -> Result<(), String> {
 }
 
 /// In an own user namespace the kernel counts only what runs inside. Elsewhere it counts all
-/// of the user's tasks, so the limit goes on top of what exists; the worker's own watch is the
-/// precise one there, and the only one for the superuser, whom the kernel does not limit.
+/// of the user's tasks, so the limit goes on top of what exists. The superuser is not limited by
+/// the kernel: there the worker's own watch is all there is.
 fn process_limit(setup: &Setup) -> Option<u64> {
     let limit = setup.processes?;
-    if setup.backend.has_view() {
-        return Some(limit);
+    match setup.backend.has_view() {
+        true => Some(limit),
+        false => Some(limit.saturating_add(tasks_of_this_user())),
     }
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let running = load.split_whitespace().nth(3).and_then(|field| field.split('/').nth(1));
-    Some(limit.saturating_add(running.and_then(|n| n.parse().ok()).unwrap_or(4096)))
+}
+
+/// Tasks, threads included, of this user's processes. Those that hide their memory show as the
+/// superuser's and are left out, which makes the limit a little tighter.
+fn tasks_of_this_user() -> u64 {
+    let own = rustix::process::geteuid().as_raw();
+    let tasks = |entry: std::fs::DirEntry| {
+        entry.file_name().to_str()?.parse::<u32>().ok()?;
+        // A folder has a link from each folder below it, and two of its own.
+        let about = std::fs::metadata(entry.path().join("task")).ok()?;
+        (about.uid() == own).then(|| about.nlink().saturating_sub(2))
+    };
+    std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(tasks).sum()
 }
 
 /// Gives up every capability, for good: root keeps its user id and nothing else.
