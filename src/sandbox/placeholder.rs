@@ -99,9 +99,8 @@ impl Waiting {
         let folder = match open() {
             Ok(folder) => folder,
             Err(_) => {
-                for folder in [place.parent()?, place] {
-                    let _ = rustix::fs::mkdirat(CWD, folder, Mode::from_raw_mode(0o700));
-                }
+                // Only where Ion keeps data already: a first command leaves no folder behind.
+                rustix::fs::mkdirat(CWD, place, Mode::from_raw_mode(0o700)).ok()?;
                 open().ok()?
             }
         };

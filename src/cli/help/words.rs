@@ -78,6 +78,7 @@ const ERRORS: &[(&str, &str)] = &[
     ("no_model_configured", "no model is named: ion help models"),
     ("auth", "a provider has no key, or refuses it: ion help env lists the variables"),
     ("sandbox_unavailable", "this machine cannot hold the profile: docs/sandbox.md"),
+    ("sandbox_doctor", "the doctor could not make a place for its tests: look at TMPDIR"),
     ("approvals", "a way to reach a person cannot be used: docs/approvals.md"),
     ("audit_unavailable", "the log cannot be written, and no tool runs without a record"),
     ("trust", "the trust store cannot be used, so no folder is trusted"),

@@ -329,19 +329,27 @@ fn finish(
         out: vec![],
         stem: false,
     };
-    // FAIL CLOSED: a bracket that the grammar found no expansion for, although a `$` stands before
-    // it, begins one for bash: `$(($((())|env)))`.
-    let lone = pieces.windows(2).any(|pair| {
-        let [first, second] = pair else { return false };
-        let ends = matches!(&first.piece, WordPiece::Text(text) if text.ends_with('$'));
-        ends && matches!(&second.piece, WordPiece::Text(text) if text.starts_with('('))
-    });
-    found.broken |= lone;
+    found.broken |= cut_wrong(pieces);
     for piece in pieces {
         add(raw, piece, scope, found, &mut builder, quoted);
     }
     builder.split();
     found.words.append(&mut builder.out);
+}
+
+/// FAIL CLOSED: an expansion that the grammar left as plain text, although bash begins one there:
+/// `$(($((())|env)))`, or a bracket in a here-document inside `"$(…)"`.
+fn cut_wrong(pieces: &[WordPieceWithSource]) -> bool {
+    let text = |piece: &WordPieceWithSource| match &piece.piece {
+        WordPiece::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    let lone = pieces.windows(2).any(|pair| {
+        let [first, second] = pair else { return false };
+        text(first).is_some_and(|text| text.ends_with('$'))
+            && text(second).is_some_and(|text| text.starts_with('('))
+    });
+    lone || pieces.iter().filter_map(text).any(|text| text.contains("$(") || text.contains('`'))
 }
 
 fn add(
@@ -371,6 +379,7 @@ fn add(
         },
         WordPiece::DoubleQuotedSequence(inner) | WordPiece::GettextDoubleQuotedSequence(inner) => {
             to.started = true;
+            found.broken |= cut_wrong(inner);
             for piece in inner {
                 add(raw, piece, scope, found, to, true);
             }
