@@ -92,7 +92,12 @@ pub fn unwrap(program: &str, args: &[Word]) -> Option<Wrapped> {
         "env" | "cross-env" | "dotenv" => return Some(environment(program, args)),
         "eval" => {
             let dashes = usize::from(args.first().is_some_and(|w| w.text == "--"));
-            let text = join(args.get(dashes..).unwrap_or_default());
+            let words = args.get(dashes..).unwrap_or_default();
+            // A name that a glob finds becomes code.
+            let text = match words.iter().any(|word| word.glob) {
+                true => Word::unknown(join(words).text),
+                false => join(words),
+            };
             return Some(Wrapped {
                 inner: vec![Inner::Text(text)],
                 transparent: true,

@@ -3,7 +3,7 @@
 //! Part of `walk`. A value is only trusted where nothing can have changed it in between.
 
 use super::super::word::Variable;
-use super::super::{Assignment, Word};
+use super::super::{Assignment, Word, brace};
 use super::Walker;
 use brush_parser::ast;
 
@@ -40,6 +40,10 @@ impl Walker {
                 // Where a tilde is expanded in a value differs from other words: not known.
                 let tilde = word.value.contains("=~") || word.value.contains(":~");
                 let value = if tilde { Word::unknown(value.text) } else { value };
+                // Nor do braces make a list there. What they hold was looked through above.
+                let braces =
+                    brace::expand(&word.value).is_none_or(|all| all != [word.value.clone()]);
+                let value = if braces { Word::unknown("{…}") } else { value };
                 let value = if assignment.append { self.appended(&name, value) } else { value };
                 self.second.gives(&name, &word.value, Some(&value));
                 if matches!(name.as_str(), "PS0" | "PS1" | "PS2" | "PS4" | "PROMPT_COMMAND") {
