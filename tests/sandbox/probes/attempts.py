@@ -272,3 +272,17 @@ with open("/proc/self/status") as f:
     status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
 A("kernel/capabilities", lambda: int(status["CapEff"], 16) or int(status["CapPrm"], 16))
 A("kernel/new-privileges", lambda: status["NoNewPrivs"] != "1")
+
+if "--bare" in sys.argv:
+    # What succeeded bare goes again.
+    for path in ("/etc/ion-probe", "/usr/ion-probe", f"/var/tmp/ion-probe-{os.getpid()}"):
+        if os.path.exists(path):
+            os.unlink(path)
+    for get, control in ((29, 31), (68, 71)):
+        number = libc.syscall(get, 0x10A, 0, 0)
+        if number >= 0:
+            libc.syscall(control, number, 0, 0)
+    number = libc.syscall(64, 0x10A, 0, 0)
+    if number >= 0:
+        libc.syscall(66, number, 0, 0, 0)
+    libc.syscall(241, b"ion-probe")
