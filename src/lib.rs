@@ -6,6 +6,7 @@ pub mod classify;
 pub mod cli;
 pub mod config;
 pub mod conversation;
+pub mod egress;
 pub mod event;
 pub mod gate;
 pub mod model;

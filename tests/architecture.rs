@@ -17,8 +17,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("policy", &["model", "shipped", "config"]),
     ("gate", &["model", "redact", "config", "audit", "policy"]),
     ("worker", &["model", "sys"]),
-    ("sandbox", &["model", "sys", "redact", "config", "policy", "gate", "worker"]),
     ("net", &["model", "redact", "config"]),
+    ("egress", &["model", "redact", "net"]),
+    ("sandbox", &["model", "sys", "redact", "config", "policy", "gate", "worker", "net", "egress"]),
     ("approve", &["model", "sys", "redact", "config", "audit", "gate", "net"]),
     ("tool", &["model", "redact", "conversation", "config", "audit", "policy", "gate", "sandbox"]),
     ("event", &["model", "redact", "gate"]),
@@ -51,8 +52,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "audit",
             "policy",
             "gate",
-            "sandbox",
             "net",
+            "egress",
+            "sandbox",
             "approve",
             "tool",
             "event",
@@ -65,8 +67,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "model", "sys", "redact", "config", "audit", "policy", "gate", "sandbox", "worker",
-            "tool", "approve", "event", "provider", "session", "agent", "runtime",
+            "model", "sys", "redact", "config", "audit", "policy", "gate", "egress", "sandbox",
+            "worker", "tool", "approve", "event", "provider", "session", "agent", "runtime",
         ],
     ),
 ];

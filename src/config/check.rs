@@ -9,7 +9,7 @@ use super::schema::permissions::SEALED_ONLY;
 use super::schema::{GUARDED, Key, Shape, providers};
 use super::tree::{Data, Entry, Format, Node, Spot, Unparsable};
 use super::value::{KeyPath, Layer, Setting, Value};
-use crate::model::{Source, Tier};
+use crate::model::{AddressBlock, HostRule, Source, Tier};
 use crate::redact::Secret;
 use std::collections::BTreeSet;
 
@@ -256,6 +256,22 @@ impl Checker<'_> {
                 })
             }
             (Shape::ModelTier, Data::Table(entries)) => self.model_tier(path, node.at, entries),
+            (Shape::Hosts { .. } | Shape::Addresses, Data::List(_)) => {
+                let items = self.texts(node, &path.to_string())?;
+                let wrong = |item: &Located<String>| match key.shape {
+                    Shape::Hosts { refuses } => HostRule::parse(&item.value, refuses).err(),
+                    _ => AddressBlock::parse(&item.value).err(),
+                };
+                let mut sound = true;
+                for item in &items {
+                    if let Some(why) = wrong(item) {
+                        let what = format!("holds {}: {why}", quoted(&item.value));
+                        self.problem(node.at, path.to_string(), what, None);
+                        sound = false;
+                    }
+                }
+                sound.then_some(Value::Texts(items))
+            }
             (Shape::Texts | Shape::Paths | Shape::Names, Data::List(_)) => {
                 let mut items = self.texts(node, &path.to_string())?;
                 if key.shape == Shape::Names {
@@ -440,6 +456,8 @@ fn expected(shape: Shape) -> String {
         Shape::ModelTier => "a model, or an object with `model`".to_owned(),
         Shape::Rules | Shape::Dangers | Shape::Cases => "a list of objects".to_owned(),
         Shape::Texts | Shape::Paths | Shape::Names => "a list of strings".to_owned(),
+        Shape::Hosts { .. } => "a list of hosts".to_owned(),
+        Shape::Addresses => "a list of addresses".to_owned(),
         Shape::Unused => "anything".to_owned(),
     }
 }

@@ -175,6 +175,32 @@ pub struct Limits {
     pub idle_timeout: Option<Located<Duration>>,
 }
 
+/// `sandbox.network`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NetworkReach {
+    /// `none`.
+    Nothing,
+    /// `listed`: `sandbox.hosts`.
+    Listed,
+    /// `all`.
+    Everything,
+}
+
+/// `sandbox.credentials.NAME`.
+#[derive(Debug, Clone)]
+pub struct HostCredential {
+    /// Its name.
+    pub name: String,
+    /// Where it goes, as `sandbox.hosts` has it.
+    pub host: Located<String>,
+    /// The header's name.
+    pub header: String,
+    /// The header's value; `None` where the variable that it names is not set.
+    pub value: Option<Located<Secret>>,
+    /// What stands before the value in the header, as `Bearer `.
+    pub scheme: String,
+}
+
 /// `sandbox`.
 #[derive(Debug, Clone)]
 pub struct SandboxSettings {
@@ -182,8 +208,16 @@ pub struct SandboxSettings {
     pub requirement: Located<Requirement>,
     /// A backend asked for by name.
     pub backend: Option<Located<String>>,
-    /// `none` or `all`.
-    pub network: Located<bool>,
+    /// What calls can reach.
+    pub network: Located<NetworkReach>,
+    /// What may be reached where hosts are listed.
+    pub hosts: Vec<String>,
+    /// What may not be, whatever `hosts` says.
+    pub deny_hosts: Vec<String>,
+    /// Addresses that are not public and may be reached by a listed name.
+    pub addresses: Vec<String>,
+    /// Credentials that the proxy adds, by name.
+    pub credentials: Vec<HostCredential>,
     /// Folders readable besides the system and the workspace (`~` already expanded).
     pub read: Vec<AbsPath>,
     /// Folders writable besides the workspace.

@@ -5,7 +5,7 @@ use super::problem::Problem;
 use super::schema::sandbox::NETWORK;
 use super::tree::Spot;
 use super::value::{KeyPath, Layer, Setting, Value};
-use crate::model::{Source, Tier};
+use crate::model::{HostRule, Source, Tier};
 
 /// What the person typed. `None` and empty lists say nothing.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +20,7 @@ pub struct Flags {
     pub profile: Option<String>,
     /// `--backend`; `auto` says nothing.
     pub backend: Option<String>,
-    /// `--net`: `none` or `all`.
+    /// `--net`: `none`, `all` or hosts with commas between.
     pub network: Option<String>,
     /// `--read`, absolute or relative to the workspace.
     pub read: Vec<String>,
@@ -32,6 +32,25 @@ pub struct Flags {
     pub memory: Option<u64>,
     /// `--approve`.
     pub allow_skips_prompt: bool,
+}
+
+/// The entries of `--net HOST,…`. Methods of an entry are separated by commas, too.
+fn entries(list: &str) -> Vec<String> {
+    let is_method = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_uppercase());
+    let mut found: Vec<String> = Vec::new();
+    let mut methods = String::new();
+    for part in list.split(',').map(str::trim) {
+        if is_method(part) {
+            methods.push_str(part);
+            methods.push(',');
+        } else {
+            found.push(format!("{}{part}", std::mem::take(&mut methods)));
+        }
+    }
+    if !methods.is_empty() {
+        found.push(methods);
+    }
+    found
 }
 
 /// The flags as a layer, and what is wrong with them.
@@ -69,9 +88,23 @@ pub(super) fn layer(flags: &Flags) -> (Layer, Vec<Problem>) {
         Some(word) if NETWORK.contains(&word) => {
             put("sandbox.network", "--net", Value::Text(word.to_owned()));
         }
-        Some(word) => {
-            let what = format!("found {}, expected none or all", super::problem::quoted(word));
-            problems.push(Problem::of("--net", what));
+        Some(list) => {
+            let source = || Source::new(Tier::Flag, "--net");
+            let mut items = Vec::new();
+            // Methods have commas as well: an entry with some begins with capitals and ends with
+            // its host.
+            for entry in entries(list) {
+                match HostRule::parse(&entry, false) {
+                    Ok(_) => items.push(Located::new(entry, source())),
+                    Err(why) => {
+                        let found = super::problem::quoted(&entry);
+                        let what = format!("found {found}, expected none, all or hosts: {why}");
+                        problems.push(Problem::of("--net", what));
+                    }
+                }
+            }
+            put("sandbox.network", "--net", Value::Text("listed".to_owned()));
+            put("sandbox.hosts", "--net", Value::Texts(items));
         }
         None => {}
     }

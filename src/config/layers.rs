@@ -56,10 +56,15 @@ enum Below {
 
 fn below(key: &Key) -> Below {
     match key.sealing {
-        Sealing::Union | Sealing::IntersectPaths => Below::Union,
+        Sealing::Union | Sealing::IntersectPaths | Sealing::IntersectAddresses => Below::Union,
         Sealing::Intersect(_) => Below::Meet,
         Sealing::Layered => Below::Apart,
-        Sealing::Floor(_) | Sealing::Ceiling | Sealing::Override | Sealing::Pass => Below::Replace,
+        // A list of hosts is a whole: whoever names one more says so by writing them all.
+        Sealing::IntersectHosts
+        | Sealing::Floor(_)
+        | Sealing::Ceiling
+        | Sealing::Override
+        | Sealing::Pass => Below::Replace,
     }
 }
 

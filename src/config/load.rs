@@ -5,7 +5,7 @@
 //! [`super::strangers`], [`super::sealed`], [`super::resolve`].
 
 use super::check::{FileText, Findings, check};
-use super::effective::{Effective, InForce, Places, SandboxSettings};
+use super::effective::{Effective, InForce, NetworkSettings, Places, SandboxSettings};
 use super::environ::Environment;
 use super::explain::{ShownValue, table};
 use super::flags::{self, Flags};
@@ -86,6 +86,8 @@ impl Loaded {
 pub struct SandboxPart {
     /// `sandbox`.
     pub settings: SandboxSettings,
+    /// `network`, for whom the proxy of listed hosts trusts.
+    pub network: NetworkSettings,
     /// Where everything lies.
     pub places: Places,
     /// Name of the profile in force.
@@ -98,7 +100,7 @@ pub struct SandboxPart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Everything,
-    /// Of what ships, only `sandbox`: unpacking and merging all of it takes longer than starting
+    /// Of what ships, only `sandbox` and `network`: unpacking and merging all of it takes longer than starting
     /// a sandboxed command.
     Sandbox,
 }
@@ -106,7 +108,7 @@ pub(super) enum Part {
 impl Part {
     /// Whether a top-level key is wanted.
     pub(super) fn wants(self, key: &str) -> bool {
-        self == Part::Everything || key == "sandbox"
+        self == Part::Everything || matches!(key, "sandbox" | "network")
     }
 }
 
@@ -149,8 +151,8 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ConfigErrors> {
 /// As [`load`].
 pub fn load_sandbox(request: &LoadRequest<'_>) -> Result<SandboxPart, ConfigErrors> {
     let loaded = load_part(request, Part::Sandbox)?;
-    let Effective { sandbox, places, profile, .. } = loaded.effective.into_parts();
-    Ok(SandboxPart { settings: sandbox, places, profile, warnings: loaded.warnings })
+    let Effective { sandbox, network, places, profile, .. } = loaded.effective.into_parts();
+    Ok(SandboxPart { settings: sandbox, network, places, profile, warnings: loaded.warnings })
 }
 
 fn load_part(request: &LoadRequest<'_>, part: Part) -> Result<Loaded, ConfigErrors> {

@@ -8,6 +8,7 @@
 use super::origin::Located;
 use super::schema::Sealing;
 use super::value::Value;
+use crate::model::{AddressBlock, HostRule};
 
 /// The meet of two values of one key: permits what both permit. For `Override`, `Pass` and
 /// `Layered`, which have no order, it is the first value.
@@ -48,6 +49,14 @@ pub fn meet(sealing: Sealing, a: &Value, b: &Value) -> Value {
             (Value::Texts(x), Value::Texts(y)) => Value::Texts(common_folders(x, y)),
             _ => a.clone(),
         },
+        Sealing::IntersectHosts => match (a, b) {
+            (Value::Texts(x), Value::Texts(y)) => Value::Texts(common_hosts(x, y)),
+            _ => a.clone(),
+        },
+        Sealing::IntersectAddresses => match (a, b) {
+            (Value::Texts(x), Value::Texts(y)) => Value::Texts(common_addresses(x, y)),
+            _ => a.clone(),
+        },
         Sealing::Override | Sealing::Pass | Sealing::Layered => a.clone(),
     }
 }
@@ -75,6 +84,41 @@ fn common_folders(x: &[Located<String>], y: &[Located<String>]) -> Vec<Located<S
     // A folder below another one of the list adds nothing.
     let all = kept.clone();
     kept.retain(|k| !all.iter().any(|o| o.value != k.value && inside(&k.value, &o.value)));
+    kept
+}
+
+/// What both lists of hosts let through. FAIL CLOSED: an entry that cannot be read lets nothing
+/// through; `check` has refused it before.
+fn common_hosts(x: &[Located<String>], y: &[Located<String>]) -> Vec<Located<String>> {
+    let read = |item: &Located<String>| HostRule::parse(&item.value, false).ok();
+    let mut kept: Vec<Located<String>> = Vec::new();
+    for one in x {
+        for other in y {
+            let met = read(one).and_then(|a| a.meet(&read(other)?));
+            if let Some(met) = met
+                && !kept.iter().any(|k| k.value == met.written)
+            {
+                kept.push(Located::new(met.written, one.source.clone()));
+            }
+        }
+    }
+    kept
+}
+
+/// Blocks are equal, apart, or one inside the other.
+fn common_addresses(x: &[Located<String>], y: &[Located<String>]) -> Vec<Located<String>> {
+    let inside = |a: &Located<String>, b: &Located<String>| {
+        let blocks = AddressBlock::parse(&a.value).ok().zip(AddressBlock::parse(&b.value).ok());
+        blocks.is_some_and(|(a, b)| b.covers(&a))
+    };
+    let one = x.iter().filter(|a| y.iter().any(|b| inside(a, b)));
+    let two = y.iter().filter(|b| x.iter().any(|a| inside(b, a)));
+    let mut kept: Vec<Located<String>> = Vec::new();
+    for block in one.chain(two) {
+        if !kept.iter().any(|k| k.value == block.value) {
+            kept.push(block.clone());
+        }
+    }
     kept
 }
 

@@ -4,8 +4,9 @@
 use super::credential::{ENDPOINT_VARIABLES, KEY_VARIABLES, from_environment, written};
 use super::effective::{
     Admitted, AllowList, ApprovalSettings, AuditSettings, ClassifierSettings, Effective,
-    HookSettings, Limits, Met, NetworkSettings, Places, ProviderSettings, RedactionSettings,
-    SandboxSettings, Timeouts, ToolRestrictions, WebhookSettings,
+    HookSettings, HostCredential, Limits, Met, NetworkReach, NetworkSettings, Places,
+    ProviderSettings, RedactionSettings, SandboxSettings, Timeouts, ToolRestrictions,
+    WebhookSettings,
 };
 use super::environ::Environment;
 use super::layers::{Held, Settings};
@@ -217,9 +218,17 @@ pub(super) fn resolve(
     let mut providers = providers(&view, &parts, warnings);
     prune(&mut providers, &admitted.providers, enforcements);
     let network = match view.text("sandbox.network") {
-        Some(word) => Located::new(word.value == "all", word.source),
-        None => Located::new(false, built_in()),
+        Some(word) => {
+            let reach = match word.value.as_str() {
+                "all" => NetworkReach::Everything,
+                "listed" => NetworkReach::Listed,
+                _ => NetworkReach::Nothing,
+            };
+            Located::new(reach, word.source)
+        }
+        None => Located::new(NetworkReach::Nothing, built_in()),
     };
+    let texts = |key| view.items(key).into_iter().map(|item| item.value).collect::<Vec<_>>();
     let audit_file = match view.text("audit.file") {
         Some(text) => {
             // Never the workspace: what an agent may write cannot be evidence.
@@ -254,6 +263,10 @@ pub(super) fn resolve(
             requirement: parts.requirement,
             backend: view.text("sandbox.backend"),
             network,
+            hosts: texts("sandbox.hosts"),
+            deny_hosts: texts("sandbox.denyHosts"),
+            addresses: texts("sandbox.addresses"),
+            credentials: host_credentials(&view, parts.environment, warnings),
             read: view.paths("sandbox.read"),
             write: view.paths("sandbox.write"),
             workspace_writable: view.flag("sandbox.workspaceWritable", false).value,
@@ -280,6 +293,42 @@ pub(super) fn resolve(
         digest: parts.digest,
         _met: Met,
     }
+}
+
+/// `sandbox.credentials`. One without a place has none to go to.
+fn host_credentials(
+    view: &View<'_>,
+    environment: &Environment,
+    warnings: &mut Vec<Warning>,
+) -> Vec<HostCredential> {
+    let names: BTreeSet<String> = view
+        .0
+        .keys()
+        .filter(|path| path.0.len() == 4 && path.0[0] == "sandbox" && path.0[1] == "credentials")
+        .map(|path| path.0[2].clone())
+        .collect();
+    let mut found = Vec::new();
+    for name in names {
+        let at =
+            |key: &str| KeyPath(["sandbox", "credentials", &name, key].map(str::to_owned).to_vec());
+        let Some(host) = view.text_at(&at("host")) else { continue };
+        let value = view.0.get(&at("value")).and_then(|held| match &held.setting.value {
+            Value::Secret(secret) => {
+                let key = at("value").to_string();
+                written(&key, secret, &held.setting.source, environment, warnings)
+            }
+            _ => None,
+        });
+        let text = |key: &str| view.text_at(&at(key)).map(|text| text.value);
+        found.push(HostCredential {
+            header: text("header").unwrap_or_else(|| "authorization".to_owned()),
+            scheme: text("scheme").unwrap_or_default(),
+            name,
+            host,
+            value,
+        });
+    }
+    found
 }
 
 fn classifier(view: &View<'_>) -> ClassifierSettings {

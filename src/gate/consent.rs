@@ -74,6 +74,7 @@ impl Gate {
         let backend = backend.map_err(|missing| Cause::new(DecidedBy::Sandbox, missing))?;
         let network = match confinement.network {
             NetworkAccess::None => "no network",
+            NetworkAccess::Listed => "listed hosts only",
             NetworkAccess::Host => "with network",
         };
         let confined = match confinement.requirement {

@@ -24,7 +24,7 @@ pub struct Permit {
     call: ToolCall,
     paths: Vec<AbsPath>,
     cwd: AbsPath,
-    confinement: Confinement,
+    confinement: Box<Confinement>,
     digest: String,
     seq: Seq,
     issued: Instant,
@@ -65,7 +65,15 @@ impl Permit {
         digest: String,
         seq: Seq,
     ) -> Self {
-        Permit { call, paths, cwd, confinement, digest, seq, issued: Instant::now() }
+        Permit {
+            call,
+            paths,
+            cwd,
+            confinement: Box::new(confinement),
+            digest,
+            seq,
+            issued: Instant::now(),
+        }
     }
 
     /// The tool that the permit is for.
@@ -95,7 +103,7 @@ impl Permit {
             call: self.call,
             paths: self.paths,
             cwd: self.cwd,
-            confinement: self.confinement,
+            confinement: *self.confinement,
             digest: self.digest,
             seq: self.seq,
         })

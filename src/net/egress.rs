@@ -187,7 +187,7 @@ impl Egress {
 }
 
 /// Chooses the one crypto provider of the program. Installing it twice is harmless.
-fn install_crypto() {
+pub(super) fn install_crypto() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
 }
@@ -200,7 +200,7 @@ fn this_machine() -> [SocketAddr; 2] {
 
 /// Reads every certificate file. FAIL CLOSED: one that cannot be read is an error, or Ion
 /// would quietly talk past the inspection that an administrator set up.
-fn certificates(files: &[Located<AbsPath>]) -> Result<Vec<Certificate>, EgressError> {
+pub(super) fn certificates(files: &[Located<AbsPath>]) -> Result<Vec<Certificate>, EgressError> {
     let mut all = Vec::new();
     for file in files {
         let (name, set_by) = (file.value.to_string(), file.source.to_string());

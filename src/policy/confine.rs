@@ -1,8 +1,8 @@
 //! From settings and a judged call to the confinement that must hold.
 
-use super::confinement::{Confinement, NetworkAccess, ResourceLimits};
+use super::confinement::{Confinement, Hosts, NetworkAccess, ResourceLimits};
 use super::facts::{Access, CallFacts};
-use crate::config::effective::SandboxSettings;
+use crate::config::effective::{NetworkReach, SandboxSettings};
 use crate::model::AbsPath;
 use std::time::Duration;
 
@@ -46,7 +46,19 @@ pub fn confinement_of_command(settings: &SandboxSettings, workspace: &AbsPath) -
         write: settings.write.clone(),
         protect: settings.protect.clone(),
         hide: settings.hide.clone(),
-        network: if settings.network.value { NetworkAccess::Host } else { NetworkAccess::None },
+        network: match settings.network.value {
+            NetworkReach::Nothing => NetworkAccess::None,
+            NetworkReach::Listed => NetworkAccess::Listed,
+            NetworkReach::Everything => NetworkAccess::Host,
+        },
+        hosts: match settings.network.value {
+            NetworkReach::Listed => Hosts {
+                allow: settings.hosts.clone(),
+                deny: settings.deny_hosts.clone(),
+                addresses: settings.addresses.clone(),
+            },
+            NetworkReach::Nothing | NetworkReach::Everything => Hosts::default(),
+        },
         limits: ResourceLimits {
             wall: Duration::MAX,
             output_bytes: 0,

@@ -12,6 +12,8 @@ use std::time::Duration;
 pub enum NetworkAccess {
     /// No route and no socket.
     None,
+    /// Only [`Confinement::hosts`], through Ion's proxy.
+    Listed,
     /// The host's network. An explicit, recorded choice.
     Host,
 }
@@ -39,8 +41,31 @@ pub struct Confinement {
     pub withheld: Vec<Withheld>,
     /// Network access.
     pub network: NetworkAccess,
+    /// What a call with listed hosts may reach; empty otherwise.
+    #[serde(skip_serializing_if = "Hosts::is_empty")]
+    pub hosts: Hosts,
     /// Resource limits.
     pub limits: ResourceLimits,
+}
+
+/// Entries of `sandbox.hosts` and its kin, as they are written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Hosts {
+    /// What may be reached.
+    pub allow: Vec<String>,
+    /// What may not be, whatever `allow` says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<String>,
+    /// Addresses that are not public and may be reached by a listed name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
+}
+
+impl Hosts {
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        *self == Hosts::default()
+    }
 }
 
 /// Limits of one call. `None` means that the profile sets none.

@@ -48,7 +48,7 @@ pub mod words;
 pub use circumstances::{Annotations, Circumstances, Moment};
 pub use compile::{CompileError, MayLift, RuleProblem, RuleSet, check_shipped, compile};
 pub use confine::{CallLimits, confinement_for, confinement_of_command};
-pub use confinement::{Confinement, NetworkAccess, ResourceLimits};
+pub use confinement::{Confinement, Hosts, NetworkAccess, ResourceLimits};
 pub use danger::DangerHit;
 pub use describe::{describe, shipped_ids};
 pub use evaluate::evaluate;

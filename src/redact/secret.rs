@@ -17,6 +17,12 @@ impl Secret {
         Secret(Zeroizing::new(text))
     }
 
+    /// The text behind a word such as `Bearer`, as one secret.
+    pub fn after(&self, scheme: &str) -> Secret {
+        let gap = if scheme.is_empty() { "" } else { " " };
+        Secret::new(format!("{scheme}{gap}{}", self.0.as_str()))
+    }
+
     /// Mixes the text into a hash, which gives nothing back.
     pub(in crate::redact) fn hash_into(&self, hash: &mut impl sha2::Digest) {
         hash.update(self.0.as_bytes());

@@ -17,7 +17,7 @@ use crate::policy::{self, Anchors, CallLimits, Circumstances, RuleSet};
 use crate::provider::scripted::{Script, Scripted};
 use crate::provider::{self, BuildError, BuildSettings, Provider, Route, RouteError};
 use crate::redact::{Redactor, Secret, names_a_secret};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, hosts};
 use crate::session::{self, Transcript, transcript};
 use crate::tool::Registry;
 use serde_json::json;
@@ -165,7 +165,10 @@ impl Runtime {
         };
         let audit_file = effective.audit.file.clone().ok_or(StartError::NoHome)?;
         let data_dir = effective.places.data_dir.clone().ok_or(StartError::NoHome)?;
-        let sandbox = Arc::new(Sandbox::detect());
+        let attached =
+            hosts::attached(&effective.sandbox.credentials).map_err(StartError::Policy)?;
+        let sandbox = Sandbox::detect().attaching(attached, hosts::trust(&effective.network));
+        let sandbox = Arc::new(sandbox);
         let user = request.environment.get("USER").or(request.environment.get("LOGNAME"));
         let origin = Origin::here(user.map(str::to_owned));
         let audit = Arc::new(AuditLog::open_as(&audit_file, origin)?);

@@ -2,7 +2,7 @@
 
 use super::cause::Missing;
 use crate::model::Requirement;
-use crate::policy::Confinement;
+use crate::policy::{Confinement, NetworkAccess};
 use crate::worker::backend::Backend;
 
 /// The backend for a confinement. Below the requirement there is none. `works` tries one out.
@@ -13,11 +13,20 @@ pub fn backend(
     confinement: &Confinement,
     mut works: impl FnMut(Backend) -> Result<(), Missing>,
 ) -> Result<Backend, String> {
-    let requirement = confinement.requirement;
+    // FAIL CLOSED: without a network of its own a call would reach the listed hosts past the proxy,
+    // and all others as well.
+    let listed = confinement.network == NetworkAccess::Listed;
+    let requirement = match listed {
+        true => confinement.requirement.max(Requirement::View),
+        false => confinement.requirement,
+    };
     match confinement.backend.as_deref() {
         None | Some("auto") => {}
         Some(name) => {
             let backend = Backend::named(name).ok_or_else(|| unknown(name))?;
+            if listed && !backend.has_view() {
+                return Err(no_own_network(backend));
+            }
             if backend.strength() < requirement {
                 return Err(too_weak(backend, requirement));
             }
@@ -49,6 +58,15 @@ fn unknown(name: &str) -> String {
         "`sandbox.backend` names `{}`, which this build does not have; the tool did not run\n  \
          known     bwrap, userns, landlock, none; or leave it out for the strongest that works",
         name.escape_debug()
+    )
+}
+
+fn no_own_network(backend: Backend) -> String {
+    format!(
+        "the backend `{}` shares the host's network; the tool did not run\n  \
+         needs     a network of its own, so that only listed hosts are reached\n  \
+         fix       choose the backend `bwrap` or `userns`, or no network",
+        backend.as_str()
     )
 }
 

@@ -5,15 +5,19 @@
 //! policy requires is required here as well; below it nothing starts.
 
 use super::cause::Missing;
-use super::choose;
 use super::pass::{self, Held};
 use super::plan::{Host, Order, Plan};
+use super::{choose, hosts};
+use crate::egress::rules::Attached;
 use crate::model::AbsPath;
+use crate::net::Trust;
 use crate::policy::Confinement;
 use crate::sys;
 use crate::worker::backend::Backend;
 use crate::worker::wire::{Ending, Errand, Launch, Report, WirePath};
+use rustix::fd::OwnedFd;
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What to run.
@@ -26,6 +30,10 @@ pub struct Request<'a> {
     pub command: &'a [OsString],
     /// Wall-clock limit.
     pub limit: Option<Duration>,
+    /// What the proxy for listed hosts adds.
+    pub attached: &'a Arc<Vec<Attached>>,
+    /// Whom it trusts.
+    pub trust: &'a Arc<Trust>,
 }
 
 /// How it went.
@@ -56,7 +64,9 @@ pub fn run(request: &Request<'_>) -> Result<Ran, String> {
         writes: true,
         errand: Errand::Command,
     };
-    let held = start(&order, &host)?;
+    let way_out = hosts::way_out(request.confinement, request.attached, request.trust)?;
+    let (mut held, listener) = start(&order, &host)?;
+    held.serve(listener, way_out)?;
     let launch = Launch {
         command: request.command.iter().map(WirePath::new).collect(),
         wall_ms: request.limit.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
@@ -81,7 +91,7 @@ fn no_folder_as_a_stream() -> Result<(), String> {
 }
 
 /// The first backend that will do and that reports all that it promises.
-fn start(order: &Order<'_>, host: &Host) -> Result<Held, String> {
+fn start(order: &Order<'_>, host: &Host) -> Result<(Held, Option<OwnedFd>), String> {
     let mut started = None;
     choose::backend(order.confinement, |backend| {
         // Only the last attempt is kept, and it is the one that succeeded.
@@ -91,13 +101,18 @@ fn start(order: &Order<'_>, host: &Host) -> Result<Held, String> {
     started.ok_or_else(|| "this confinement needs no backend".to_owned())
 }
 
-fn attempt(order: &Order<'_>, backend: Backend, host: &Host) -> Result<Held, Missing> {
+fn attempt(
+    order: &Order<'_>,
+    backend: Backend,
+    host: &Host,
+) -> Result<(Held, Option<OwnedFd>), Missing> {
     let missing = |words: String| Missing::understand(backend, &words);
     pass::available(backend)?;
     let control = pass::Control::new().map_err(|e| missing(e.to_string()))?;
     let plan = Plan::with(order, backend, host, Some(control.number())).map_err(missing)?;
     let mut held = Held::start(plan, control)?;
+    let listener = held.listener()?;
     let report: Report = held.report()?;
     held.accept(&report)?;
-    Ok(held)
+    Ok((held, listener))
 }

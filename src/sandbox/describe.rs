@@ -38,6 +38,7 @@ pub fn describe(confinement: &Confinement, backend: Backend) -> Result<Descripti
     let view = View::of(confinement, true, host.home.as_ref());
     let network = match confinement.network {
         NetworkAccess::None => Network::None,
+        NetworkAccess::Listed => Network::Listed,
         NetworkAccess::Host => Network::Host,
     };
     let system = SYSTEM.iter().map(PathBuf::from).filter(|path| path.exists());
@@ -47,6 +48,10 @@ pub fn describe(confinement: &Confinement, backend: Backend) -> Result<Descripti
     let refused: Vec<&AbsPath> =
         std::iter::once(&confinement.workspace).chain(&confinement.write).collect();
     let home = view.home.as_deref().unwrap_or(Path::new("/tmp")).display().to_string();
+    let mut environment = environ::rebuild(&host.environment, &home, "/tmp", &refused);
+    if network == Network::Listed {
+        environment.extend(environ::of_proxy());
+    }
     Ok(Description {
         read: system.chain(view.read).collect(),
         write: view.write,
@@ -56,7 +61,7 @@ pub fn describe(confinement: &Confinement, backend: Backend) -> Result<Descripti
             Some(_) => confinement.protect.iter().map(stands).collect(),
             None => Vec::new(),
         },
-        environment: environ::rebuild(&host.environment, &home, "/tmp", &refused),
+        environment,
         refused_calls: seccomp::description(network, backend.has_view()),
     })
 }

@@ -5,6 +5,7 @@
 
 use crate::config::Environment;
 use crate::model::AbsPath;
+use crate::worker::handover::PORT;
 
 /// Search path when the user's own has no usable folder.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -33,6 +34,19 @@ pub fn rebuild(
         }
     }
     inner
+}
+
+/// Variables by which most programs find a proxy. A help only: there is no other route.
+pub fn of_proxy() -> Vec<(String, String)> {
+    let address = format!("http://127.0.0.1:{PORT}");
+    let names =
+        ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+    let inside = ["no_proxy", "NO_PROXY"];
+    let proxies = names.iter().map(|name| ((*name).to_owned(), address.clone()));
+    let direct =
+        inside.iter().map(|name| ((*name).to_owned(), "localhost,127.0.0.1,::1".to_owned()));
+    let node = [("NODE_USE_ENV_PROXY".to_owned(), "1".to_owned())];
+    proxies.chain(direct).chain(node).collect()
 }
 
 fn search_path(outer: &str, refused: &[&AbsPath]) -> String {

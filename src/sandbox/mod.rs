@@ -15,6 +15,7 @@ pub mod command;
 pub mod describe;
 pub mod doctor;
 pub mod environ;
+pub mod hosts;
 pub mod memory;
 pub mod mounts;
 mod pass;
@@ -28,16 +29,19 @@ pub mod report;
 pub mod spawn;
 pub mod view;
 
+use crate::egress::contact::{Contact, Contacts};
+use crate::egress::rules::Attached;
 use crate::gate::{Confiner, Permit, Terms};
 use crate::model::{AbsPath, CallId, Requirement, Seq, ToolCall, ToolName};
-use crate::policy::{Confinement, NetworkAccess};
+use crate::net::Trust;
+use crate::policy::{Confinement, Hosts, NetworkAccess};
 use crate::redact::Raw;
 use crate::worker::backend::Backend;
 use crate::worker::wire::{Call, Reply, WirePath};
 use cause::{Cause, Missing};
 use plan::{Host, Plan};
 use spawn::Prepared;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -51,6 +55,16 @@ pub struct Enforced {
     /// What the confinement asked for and this machine could not give (never below the
     /// requirement).
     pub missing: Vec<String>,
+    /// What was reached, and refused, through the proxy for listed hosts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contacts: Vec<Contact>,
+    /// How many more connections there were.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more_contacts: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// How a call ended.
@@ -100,6 +114,9 @@ pub struct Sandbox {
     bwrap: OnceLock<Result<(), Missing>>,
     userns: OnceLock<Result<(), Missing>>,
     landlock: OnceLock<Result<(), Missing>>,
+    /// Credentials that the proxy adds, and whom it trusts.
+    attached: Arc<Vec<Attached>>,
+    trust: Arc<Trust>,
     /// The one worker that waits for the call that was just judged.
     waiting: Mutex<Option<Prepared>>,
 }
@@ -113,8 +130,16 @@ impl Sandbox {
             bwrap: OnceLock::new(),
             userns: OnceLock::new(),
             landlock: OnceLock::new(),
+            attached: Arc::default(),
+            trust: Arc::default(),
             waiting: Mutex::new(None),
         }
+    }
+
+    /// With what the proxy for listed hosts adds to requests, and whom it trusts.
+    #[must_use]
+    pub fn attaching(self, attached: Arc<Vec<Attached>>, trust: Arc<Trust>) -> Self {
+        Sandbox { attached, trust, ..self }
     }
 
     /// What is missing for a backend on this machine, found out by starting it; `None` when it
@@ -182,7 +207,10 @@ impl Sandbox {
                 .collect(),
         };
         let wall = confinement.limits.wall;
-        let (plan, outcome) = spawn::exchange(prepared, &call, wall, cancel).await;
+        let way_out = hosts::way_out(confinement, &self.attached, &self.trust)
+            .map_err(RunError::Unavailable)?;
+        let ended = spawn::exchange(prepared, way_out, &call, wall, cancel).await;
+        let spawn::Ended { plan, outcome, contacts } = ended;
         // Also after a failure: a killed call may have changed something first.
         let changed = plan.guard.memory.restore();
         let (report, mut reply) = outcome?;
@@ -214,8 +242,13 @@ impl Sandbox {
                 missing.push(note);
             }
         }
+        for words in hosts::refusals(&contacts) {
+            reply.content.push_str(&format!("\n[ion sandbox] {words}"));
+        }
         let layers = report::layers(backend, &report);
-        Ok((reply, Enforced { backend: backend.as_str().to_owned(), layers, missing }))
+        let Contacts { all: contacts, more: more_contacts } = contacts;
+        let backend = backend.as_str().to_owned();
+        Ok((reply, Enforced { backend, layers, missing, contacts, more_contacts }))
     }
 
     /// What is known about a backend; `None` for one that needs no proof.
@@ -345,6 +378,7 @@ fn nothing_to_do() -> Terms {
             protect: Vec::new(),
             hide: Vec::new(),
             network: NetworkAccess::None,
+            hosts: Hosts::default(),
             limits: crate::policy::ResourceLimits {
                 wall: Duration::from_secs(5),
                 output_bytes: 1024,

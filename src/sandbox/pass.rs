@@ -6,12 +6,15 @@
 
 use super::cause::{Cause, Missing};
 use super::command::Ran;
+use super::hosts::{self, WayOut};
 use super::plan::Plan;
 use super::{bwrap, report, spawn};
+use crate::egress::Proxy;
 use crate::sys::{self, Signals};
 use crate::worker::backend::Backend;
 use crate::worker::dialogue::{Heard, Lines, write_all};
-use crate::worker::wire::{self, Ending, Launch, REPORT_MAX, Report};
+use crate::worker::handover;
+use crate::worker::wire::{self, Ending, Launch, Network, REPORT_MAX, Report};
 use crate::worker::{family, start, supervise};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::FdFlags;
@@ -69,6 +72,7 @@ pub struct Held {
     // In this order: closing the channel is the order to end, and protection is taken down last.
     channel: Option<Channel>,
     child: Pid,
+    proxy: Option<Proxy>,
     plan: Plan,
 }
 
@@ -123,7 +127,7 @@ impl Held {
             }
         };
         let lines = Lines::new(REPORT_MAX);
-        Ok(Held { channel: Some(Channel { input, output, lines }), child, plan })
+        Ok(Held { channel: Some(Channel { input, output, lines }), child, proxy: None, plan })
     }
 
     /// Waits for the worker's report.
@@ -139,6 +143,44 @@ impl Held {
         match &report.failed {
             Some(words) => Err(missing(&spawn::printable(words))),
             None => Ok(report),
+        }
+    }
+
+    /// Takes the listener that is handed over before the report, if there is one to come.
+    ///
+    /// # Errors
+    /// None came.
+    pub fn listener(&mut self) -> Result<Option<OwnedFd>, Missing> {
+        if self.plan.setup.network != Network::Listed {
+            return Ok(None);
+        }
+        let missing = |words: &str| Missing::understand(self.plan.backend, words);
+        let channel = self.channel.as_ref().ok_or_else(|| missing("no worker"))?;
+        let ready = sys::wait_readable(&[channel.input.as_fd()], START);
+        if !ready.is_ok_and(|ready| ready == [true]) {
+            return Err(missing("no listener for the proxy"));
+        }
+        let listener = handover::take(channel.input.as_fd());
+        listener.map(Some).map_err(|e| missing(&e.to_string()))
+    }
+
+    /// Starts the proxy for listed hosts. No copy of this process is made after this.
+    ///
+    /// # Errors
+    /// In a person's words.
+    pub fn serve(
+        &mut self,
+        listener: Option<OwnedFd>,
+        way_out: Option<WayOut>,
+    ) -> Result<(), String> {
+        match (listener, way_out) {
+            (None, None) => Ok(()),
+            (Some(listener), Some(WayOut { rules, trust })) => {
+                let proxy = Proxy::start(listener, rules, trust);
+                self.proxy = Some(proxy.map_err(|e| format!("the proxy for listed hosts: {e}"))?);
+                Ok(())
+            }
+            _ => Err("the proxy for listed hosts and its listener do not fit".to_owned()),
         }
     }
 
@@ -162,6 +204,7 @@ impl Held {
     pub fn run(mut self, launch: &Launch, signals: &Signals) -> Result<Ran, String> {
         let ending = self.converse(launch, signals);
         self.end();
+        let contacts = self.proxy.take().map(Proxy::end).unwrap_or_default();
         let mut notes = Vec::new();
         for (path, undone) in self.plan.guard.memory.restore() {
             let fate = if undone { "put back" } else { "it could NOT be put back" };
@@ -177,6 +220,7 @@ impl Held {
         for path in self.plan.guard.appeared() {
             notes.push(format!("the protected name {} was made by the command", path.display()));
         }
+        notes.extend(hosts::refusals(&contacts));
         Ok(Ran { ending: ending?, backend: self.plan.backend, notes, changed })
     }
 

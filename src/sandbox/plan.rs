@@ -92,10 +92,7 @@ impl Plan {
     ) -> Result<Self, String> {
         let confinement = order.confinement;
         let view = View::of(confinement, order.writes, host.home.as_ref());
-        let network = match confinement.network {
-            NetworkAccess::None => Network::None,
-            NetworkAccess::Host => Network::Host,
-        };
+        let network = network(confinement, backend)?;
         let guard = match &view.guarded {
             Some(workspace) if backend.confines() => {
                 let names = &confinement.protect;
@@ -121,6 +118,23 @@ impl Plan {
         };
         let writable = view.write.iter().map(WirePath::new).collect();
         Ok(Plan { backend, program, arguments, setup, guard, writable })
+    }
+}
+
+/// What sockets can reach. FAIL CLOSED: without a network of its own a call would reach the
+/// listed hosts past the proxy, and all others as well.
+fn network(confinement: &Confinement, backend: Backend) -> Result<Network, String> {
+    match confinement.network {
+        NetworkAccess::None => Ok(Network::None),
+        NetworkAccess::Host => Ok(Network::Host),
+        NetworkAccess::Listed if backend.has_view() => Ok(Network::Listed),
+        NetworkAccess::Listed => Err(format!(
+            "this machine cannot hold the required confinement; the tool did not run\n  \
+             needs     a network of its own, so that only listed hosts are reached\n  \
+             cause     the backend `{}` shares the host's network\n  \
+             fix       use the backend `bwrap` or `userns`, or `--net none`",
+            backend.as_str()
+        )),
     }
 }
 
@@ -189,12 +203,16 @@ fn setup(
     let base = host.environment.get("TMPDIR").and_then(AbsPath::new);
     let base = base.filter(|path| path.as_path().is_dir());
     let temporary = base.map_or_else(|| WirePath::new("/tmp"), |path| WirePath::from(&path));
+    let mut environment = environ::rebuild(&host.environment, &home, "/tmp", &refused);
+    if network == Network::Listed {
+        environment.extend(environ::of_proxy());
+    }
     Setup {
         backend,
         errand: order.errand,
         terminal: order.errand == Errand::Command && sys::has_terminal(),
         cwd: WirePath::from(order.cwd),
-        environment: environ::rebuild(&host.environment, &home, "/tmp", &refused),
+        environment,
         read,
         write,
         devices: if own_view { wired(&["/dev"]) } else { wired(DEVICES) },

@@ -10,7 +10,7 @@
 use crate::sys;
 use crate::worker::backend::Backend;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use std::io::{self, Read, Write};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus};
@@ -128,6 +128,12 @@ impl Process {
             }
         }
         said
+    }
+
+    /// `fd`, and what tells of the end, to wait for together.
+    pub fn watched<'a>(&'a self, fd: BorrowedFd<'a>) -> Vec<BorrowedFd<'a>> {
+        let pidfd = self.held.as_ref().and_then(|held| held.pidfd.as_ref());
+        [Some(fd), pidfd.map(AsFd::as_fd)].into_iter().flatten().collect()
     }
 
     /// Whether it has ended. Its status is left to be fetched.

@@ -7,7 +7,7 @@
 use super::{RunError, Sandbox};
 use crate::gate::{Confiner, Terms};
 use crate::model::{AbsPath, CallId, Requirement, Seq, ToolCall, ToolName};
-use crate::policy::{Confinement, NetworkAccess, ResourceLimits};
+use crate::policy::{Confinement, Hosts, NetworkAccess, ResourceLimits};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::io::Read;
@@ -38,6 +38,10 @@ struct Scene {
     hide: Vec<String>,
     #[serde(default)]
     network: bool,
+    #[serde(default)]
+    hosts: Vec<String>,
+    #[serde(default)]
+    addresses: Vec<String>,
     #[serde(default = "wall")]
     wall_ms: u64,
     #[serde(default = "output")]
@@ -165,7 +169,12 @@ fn terms(scene: Scene) -> Result<Terms, String> {
             write: all(&scene.write)?,
             protect: scene.protect,
             hide: all(&scene.hide)?,
-            network: if scene.network { NetworkAccess::Host } else { NetworkAccess::None },
+            network: match (scene.network, &scene.hosts[..]) {
+                (true, _) => NetworkAccess::Host,
+                (false, []) => NetworkAccess::None,
+                (false, _) => NetworkAccess::Listed,
+            },
+            hosts: Hosts { allow: scene.hosts, deny: Vec::new(), addresses: scene.addresses },
             limits: ResourceLimits {
                 wall: Duration::from_millis(scene.wall_ms),
                 output_bytes: scene.output_bytes,

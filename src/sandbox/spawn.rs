@@ -4,11 +4,18 @@
 //! call by id and digest, within bounds, and from a worker that then ended well.
 
 use super::cause::Missing;
+use super::hosts::WayOut;
 use super::plan::Plan;
 use super::process::Process;
 use super::{RunError, report};
+use crate::egress::Proxy;
+use crate::egress::contact::Contacts;
+use crate::sys;
 use crate::worker::backend::Backend;
-use crate::worker::wire::{self, Call, REPORT_MAX, Reply, Report, STOP};
+use crate::worker::handover;
+use crate::worker::wire::{self, Call, Network, REPORT_MAX, Reply, Report, STOP};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -30,11 +37,11 @@ const STDERR_MAX: usize = 8 << 10;
 
 /// `Command` is built with an empty environment: bubblewrap's own would be readable inside, and
 /// a worker needs none.
-fn command(plan: &Plan) -> std::process::Command {
+fn command(plan: &Plan, input: Stdio) -> std::process::Command {
     #[expect(clippy::disallowed_methods, reason = "the only spawner in the parent")]
     let mut command = std::process::Command::new(&plan.program);
     command.args(&plan.arguments).env_clear().current_dir("/");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A terminal's Ctrl-C is Ion's to handle; it must not end the worker half-way. A supervisor
     // makes a session of its own, which the leader of a group could not.
     if plan.backend == Backend::Bwrap {
@@ -52,6 +59,17 @@ pub(crate) struct Prepared {
     setup: Vec<u8>,
     report: Option<Report>,
     buffered: Vec<u8>,
+    listener: Listener,
+}
+
+/// Where the proxy of a call with listed hosts will be reached.
+enum Listener {
+    /// The call has none.
+    None,
+    /// It will be handed over by this socket, before the report.
+    Coming(OwnedFd),
+    /// It is here.
+    Here(OwnedFd),
 }
 
 impl Prepared {
@@ -62,15 +80,31 @@ impl Prepared {
     pub fn start(plan: Plan) -> Result<Self, Missing> {
         let missing = |words: &str| Missing::understand(plan.backend, words);
         let setup = wire::line(&plan.setup).map_err(|e| missing(&e.to_string()))?;
-        let started = Process::start(command(&plan), plan.backend);
+        let (input, ours) = match plan.setup.network {
+            Network::Listed => {
+                // A pipe cannot carry the listener.
+                let (here, there) = socket().map_err(|e| missing(&e.to_string()))?;
+                (Stdio::from(there), Some(here))
+            }
+            Network::None | Network::Host => (Stdio::piped(), None),
+        };
+        let started = Process::start(command(&plan, input), plan.backend);
         let mut process = started.map_err(|e| missing(&e.to_string()))?;
+        let listener = match ours {
+            Some(here) => {
+                let again = here.try_clone().map_err(|e| missing(&e.to_string()))?;
+                process.stdin = Some(std::process::ChildStdin::from(here));
+                Listener::Coming(again)
+            }
+            None => Listener::None,
+        };
         // Nobody reads before the view is made; more than a pipe holds is waited for.
         if process.write(&setup, Instant::now() + START).is_err() {
             let said = process.said(STDERR_MAX, WORDS);
             process.kill();
             return Err(Missing::understand(plan.backend, &last_words(&said)));
         }
-        Ok(Prepared { process, plan, setup, report: None, buffered: Vec::new() })
+        Ok(Prepared { process, plan, setup, report: None, buffered: Vec::new(), listener })
     }
 
     /// Waits for the report and judges it: the only honest test of a machine.
@@ -80,6 +114,16 @@ impl Prepared {
     pub fn prove(&mut self) -> Result<(), Missing> {
         let backend = self.plan.backend;
         let deadline = Instant::now() + START;
+        if let Listener::Coming(socket) = &self.listener {
+            // Without it the report says why, or its absence does.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let fds = self.process.watched(socket.as_fd());
+            if sys::wait_readable(&fds, left).is_ok_and(|ready| ready.first() == Some(&true))
+                && let Ok(listener) = handover::take(socket.as_fd())
+            {
+                self.listener = Listener::Here(listener);
+            }
+        }
         let mut chunk = [0_u8; 4096];
         while !self.buffered.contains(&b'\n') && self.buffered.len() <= REPORT_MAX {
             match self.process.read(&mut chunk, deadline) {
@@ -141,15 +185,26 @@ fn judge(line: &[u8], plan: &Plan) -> Result<Report, Missing> {
     Ok(report)
 }
 
+/// What is left of a call.
+pub(crate) struct Ended<T> {
+    /// Its plan, whose protection is still up.
+    pub plan: Plan,
+    /// How it ended.
+    pub outcome: Result<T, RunError>,
+    /// What it did on the network.
+    pub contacts: Contacts,
+}
+
 /// Runs one call in a worker made for it. The worker is gone when this returns, whatever it
 /// returns; the plan comes back so that its protection can be taken down after that.
 pub(crate) async fn exchange(
     prepared: Prepared,
+    way_out: Option<WayOut>,
     call: &Call,
     wall: Duration,
     cancel: &CancellationToken,
-) -> (Plan, Result<(Report, Reply), RunError>) {
-    let Prepared { mut process, plan, report, buffered, .. } = prepared;
+) -> Ended<(Report, Reply)> {
+    let Prepared { mut process, plan, report, buffered, listener, .. } = prepared;
     let no_pipes = |_| RunError::Worker("the worker has no pipes".to_owned());
     let pipes = || -> std::io::Result<_> {
         let gone = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
@@ -160,7 +215,9 @@ pub(crate) async fn exchange(
     };
     let (stdin, stdout, stderr) = match { pipes }().map_err(no_pipes) {
         Ok(pipes) => pipes,
-        Err(error) => return (plan, Err(error)),
+        Err(error) => {
+            return Ended { plan, outcome: Err(error), contacts: Contacts::default() };
+        }
     };
     let mut talk = Talk {
         stdin: Some(stdin),
@@ -168,10 +225,16 @@ pub(crate) async fn exchange(
         stderr,
         said: Vec::new(),
         process,
+        proxy: None,
         plan,
     };
-    let outcome = talk.all(report, call, wall, cancel).await;
+    let outcome = talk.all(report, listener, way_out, call, wall, cancel).await;
     talk.end(outcome).await
+}
+
+fn socket() -> std::io::Result<(OwnedFd, OwnedFd)> {
+    let kind = SocketType::STREAM;
+    Ok(socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?)
 }
 
 // Fields are dropped in order: the input is closed first, the protection taken down last.
@@ -181,6 +244,7 @@ struct Talk {
     stderr: ChildStderr,
     said: Vec<u8>,
     process: Process,
+    proxy: Option<Proxy>,
     plan: Plan,
 }
 
@@ -188,10 +252,13 @@ impl Talk {
     async fn all(
         &mut self,
         report: Option<Report>,
+        listener: Listener,
+        way_out: Option<WayOut>,
         call: &Call,
         wall: Duration,
         cancel: &CancellationToken,
     ) -> Result<(Report, Reply), RunError> {
+        let listener = self.listener(listener).await;
         let report = match report {
             Some(report) => report,
             None => tokio::select! {
@@ -203,6 +270,7 @@ impl Talk {
                 },
             },
         };
+        self.serve(listener, way_out)?;
         // INVARIANT (no start after cancel): the call is sent only while it is still wanted.
         if cancel.is_cancelled() {
             return Err(RunError::Cancelled);
@@ -223,6 +291,49 @@ impl Talk {
                 Ok(reply) => reply.map(|reply| (report, reply)),
                 Err(_) => Err(RunError::TimedOut(wall)),
             },
+        }
+    }
+
+    /// The listener, if it is handed over. Without it the report says why, or its absence does.
+    async fn listener(&mut self, listener: Listener) -> Option<OwnedFd> {
+        match listener {
+            Listener::None => None,
+            Listener::Here(listener) => Some(listener),
+            Listener::Coming(socket) => {
+                let handed = tokio::time::timeout(START, async {
+                    tokio::select! {
+                        biased;
+                        ready = sys::readable(socket.as_fd()) => ready.is_ok(),
+                        _ = self.process.wait(START) => false,
+                    }
+                });
+                let handed = handed.await.unwrap_or(false);
+                handed.then(|| handover::take(socket.as_fd()).ok()).flatten()
+            }
+        }
+    }
+
+    /// Starts the proxy. FAIL CLOSED: a call that may reach listed hosts does not run without it,
+    /// and one that may reach none is given no listener.
+    fn serve(
+        &mut self,
+        listener: Option<OwnedFd>,
+        way_out: Option<WayOut>,
+    ) -> Result<(), RunError> {
+        let missing = |words: &str| {
+            RunError::Unavailable(format!(
+                "the proxy for listed hosts: {words}; the tool did not run"
+            ))
+        };
+        match (listener, way_out) {
+            (None, None) => Ok(()),
+            (Some(listener), Some(WayOut { rules, trust })) => {
+                let proxy = Proxy::start(listener, rules, trust);
+                self.proxy = Some(proxy.map_err(|e| missing(&e.to_string()))?);
+                Ok(())
+            }
+            (None, Some(_)) => Err(missing("the worker handed no listener over")),
+            (Some(_), None) => Err(missing("nobody said what may be reached")),
         }
     }
 
@@ -308,15 +419,16 @@ impl Talk {
     }
 
     /// Ends whatever still runs, by asking first: see [`super::process`].
-    async fn end<T>(mut self, outcome: Result<T, RunError>) -> (Plan, Result<T, RunError>) {
+    async fn end<T>(mut self, outcome: Result<T, RunError>) -> Ended<T> {
         drop(self.stdin.take());
         if outcome.is_err() && self.process.wait(ENDING).await.is_none() {
             self.process.kill();
             let _ = self.process.wait(ENDING).await;
         }
-        let Talk { plan, process, .. } = self;
+        let Talk { plan, process, proxy, .. } = self;
         drop(process);
-        (plan, outcome)
+        let contacts = proxy.map(Proxy::end).unwrap_or_default();
+        Ended { plan, outcome, contacts }
     }
 }
 

@@ -60,7 +60,7 @@ impl View {
             home: home.filter(|home| home.parent().is_some()).map(|h| h.as_path().to_path_buf()),
             guarded: None,
         };
-        let network = confinement.network == NetworkAccess::Host;
+        let network = confinement.network != NetworkAccess::None;
         let more = if network { ETC_NETWORK } else { &[] };
         view.read.extend(ETC.iter().chain(more).map(PathBuf::from));
         view.read.extend(paths(&confinement.read));

@@ -10,6 +10,7 @@ pub mod body;
 pub mod confine;
 pub mod dialogue;
 pub mod family;
+pub mod handover;
 pub mod open;
 pub mod serve;
 pub mod start;

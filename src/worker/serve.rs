@@ -7,8 +7,11 @@
 use super::body::{self, command};
 use super::confine;
 use super::dialogue::{Channel, write_all};
+use super::handover;
 use crate::sys;
-use crate::worker::wire::{CALL_MAX, Call, Errand, Launch, Reply, SETUP_MAX, Setup};
+use crate::worker::wire::{
+    CALL_MAX, Call, Errand, Launch, Network, Reply, Report, SETUP_MAX, Setup,
+};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::Signal;
 use rustix::stdio;
@@ -60,7 +63,14 @@ pub fn run_as_copy(setup: &Setup, channel: Channel) -> ! {
 }
 
 fn confined(setup: &Setup, mut channel: Channel) -> Result<(), String> {
-    let report = confine::apply(setup);
+    let handed = match setup.network {
+        Network::Listed => handover::give(channel.input()),
+        Network::None | Network::Host => Ok(()),
+    };
+    let report = match handed {
+        Ok(()) => confine::apply(setup),
+        Err(cause) => Report { failed: Some(cause), ..Report::default() },
+    };
     let unfit = report.failed.is_some();
     channel.send(&report)?;
     if unfit {

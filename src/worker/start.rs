@@ -11,6 +11,7 @@ use crate::sys;
 use crate::worker::backend::Backend;
 use crate::worker::wire::{CALL_MAX, Errand, Network, Report, Setup};
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 use rustix::stdio;
@@ -31,7 +32,14 @@ pub struct Body {
 /// # Errors
 /// From the system.
 pub fn start(setup: &Setup) -> io::Result<Body> {
-    let (its_input, input) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (its_input, input) = match setup.network {
+        // A descriptor can be handed over by it.
+        Network::Listed => {
+            let kind = SocketType::STREAM;
+            socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?
+        }
+        Network::None | Network::Host => pipe_with(PipeFlags::CLOEXEC)?,
+    };
     let (output, its_output) = pipe_with(PipeFlags::CLOEXEC)?;
     let owner = Owner::of_this_process();
     let copy = match setup.backend {

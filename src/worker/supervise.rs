@@ -6,9 +6,10 @@
 
 use super::dialogue::{Channel, Heard, Lines, write_all};
 use super::family;
+use super::handover;
 use super::start::{self, Body};
 use crate::sys;
-use crate::worker::wire::{CALL_MAX, REPORT_MAX, SETUP_MAX, Setup, WirePath};
+use crate::worker::wire::{CALL_MAX, Network, REPORT_MAX, SETUP_MAX, Setup, WirePath};
 use rustix::fd::AsFd;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, WaitOptions};
@@ -112,9 +113,28 @@ fn relay(
     mut parent: Channel,
 ) -> (Result<Option<Vec<u8>>, String>, Option<Pid>, Channel) {
     match start::start(setup) {
-        Ok(body) => (pass_lines(&body, &mut parent), Some(body.pid), parent),
+        Ok(body) => {
+            let handed = match setup.network {
+                Network::Listed => hand_on(&body, &parent),
+                Network::None | Network::Host => Ok(()),
+            };
+            let outcome = handed.and_then(|()| pass_lines(&body, &mut parent));
+            (outcome, Some(body.pid), parent)
+        }
         Err(error) => (Err(format!("starting the worker: {error}")), None, parent),
     }
+}
+
+/// Passes the proxy's listener on, which comes before the report.
+fn hand_on(body: &Body, parent: &Channel) -> Result<(), String> {
+    let say = |e: io::Error| format!("the proxy's listener: {e}");
+    let inputs = [parent.input(), body.input.as_fd()];
+    let ready = sys::wait_readable(&inputs, Duration::from_secs(10)).map_err(say)?;
+    if ready != [false, true] {
+        return Err("the proxy's listener: not handed over".to_owned());
+    }
+    let listener = handover::take(body.input.as_fd()).map_err(say)?;
+    handover::pass(parent.input(), listener.as_fd()).map_err(say)
 }
 
 fn pass_lines(body: &Body, parent: &mut Channel) -> Result<Option<Vec<u8>>, String> {

@@ -115,7 +115,7 @@ fn no_looser(a: &Effective, b: &Effective) -> Result<(), String> {
     let checks = [
         ("mode", mode(a) >= mode(b)),
         ("requirement", a.sandbox.requirement.value >= b.sandbox.requirement.value),
-        ("network", !a.sandbox.network.value || b.sandbox.network.value),
+        ("network", a.sandbox.network.value <= b.sandbox.network.value),
         ("writable", !a.sandbox.workspace_writable || b.sandbox.workspace_writable),
         ("processes", at_most(a.sandbox.processes, b.sandbox.processes)),
         ("hide", hidden(b).is_subset(&hidden(a))),

@@ -2,6 +2,7 @@
 
 use super::world::World;
 use ion::config::effective::AllowList;
+use ion::config::effective::NetworkReach;
 use ion::config::schema::permissions::mode_in_force;
 use ion::config::{Loaded, validate_file};
 use ion::model::{Decision, Requirement};
@@ -41,7 +42,10 @@ fn the_regulated_team_sample_holds_its_promises() {
     let loaded = sealed("regulated-team.toml");
     let effective = loaded.effective;
     assert_eq!(effective.sandbox.requirement.value, Requirement::View);
-    assert!(effective.redaction.enabled.value && !effective.sandbox.network.value);
+    assert!(
+        effective.redaction.enabled.value
+            && effective.sandbox.network.value == NetworkReach::Nothing
+    );
     assert!(mode_in_force(&effective.permissions).unwrap().value >= Decision::Ask);
     assert!(matches!(effective.admitted.providers.value, AllowList::Only(_)));
     assert!(loaded.enforcements.len() >= 3, "{:?}", loaded.enforcements);

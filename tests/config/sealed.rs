@@ -3,6 +3,7 @@
 use super::world::{World, chmod};
 use ion::config::SealedSources;
 use ion::config::effective::AllowList;
+use ion::config::effective::NetworkReach;
 use ion::config::schema::permissions::mode_in_force;
 use ion::model::{Decision, Requirement, Tier};
 use std::time::{Duration, Instant};
@@ -24,7 +25,7 @@ fn a_sealed_value_wins_over_user_project_and_flag_and_each_is_reported() {
     assert_eq!(effective.limits.max_budget_usd.as_ref().unwrap().value, 5.0);
     assert_eq!(effective.limits.max_turns.as_ref().unwrap().value, 10);
     assert!(effective.network.reject_unauthorized.value);
-    assert!(!effective.sandbox.network.value);
+    assert_eq!(effective.sandbox.network.value, NetworkReach::Nothing);
     let enforced: Vec<(&str, &str, Tier)> = loaded
         .enforcements
         .iter()

@@ -1,6 +1,7 @@
 //! A cloned repository from the attacker's side.
 
 use super::world::World;
+use ion::config::effective::NetworkReach;
 use ion::config::schema::permissions::mode_in_force;
 use ion::model::{Decision, Requirement, Tier};
 
@@ -83,7 +84,8 @@ fn a_stranger_can_make_things_stricter() {
     let effective = world.loaded().effective;
     assert_eq!(effective.limits.max_turns.as_ref().unwrap().value, 5);
     assert_eq!(effective.sandbox.requirement.value, Requirement::View);
-    assert!(!effective.sandbox.workspace_writable && !effective.sandbox.network.value);
+    assert!(!effective.sandbox.workspace_writable);
+    assert_eq!(effective.sandbox.network.value, NetworkReach::Nothing);
     let mode = mode_in_force(&effective.permissions).unwrap();
     assert_eq!((mode.value, mode.source.tier), (Decision::Deny, Tier::Project));
     let project = effective.permissions.iter().find(|l| l.tier == Tier::Project).unwrap();

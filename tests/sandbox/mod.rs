@@ -10,6 +10,7 @@ mod doctor;
 mod escape;
 mod faults;
 mod files;
+mod hosts;
 mod leftovers;
 mod lifetime;
 mod ordinary;

@@ -9,6 +9,7 @@ use super::check::{Judged, heading, tier_name};
 use super::pinpoint::{Matched, matched, unit_span};
 use super::remedy::{Remedy, actions, remedies, rules_to_write};
 use super::surroundings::SurroundingsArgs;
+use crate::config::effective::NetworkReach;
 use crate::model::visible;
 use crate::model::{AbsPath, Decision, ToolCall};
 use crate::policy::compile::Layer;
@@ -290,12 +291,16 @@ fn then(judged: &Judged, context: &CheckContext) -> String {
 fn sandbox(judged: &Judged, context: &CheckContext) -> String {
     let Some(settings) = &context.sandbox else { return "not known".to_owned() };
     let requirement = json!(settings.requirement.value).as_str().unwrap_or_default().to_owned();
-    let network = if settings.network.value { "all" } else { "none" };
+    let network = match settings.network.value {
+        NetworkReach::Nothing => "none",
+        NetworkReach::Listed => "listed",
+        NetworkReach::Everything => "all",
+    };
     let mut said = format!("requirement {requirement}, network {network}");
     let units = || judged.facts.command.iter().flat_map(|script| &script.units);
     let talks = units().any(|u| !u.hosts.is_empty() || u.unknown_host || !u.sockets.is_empty());
     let open = requirement == "open";
-    if !open && !settings.network.value && talks {
+    if !open && settings.network.value == NetworkReach::Nothing && talks {
         said.push_str(" (would also stop it: it talks to a network)");
     } else if !open && units().next().is_some() {
         said.push_str(" (what the kernel refuses is only known when it runs)");

@@ -5,7 +5,7 @@ use crate::cli::{CommandError, Exit, Output};
 use crate::config::Environment;
 use crate::gate::Confiner;
 use crate::model::Requirement;
-use crate::policy::{NetworkAccess, confinement_of_command};
+use crate::policy::{Hosts, NetworkAccess, confinement_of_command};
 use crate::runtime::start;
 use crate::sandbox::Sandbox;
 use crate::sandbox::describe::{self, Description};
@@ -32,6 +32,7 @@ pub fn run(
     let plan = describe::describe(&confinement, backend).map_err(super::run::unavailable)?;
     let network = match confinement.network {
         NetworkAccess::None => "none",
+        NetworkAccess::Listed => "listed",
         NetworkAccess::Host => "all",
     };
     let limits = &confinement.limits;
@@ -48,7 +49,7 @@ pub fn run(
             "read": paths(&plan.read), "write": paths(&plan.write), "hide": paths(&plan.hidden),
             "protect": plan.protected.iter()
                 .map(|(name, exists)| json!({"name": name, "exists": exists})).collect::<Vec<_>>(),
-            "network": network,
+            "network": network, "hosts": confinement.hosts,
             "limits": {
                 "processes": limits.processes, "memoryBytes": limits.memory,
                 "fileSizeBytes": limits.file_size, "openFiles": limits.open_files,
@@ -67,6 +68,25 @@ pub fn run(
     );
     lists(&plan, &mut text);
     text.push_str(&format!("network    {network} ({})\n", settings.network.source));
+    if confinement.network == NetworkAccess::Listed {
+        let Hosts { allow, deny, addresses } = &confinement.hosts;
+        let names = |list: &[String]| match list {
+            [] => "nothing".to_owned(),
+            some => some.join(", "),
+        };
+        text.push_str(&format!("           reached through Ion's proxy: {}\n", names(allow)));
+        if !deny.is_empty() {
+            text.push_str(&format!("           and never {}\n", names(deny)));
+        }
+        text.push_str(&format!("           private addresses: {}\n", names(addresses)));
+        for credential in &settings.credentials {
+            let missing = if credential.value.is_none() { " (not set)" } else { "" };
+            text.push_str(&format!(
+                "           credential {} as {} to {}{missing}\n",
+                credential.name, credential.header, credential.host.value
+            ));
+        }
+    }
     let limit = |n: Option<u64>| n.map_or("not limited".to_owned(), |n| n.to_string());
     text.push_str(&format!(
         "limits     processes {}, memory {}, one file {}, open files {}\n",

@@ -83,8 +83,8 @@ pub struct TermArgs {
     /// A further file or folder to write.
     #[arg(long, value_name = "PATH")]
     pub write: Vec<String>,
-    /// `none` or `all`.
-    #[arg(long, value_name = "none|all")]
+    /// `none`, `all`, or the hosts that may be reached: `example.org,*.crates.io,GET api.test/v1`.
+    #[arg(long, value_name = "none|all|HOST,…")]
     pub net: Option<String>,
     /// Most memory of all processes together, for example 512M or 2G.
     #[arg(long, value_name = "SIZE", value_parser = size)]

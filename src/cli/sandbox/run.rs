@@ -7,6 +7,7 @@ use crate::model::Requirement;
 use crate::policy::confinement_of_command;
 use crate::runtime::start;
 use crate::sandbox::command::{self, Request};
+use crate::sandbox::hosts;
 use crate::worker::wire::Ending;
 
 /// Runs the command.
@@ -24,11 +25,14 @@ pub fn run(
     let mut confinement = confinement_of_command(&loaded.settings, &workspace);
     // Whoever types `sandbox run` wants one, also where tool calls need none.
     confinement.requirement = confinement.requirement.max(Requirement::Rules);
+    let attached = hosts::attached(&loaded.settings.credentials).map_err(unavailable)?;
     let request = Request {
         confinement: &confinement,
         cwd: &workspace,
         command: &args.command,
         limit: args.timeout,
+        attached: &attached,
+        trust: &hosts::trust(&loaded.network),
     };
     let ran = command::run(&request).map_err(unavailable)?;
     for note in &ran.notes {

@@ -28,9 +28,36 @@ fn admits(sealing: Sealing, value: &Value, probe: usize) -> bool {
             let folder = std::path::Path::new(FOLDERS[probe % FOLDERS.len()]);
             v.set().iter().any(|root| folder.starts_with(root))
         }
+        (Sealing::IntersectHosts, v) => {
+            let host = ["a.test", "x.a.test", "y.x.a.test"][probe % 3];
+            let (port, method) = ([443, 80][probe / 3 % 2], ["GET", "POST"][probe / 6 % 2]);
+            let (host, path) = (crate::model::Host::parse(host).unwrap(), ["/", "/v1"][probe / 12]);
+            v.set().iter().any(|text| {
+                let rule = HostRule::parse(text, false).unwrap();
+                rule.names(&host, port) && rule.fits(method, path)
+            })
+        }
+        (Sealing::IntersectAddresses, v) => {
+            let address = ["10.0.0.1", "10.1.0.1", "10.1.1.1", "fd00::1"][probe % 4];
+            let holds =
+                |text: &&str| AddressBlock::parse(text).unwrap().holds(address.parse().unwrap());
+            v.set().iter().any(holds)
+        }
         _ => unreachable!("no order"),
     }
 }
+
+const HOSTS: &[&str] = &[
+    "a.test",
+    "*.a.test",
+    "*.x.a.test",
+    "x.a.test:443",
+    "GET a.test",
+    "GET,POST *.a.test/v1",
+    "POST x.a.test:80",
+    "a.test/v1",
+];
+const BLOCKS: &[&str] = &["10.0.0.0/8", "10.1.0.0/16", "10.1.1.1", "fd00::/8"];
 
 fn list(items: impl IntoIterator<Item = &'static str>) -> Value {
     let source = || Source::new(Tier::User, "f");
@@ -58,6 +85,8 @@ fn values(sealing: Sealing) -> BoxedStrategy<Value> {
             prop_oneof![1 => Just(Value::Unlimited), 5 => subset(&["a", "b", "c", "d"])].boxed()
         }
         Sealing::IntersectPaths => subset(FOLDERS).boxed(),
+        Sealing::IntersectHosts => subset(HOSTS).boxed(),
+        Sealing::IntersectAddresses => subset(BLOCKS).boxed(),
         _ => unreachable!("no order"),
     }
 }
@@ -71,6 +100,8 @@ fn case() -> impl Strategy<Value = (Sealing, Value, Value, Value)> {
         Sealing::Union,
         ALLOW_LIST,
         Sealing::IntersectPaths,
+        Sealing::IntersectHosts,
+        Sealing::IntersectAddresses,
     ];
     proptest::sample::select(kinds.to_vec())
         .prop_flat_map(|kind| (Just(kind), values(kind), values(kind), values(kind)))

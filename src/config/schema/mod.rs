@@ -69,6 +69,13 @@ pub enum Shape {
     Paths,
     /// A list of relative names inside the workspace.
     Names,
+    /// A list of hosts, as [`crate::model::HostRule`] reads them.
+    Hosts {
+        /// Whether it is a list of what is refused.
+        refuses: bool,
+    },
+    /// A list of addresses and blocks of them.
+    Addresses,
     /// `permissions.rules`.
     Rules,
     /// `permissions.tests`.
@@ -94,6 +101,10 @@ pub enum Sealing {
     Intersect(Empty),
     /// As `Intersect`, but entries are folders and admit everything below them.
     IntersectPaths,
+    /// As `Intersect`, but an entry admits all that it covers.
+    IntersectHosts,
+    /// The same for blocks of addresses.
+    IntersectAddresses,
     /// The sealed value replaces the lower one.
     Override,
     /// Data that no decision reads.

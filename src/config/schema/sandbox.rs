@@ -5,10 +5,14 @@ use super::{FALSE_IS_STRICT, Key, Sealing, Shape, Stranger, TRUE_IS_STRICT};
 /// Requirements, most permissive first.
 pub const MINIMUM: &[&str] = &["open", "rules", "view"];
 /// Network access, most permissive first.
-pub const NETWORK: &[&str] = &["all", "none"];
+pub const NETWORK: &[&str] = &["all", "listed", "none"];
 
 const fn tighten(path: &'static str, shape: Shape, sealing: Sealing, about: &'static str) -> Key {
     Key { path, shape, sealing, stranger: Stranger::Tighten, about }
+}
+
+const fn credential(path: &'static str, shape: Shape, about: &'static str) -> Key {
+    Key { path, shape, sealing: Sealing::Override, stranger: Stranger::Ignore, about }
 }
 
 /// The keys of the section.
@@ -34,7 +38,12 @@ pub const KEYS: &[Key] = &[
         stranger: Stranger::Ignore,
         about: "a backend by name; without it the strongest that works",
     },
-    tighten("sandbox.network", Shape::Word(NETWORK), Sealing::Floor(NETWORK), "none or all"),
+    tighten(
+        "sandbox.network",
+        Shape::Word(NETWORK),
+        Sealing::Floor(NETWORK),
+        "none, listed (only `sandbox.hosts`) or all",
+    ),
     Key {
         path: "sandbox.read",
         shape: Shape::Paths,
@@ -49,6 +58,34 @@ pub const KEYS: &[Key] = &[
         stranger: Stranger::Ignore,
         about: "folders writable besides the workspace",
     },
+    Key {
+        path: "sandbox.hosts",
+        shape: Shape::Hosts { refuses: false },
+        sealing: Sealing::IntersectHosts,
+        stranger: Stranger::Ignore,
+        about: "what `listed` lets through: names, `*.domain`, ports, methods, paths",
+    },
+    tighten(
+        "sandbox.denyHosts",
+        Shape::Hosts { refuses: true },
+        Sealing::Union,
+        "what it never lets through",
+    ),
+    Key {
+        path: "sandbox.addresses",
+        shape: Shape::Addresses,
+        sealing: Sealing::IntersectAddresses,
+        stranger: Stranger::Ignore,
+        about: "private addresses that a listed name may lead to, as in 10.1.0.0/16",
+    },
+    credential("sandbox.credentials.*.host", Shape::Text, "where the proxy adds it"),
+    credential("sandbox.credentials.*.header", Shape::Text, "the header; without it Authorization"),
+    credential("sandbox.credentials.*.scheme", Shape::Text, "stands before it, as Bearer"),
+    credential(
+        "sandbox.credentials.*.value",
+        Shape::Secret,
+        "a secret, or the name of a variable that holds it",
+    ),
     tighten(
         "sandbox.protect",
         Shape::Names,

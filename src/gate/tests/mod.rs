@@ -15,7 +15,7 @@ use super::clock::{Clock, Now};
 use super::hook::{Hook, HookOpinion, HookReply, HookRole, Proposal};
 use super::*;
 use crate::audit::{AuditError, Draft, Kind};
-use crate::config::effective::{AllowList, SandboxSettings, ToolRestrictions};
+use crate::config::effective::{AllowList, NetworkReach, SandboxSettings, ToolRestrictions};
 use crate::config::origin::Located;
 use crate::config::schema::permissions::{DangerSpec, PermissionLayer, RuleSpec, Severity};
 use crate::model::{
@@ -372,7 +372,11 @@ pub(super) fn parts(log: &Arc<Log>) -> GateParts {
         sandbox: SandboxSettings {
             requirement: Located::new(Requirement::Rules, source()),
             backend: None,
-            network: Located::new(false, source()),
+            network: Located::new(NetworkReach::Nothing, source()),
+            hosts: vec![],
+            deny_hosts: vec![],
+            addresses: vec![],
+            credentials: vec![],
             read: vec![],
             write: vec![],
             workspace_writable: true,
