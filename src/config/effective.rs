@@ -212,7 +212,7 @@ pub struct SandboxSettings {
     pub network: Located<NetworkReach>,
     /// What may be reached where hosts are listed.
     pub hosts: Vec<String>,
-    /// What may not be, whatever `hosts` says.
+    /// `network.denyHosts`: what may not be, whatever `hosts` says.
     pub deny_hosts: Vec<String>,
     /// Addresses that are not public and may be reached by a listed name.
     pub addresses: Vec<String>,
@@ -313,6 +313,8 @@ pub struct NetworkSettings {
     pub custom_ca_certs: Vec<Located<AbsPath>>,
     /// `false` switches certificate checks off.
     pub reject_unauthorized: Located<bool>,
+    /// Hosts that no request goes to.
+    pub deny_hosts: Vec<Located<String>>,
 }
 
 /// `timeouts`.

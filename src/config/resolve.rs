@@ -264,7 +264,7 @@ pub(super) fn resolve(
             backend: view.text("sandbox.backend"),
             network,
             hosts: texts("sandbox.hosts"),
-            deny_hosts: texts("sandbox.denyHosts"),
+            deny_hosts: texts("network.denyHosts"),
             addresses: texts("sandbox.addresses"),
             credentials: host_credentials(&view, parts.environment, warnings),
             read: view.paths("sandbox.read"),
@@ -415,6 +415,7 @@ fn network_settings(view: &View<'_>, environment: &Environment) -> NetworkSettin
             .filter_map(|item| Some(Located::new(AbsPath::new(&item.value)?, item.source)))
             .collect(),
         reject_unauthorized: view.flag("network.rejectUnauthorized", true),
+        deny_hosts: view.items("network.denyHosts"),
     }
 }
 

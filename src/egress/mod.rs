@@ -6,10 +6,9 @@
 //! program may ignore; and nobody outside the call can connect, so there is no password.
 //!
 //! Order of a connection: [`target`] (what is asked for, in one spelling), [`rules`] (whether it is
-//! listed), [`address`] (where the name leads, looked up once and connected to exactly), then
+//! listed), [`crate::net::address`] (where the name leads, looked up once and connected to exactly), then
 //! [`tunnel`] or [`forward`]. Every connection ends as one [`contact::Contact`].
 
-pub mod address;
 pub mod contact;
 mod forward;
 mod http;

@@ -91,17 +91,17 @@ impl Rules {
                     // A path with two readings might be the one that is meant.
                     let odd = !is_plain(path);
                     if odd || entry.fits(method, path) {
-                        return Err(format!("refused by `{}` of sandbox.denyHosts", entry.written));
+                        return Err(format!("refused by `{}` of network.denyHosts", entry.written));
                     }
                 }
                 Wanted::Tunnel if entry.looks_inside() => {
                     return Err(format!(
-                        "`{}` of sandbox.denyHosts looks at requests, which cannot be seen inside \
+                        "`{}` of network.denyHosts looks at requests, which cannot be seen inside \
                          an encrypted connection; send it as http:// to the proxy",
                         entry.written
                     ));
                 }
-                _ => return Err(format!("refused by `{}` of sandbox.denyHosts", entry.written)),
+                _ => return Err(format!("refused by `{}` of network.denyHosts", entry.written)),
             }
         }
         let mut listed = false;

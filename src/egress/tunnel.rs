@@ -1,11 +1,11 @@
 //! Bytes between a client and a host that nobody looks into, but for the name at the beginning.
 
-use super::address::admitted;
 use super::proxy::{Open, Shared};
 use super::rules::Wanted;
 use super::sni::{self, Found};
 use super::target::Target;
 use crate::model::Host;
+use crate::net::address::admitted;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};

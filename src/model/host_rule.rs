@@ -1,7 +1,8 @@
 //! One entry of a list of hosts: what may be reached, or may not.
 //!
 //! `[METHOD,… ][https://]HOST[:PORT][/PATH]`. `HOST` is a name, `*.DOMAIN` (what lies below it, not
-//! the domain itself) or an address. Without a port it stands for 443 and 80.
+//! the domain itself) or an address. Without a port it stands for 443 and 80, and in
+//! a list that refuses for all of them.
 
 use super::host::Host;
 
@@ -19,6 +20,8 @@ pub struct HostRule {
     pub encrypt: bool,
     name: Name,
     port: Option<u16>,
+    /// An entry of a list that refuses, without a port, refuses them all.
+    every_port: bool,
     /// Without a slash at the end; empty is every path.
     path: String,
 }
@@ -86,7 +89,8 @@ impl HostRule {
             return Err("`https://` and port 80 do not go together".to_owned());
         }
         let path = path.to_owned();
-        Ok(HostRule { written: text.to_owned(), methods, encrypt, name, port, path })
+        let every_port = refuses && port.is_none();
+        Ok(HostRule { written: text.to_owned(), methods, encrypt, name, port, every_port, path })
     }
 
     /// Whether it is about this host and port, whatever is asked there.
@@ -96,9 +100,8 @@ impl HostRule {
             Name::Exact(own) => own == host,
             Name::Below(domain) => matches!(host, Host::Name(name) if below(name, domain)),
         };
-        let refuses_all = self.name == Name::Any && self.port.is_none();
         named
-            && (refuses_all
+            && (self.every_port
                 || self.port.map_or(USUAL_PORTS.contains(&port), |own| own == port)
                 || (self.encrypt && port == 80))
     }
@@ -152,14 +155,10 @@ impl HostRule {
         if encrypt && port == Some(80) {
             return None;
         }
-        let mut both = HostRule {
-            written: String::new(),
-            methods,
-            encrypt,
-            name,
-            port,
-            path: path.to_owned(),
-        };
+        let every_port = self.every_port && other.every_port;
+        let path = path.to_owned();
+        let written = String::new();
+        let mut both = HostRule { written, methods, encrypt, name, port, every_port, path };
         both.written = both.spelling();
         Some(both)
     }
@@ -272,6 +271,14 @@ mod tests {
         assert!(!names("a.test", "a.test", 22));
         assert!(names("a.test:22", "a.test", 22) && !names("a.test:22", "a.test", 443));
         assert!(names("[2001:db8::1]:8080", "[2001:db8::1]", 8080));
+    }
+
+    #[test]
+    fn an_entry_that_refuses_counts_at_every_port() {
+        let host = Host::parse("a.test").unwrap();
+        assert!(HostRule::parse("a.test", true).unwrap().names(&host, 8443));
+        assert!(HostRule::parse("*", true).unwrap().names(&host, 22));
+        assert!(!HostRule::parse("a.test:443", true).unwrap().names(&host, 8443));
     }
 
     #[test]

@@ -5,13 +5,14 @@
 //! answer can move the key to another host. There is never a total time limit, because an
 //! answer may stream for an hour; silence is what is limited. Read [`super::retry`] next.
 
+use super::address::{Special, special};
 use super::base_url::BaseUrl;
 use super::credential::Credential;
 use super::failure::{EgressError, SendError};
 use super::proxy;
 use crate::config::effective::NetworkSettings;
 use crate::config::{Environment, Located};
-use crate::model::AbsPath;
+use crate::model::{AbsPath, Host, HostRule};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Method, Url};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -35,6 +36,8 @@ pub struct EgressSettings {
     pub ca_files: Vec<Located<AbsPath>>,
     /// `false` switches certificate checks off.
     pub reject_unauthorized: bool,
+    /// Hosts that no request goes to.
+    pub deny_hosts: Vec<Located<String>>,
     /// Time to reach a host.
     pub connect_timeout: Duration,
     /// Longest silence between two reads.
@@ -54,6 +57,7 @@ impl EgressSettings {
             no_proxy: or_variable(&network.no_proxy, &["no_proxy", "NO_PROXY"]),
             ca_files: network.custom_ca_certs.clone(),
             reject_unauthorized: network.reject_unauthorized.value,
+            deny_hosts: network.deny_hosts.clone(),
             connect_timeout: CONNECT_TIMEOUT,
             read_timeout: silence,
         }
@@ -75,6 +79,7 @@ impl Egress {
         credential: Option<Credential>,
         settings: &EgressSettings,
     ) -> Result<Self, EgressError> {
+        admit(&base, &settings.deny_hosts)?;
         install_crypto();
         #[expect(clippy::disallowed_methods, reason = "this is the one HTTP client")]
         let builder = reqwest::Client::builder();
@@ -186,6 +191,27 @@ impl Egress {
     }
 }
 
+/// The rules that a listed host of the sandbox is held to as well: one spelling, not refused by
+/// anybody, not an address that is never reached.
+fn admit(base: &BaseUrl, deny: &[Located<String>]) -> Result<(), EgressError> {
+    let refused = |why: String| EgressError::Refused { base: base.to_string(), why };
+    let host = Host::parse(base.host()).map_err(|why| refused(why.to_owned()))?;
+    if let Host::Address(address) = host
+        && let Some(Special::Never(what)) = special(address)
+    {
+        return Err(refused(format!("{address} is {what}")));
+    }
+    for entry in deny {
+        let by = |why: &str| refused(format!("`{}` of {}{why}", entry.value, entry.source));
+        // FAIL CLOSED: an entry that cannot be read refuses everything.
+        let rule = HostRule::parse(&entry.value, true).map_err(|_| by(" cannot be read"))?;
+        if rule.names(&host, base.port()) {
+            return Err(by(" (network.denyHosts)"));
+        }
+    }
+    Ok(())
+}
+
 /// Chooses the one crypto provider of the program. Installing it twice is harmless.
 pub(super) fn install_crypto() {
     static ONCE: std::sync::Once = std::sync::Once::new();
@@ -232,6 +258,7 @@ mod tests {
             no_proxy: None,
             custom_ca_certs: Vec::new(),
             reject_unauthorized: Located::new(true, place()),
+            deny_hosts: Vec::new(),
         };
         let environment = Environment::from_pairs(variables.iter().copied());
         EgressSettings::of(&network, &environment, Duration::from_secs(5))
@@ -290,6 +317,23 @@ mod tests {
         let base = BaseUrl::parse("https://h.example").unwrap();
         let error = Egress::new(base, None, &settings).unwrap_err();
         assert!(matches!(error, EgressError::NoCertificate { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_refused_host_is_not_asked_whoever_configured_it() {
+        let mut settings = settings(&[], None);
+        let place = Source::new(Tier::Enterprise, "/etc/ion/config.toml").at(3);
+        settings.deny_hosts.push(Located::new("*.h.example".to_owned(), place));
+        let new = |base: &str| Egress::new(BaseUrl::parse(base).unwrap(), None, &settings);
+        let error = new("https://api.h.example/v1").unwrap_err().to_string();
+        assert!(error.contains("/etc/ion/config.toml:3"), "{error}");
+        for base in ["http://169.254.169.254", "http://0xa9fea9fe", "http://[fe80::1]:80"] {
+            assert!(matches!(new(base), Err(EgressError::Refused { .. })), "{base}");
+        }
+        for base in ["https://h.example", "http://localhost:1", "http://10.0.0.1", "http://[::1]:1"]
+        {
+            assert!(new(base).is_ok(), "{base}");
+        }
     }
 
     #[test]

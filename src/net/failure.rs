@@ -33,6 +33,14 @@ pub enum EgressError {
         /// The place that names it.
         set_by: String,
     },
+    /// The host must not be reached.
+    #[error("{base} is not asked: {why}")]
+    Refused {
+        /// The configured address.
+        base: String,
+        /// Which rule or fact decides.
+        why: String,
+    },
     /// The client itself refused its settings.
     #[error("the HTTP client cannot be set up: {0}")]
     Client(String),

@@ -6,6 +6,7 @@
 //! environment, or sends a key to a host other than the configured one. Read [`egress`] for
 //! the client, [`sse`] for the stream and [`retry`] for what happens after a failure.
 
+pub mod address;
 pub mod base_url;
 pub mod credential;
 pub mod egress;

@@ -235,6 +235,7 @@ mod tests {
             no_proxy: None,
             custom_ca_certs: Vec::new(),
             reject_unauthorized: set(true),
+            deny_hosts: Vec::new(),
         };
         let settings = BuildSettings {
             providers: &providers,

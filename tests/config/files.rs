@@ -316,7 +316,8 @@ fn bad_flags_are_refused() {
     for (flags, word) in [
         (Flags { max_budget_usd: Some(f64::NAN), ..Flags::default() }, "--max-budget"),
         (Flags { max_budget_usd: Some(-1.0), ..Flags::default() }, "--max-budget"),
-        (Flags { network: Some("github.com".into()), ..Flags::default() }, "--net"),
+        (Flags { network: Some("127.1".into()), ..Flags::default() }, "--net"),
+        (Flags { network: Some("".into()), ..Flags::default() }, "--net"),
     ] {
         let mut world = World::new();
         world.flags = flags;

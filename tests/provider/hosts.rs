@@ -92,6 +92,7 @@ fn built(provider: &str, own: ProviderSettings) -> Box<dyn ion::provider::Provid
         no_proxy: None,
         custom_ca_certs: Vec::new(),
         reject_unauthorized: Located::new(true, place()),
+        deny_hosts: Vec::new(),
     };
     let providers = BTreeMap::from([(provider.to_owned(), own)]);
     let settings = BuildSettings {

@@ -34,6 +34,7 @@ pub fn network(variables: &[(&str, &str)]) -> EgressSettings {
         no_proxy: None,
         custom_ca_certs: Vec::new(),
         reject_unauthorized: Located::new(true, place()),
+        deny_hosts: Vec::new(),
     };
     let environment = Environment::from_pairs(variables.iter().copied());
     EgressSettings::of(&network, &environment, Duration::from_secs(20))

@@ -164,8 +164,7 @@ E"#,
 fn methods_and_paths_hold_and_what_is_denied_wins() {
     in_every_view(|stage, backend| {
         let server = Server::start();
-        let deny =
-            "[sandbox]\naddresses = [\"127.0.0.0/8\"]\ndenyHosts = [\"localhost:PORT/v1/admin\"]\n";
+        let deny = "[sandbox]\naddresses = [\"127.0.0.0/8\"]\n[network]\ndenyHosts = [\"localhost:PORT/v1/admin\"]\n";
         let deny = deny.replace("PORT", &server.port.to_string());
         std::fs::write(stage.path("home/.ion/config.toml"), deny).unwrap();
         let script = format!(

@@ -1,4 +1,4 @@
-//! `network`: proxy and certificates of Ion's own requests.
+//! `network`: proxy and certificates of Ion's own requests, and hosts that nobody reaches.
 
 use super::{Key, Sealing, Shape, Stranger, TRUE_IS_STRICT};
 
@@ -23,4 +23,11 @@ pub const KEYS: &[Key] = &[
         TRUE_IS_STRICT,
         "`false` switches certificate checks off",
     ),
+    Key {
+        path: "network.denyHosts",
+        shape: Shape::Hosts { refuses: true },
+        sealing: Sealing::Union,
+        stranger: Stranger::Tighten,
+        about: "what neither `sandbox.hosts` nor Ion's own requests reach",
+    },
 ];

@@ -65,12 +65,6 @@ pub const KEYS: &[Key] = &[
         stranger: Stranger::Ignore,
         about: "what `listed` lets through: names, `*.domain`, ports, methods, paths",
     },
-    tighten(
-        "sandbox.denyHosts",
-        Shape::Hosts { refuses: true },
-        Sealing::Union,
-        "what it never lets through",
-    ),
     Key {
         path: "sandbox.addresses",
         shape: Shape::Addresses,
