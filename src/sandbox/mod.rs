@@ -12,6 +12,7 @@ pub mod bwrap;
 pub mod cause;
 pub mod choose;
 pub mod command;
+pub mod denied;
 pub mod describe;
 pub mod doctor;
 pub mod environ;
@@ -39,6 +40,7 @@ use crate::redact::Raw;
 use crate::worker::backend::Backend;
 use crate::worker::wire::{Call, Reply, WirePath};
 use cause::{Cause, Missing};
+use denied::{Denied, Granted};
 use plan::{Host, Plan};
 use spawn::Prepared;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -55,6 +57,9 @@ pub struct Enforced {
     /// What the confinement asked for and this machine could not give (never below the
     /// requirement).
     pub missing: Vec<String>,
+    /// What the sandbox refused, as far as it is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<Denied>,
     /// What was reached, and refused, through the proxy for listed hosts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<Contact>,
@@ -190,7 +195,6 @@ impl Sandbox {
             Some(prepared) => prepared,
             None => Prepared::start(plan).map_err(|m| RunError::Unavailable(m.to_string()))?,
         };
-        let plan = prepared.plan();
         let call = Call {
             id: terms.call.id.as_str().to_owned(),
             digest: terms.digest.clone(),
@@ -199,7 +203,6 @@ impl Sandbox {
             paths: terms.paths.iter().map(WirePath::from).collect(),
             wall_ms: u64::try_from(confinement.limits.wall.as_millis()).unwrap_or(u64::MAX),
             output_bytes: confinement.limits.output_bytes,
-            writable: plan.writable.clone(),
             withheld: confinement
                 .withheld
                 .iter()
@@ -242,13 +245,21 @@ impl Sandbox {
                 missing.push(note);
             }
         }
-        for words in hosts::refusals(&contacts) {
-            reply.content.push_str(&format!("\n[ion sandbox] {words}"));
+        let network = &confinement.network;
+        let granted =
+            Granted::new(confinement, plan.view.clone(), terms.cwd.as_path(), backend.has_view());
+        let denied = match backend.confines() {
+            true => granted.denied(reply.is_error, &reply.content, &contacts),
+            false => Vec::new(),
+        };
+        if !denied.is_empty() {
+            let note = denied::note(&denied, &plan.view.write, network);
+            reply.content.push_str(&format!("\n{note}"));
         }
         let layers = report::layers(backend, &report);
         let Contacts { all: contacts, more: more_contacts } = contacts;
         let backend = backend.as_str().to_owned();
-        Ok((reply, Enforced { backend, layers, missing, contacts, more_contacts }))
+        Ok((reply, Enforced { backend, layers, missing, denied, contacts, more_contacts }))
     }
 
     /// What is known about a backend; `None` for one that needs no proof.

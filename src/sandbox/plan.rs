@@ -30,8 +30,8 @@ pub struct Plan {
     pub setup: Setup,
     /// Keeps the protection alive while the call runs, and repairs after it.
     pub guard: Guard,
-    /// Where the call may write, for a person.
-    pub writable: Vec<WirePath>,
+    /// What the call sees, for telling its refusals apart.
+    pub view: View,
 }
 
 /// What does not change from call to call.
@@ -116,8 +116,7 @@ impl Plan {
                 (host.worker.clone(), [WORKER, "supervise"].map(OsString::from).to_vec())
             }
         };
-        let writable = view.write.iter().map(WirePath::new).collect();
-        Ok(Plan { backend, program, arguments, setup, guard, writable })
+        Ok(Plan { backend, program, arguments, setup, guard, view })
     }
 }
 

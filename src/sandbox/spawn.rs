@@ -162,11 +162,6 @@ impl Prepared {
             && wire::line(&plan.setup).is_ok_and(|setup| setup == self.setup)
             && !self.process.has_ended()
     }
-
-    /// What it was made for.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
-    }
 }
 
 /// A report that is all that the plan's backend promises.

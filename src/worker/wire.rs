@@ -233,8 +233,6 @@ pub struct Call {
     pub wall_ms: u64,
     /// Bytes of output kept.
     pub output_bytes: usize,
-    /// Where a command may write, for the note after a refusal by the kernel.
-    pub writable: Vec<WirePath>,
     /// Files whose contents a search leaves out: globs over absolute paths, and exceptions.
     #[serde(default)]
     pub withheld: Vec<(Vec<String>, Vec<String>)>,

@@ -105,13 +105,69 @@ fn a_refusal_by_the_kernel_is_explained_after_the_commands_own_words() {
     everywhere(|stage, backend| {
         let played = stage.bash(backend, "echo x > /usr/x").play();
         let content = played.failed();
-        let note = content.find("[ion sandbox] probably refused").expect("a note");
+        let note = content
+            .find("[ion sandbox] write to /usr/x refused by the sandbox (likely")
+            .expect("a note");
         let words = content.find("/usr/x").expect("its own words");
         assert!(words < note, "{content}");
         assert!(content.contains(&text(&stage.work())), "{content}");
         assert!(content.contains("network: none"), "{content}");
         let plain = stage.bash(backend, "cat missing").play();
         assert!(!plain.failed().contains("[ion sandbox]"), "{}", plain.content());
+    });
+}
+
+#[test]
+fn each_refusal_is_told_by_its_rule_and_an_ordinary_failure_is_not() {
+    everywhere(|stage, backend| {
+        std::fs::create_dir_all(stage.path("work/.git/hooks")).unwrap();
+        std::fs::write(stage.path("work/.git/config"), "").unwrap();
+        stage.hand_over();
+        let home = stage.path("home");
+        let outside = stage.path("outside/file");
+        let cases: &[(String, &str, &str, &str)] = &[
+            (format!("cat {}/.ssh/id_rsa", home.display()), "read", "id_rsa", "sandbox.read"),
+            (format!("head -1 {}", outside.display()), "read", "outside/file", "sandbox.read"),
+            (format!("echo x > {}", outside.display()), "", "outside/file", ""),
+            ("touch /usr/y".into(), "write", "/usr/y", "sandbox.write"),
+            ("python3 -c 'open(\"/usr/z\", \"w\")'".into(), "write", "/usr/z", "sandbox.write"),
+            (
+                "python3 -c 'import socket; socket.getaddrinfo(\"a.example\", 80)'".into(),
+                "connect",
+                "a host",
+                "sandbox.network = none",
+            ),
+            ("unshare -U true".into(), "call", "unshare", "the system-call filter"),
+        ];
+        for (command, operation, target, rule) in cases {
+            let played = stage.bash(backend, command).play();
+            let content = played.failed();
+            let denied = &played.0["enforced"]["denied"][0];
+            let text = |key: &str| denied[key].as_str().unwrap_or_default().to_owned();
+            assert!(text("target").ends_with(target), "{backend} {command}: {content} {denied}");
+            assert!(text("rule").contains(rule), "{backend} {command}: {denied}");
+            assert!(operation.is_empty() || text("operation") == *operation, "{denied}");
+            assert_eq!(text("grade"), "likely");
+            assert!(content.contains("[ion sandbox] ") && content.contains("writable here: "));
+        }
+        for command in [
+            "cat missing",
+            "cat /no/such/file",
+            "ls /usr/no-such-file",
+            "echo 'Permission denied'; exit 1",
+            "mkdir -p a; touch a/b; mkdir a/b/c",
+            "/bin/false",
+            "touch plain; ./plain",
+        ] {
+            let played = stage.bash(backend, command).play();
+            let content = played.failed();
+            assert!(!content.contains("[ion sandbox]"), "{backend} {command}: {content}");
+        }
+        if backend != "landlock" {
+            let command = "echo x >> .git/config";
+            let played = stage.bash(backend, command).with("protect", vec![".git/config"]).play();
+            assert!(played.failed().contains("rule sandbox.protect `.git/config`"), "{played:?}");
+        }
     });
 }
 

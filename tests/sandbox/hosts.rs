@@ -285,7 +285,7 @@ fn a_tool_call_tells_what_it_reached_and_what_was_refused() {
             .play();
         let text = played.0.to_string();
         assert!(text.contains("200 OK"), "{backend}: {text}");
-        assert!(text.contains("[ion sandbox] refused: evil.test:"), "{text}");
+        assert!(text.contains("[ion sandbox] connect to evil.test:"), "{text}");
         let contacts = played.0["enforced"]["contacts"].as_array().cloned().unwrap_or_default();
         let seen: Vec<_> = contacts.iter().map(|c| (&c["verdict"], &c["request"])).collect();
         let expected = serde_json::json!([["allowed", "GET /x"], ["refused", "GET /x"]]);

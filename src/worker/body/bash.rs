@@ -10,7 +10,7 @@ use crate::worker::confine::seccomp;
 use crate::worker::dialogue::{Channel, Heard};
 use crate::worker::family;
 use crate::worker::usage::{self, Excess, TICK};
-use crate::worker::wire::{Network, Setup};
+use crate::worker::wire::Setup;
 use rustix::fd::AsFd;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitStatus};
 use std::fs::File;
@@ -60,7 +60,7 @@ pub fn run(
     let mut watch = Watch::start(command, arguments, setup)?;
     let ended = watch.until_the_end(limit, setup, parent);
     let allowed = arguments.call.output_bytes;
-    Ok(watch.outcome(ended, limit, allowed, arguments, setup))
+    Ok(watch.outcome(ended, limit, allowed))
 }
 
 struct Watch {
@@ -220,14 +220,7 @@ impl Watch {
         any
     }
 
-    fn outcome(
-        mut self,
-        ended: Ended,
-        limit: Duration,
-        allowed: usize,
-        arguments: &Arguments<'_>,
-        setup: &Setup,
-    ) -> Outcome {
+    fn outcome(mut self, ended: Ended, limit: Duration, allowed: usize) -> Outcome {
         if self.stdout.kept() + self.stderr.kept() > allowed {
             self.stderr.shrink(allowed / 4);
             self.stdout.shrink(allowed.saturating_sub(self.stderr.kept()));
@@ -238,7 +231,6 @@ impl Watch {
         });
         let failed = exit_code != Some(0) || ended != Ended::Itself;
         let stderr = self.stderr.text();
-        let refused = failed && looks_refused(&stderr);
         let mut content = self.stdout.text();
         if !stderr.is_empty() {
             content.push_str("\nSTDERR:\n");
@@ -268,9 +260,6 @@ impl Watch {
             (Ended::Itself, Some(code)) => add(&format!("Command failed with exit code {code}")),
             (Ended::Itself, None) => add("Command failed: it left no exit code"),
         }
-        if refused && setup.backend.confines() {
-            add(&refusal_note(arguments, setup));
-        }
         if content.is_empty() {
             content.push_str("(no output)");
         }
@@ -290,33 +279,6 @@ fn drain(pipe: Option<&File>, into: &mut Capture) -> bool {
         }
         Err(error) => matches!(error, rustix::io::Errno::INTR | rustix::io::Errno::AGAIN),
     }
-}
-
-/// Words of the C library for EACCES, EPERM and EROFS.
-fn looks_refused(stderr: &str) -> bool {
-    const WORDS: &[&str] =
-        &["Permission denied", "Operation not permitted", "Read-only file system"];
-    WORDS.iter().any(|word| stderr.contains(word))
-}
-
-/// What a model needs to go on: whose refusal it probably was and where it may write.
-fn refusal_note(arguments: &Arguments<'_>, setup: &Setup) -> String {
-    let mut writable: Vec<String> =
-        arguments.call.writable.iter().map(|path| path.to_path().display().to_string()).collect();
-    let temporary = setup.environment.iter().find(|(name, _)| name == "TMPDIR");
-    writable.extend(temporary.map(|(_, path)| format!("$TMPDIR ({path})")));
-    let network = match setup.network {
-        Network::None => "none",
-        Network::Listed => "listed hosts",
-        Network::Host => "host",
-    };
-    format!(
-        "[ion sandbox] probably refused by the sandbox (likely: judged by the error text, \
-         it can also be an ordinary file mode)\n  \
-         writable here: {}     network: {network}\n  \
-         next: write inside the project",
-        writable.join(", ")
-    )
 }
 
 fn human(limit: Duration) -> String {
