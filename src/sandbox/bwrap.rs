@@ -68,6 +68,8 @@ impl Line {
         match mount {
             Mount::ReadOnly(path) => self.pair("--ro-bind", &path.to_path(), &path.to_path()),
             Mount::Writable(path) => self.pair("--bind", &path.to_path(), &path.to_path()),
+            // Never planned for this backend; read-only is the strict half of it.
+            Mount::Layered { at, .. } => self.pair("--ro-bind", &at.to_path(), &at.to_path()),
             Mount::Link { at, target } => self.pair("--symlink", &target.to_path(), &at.to_path()),
             Mount::Kernel => {
                 self.words(&["--proc", "/proc", "--dev", "/dev"]);

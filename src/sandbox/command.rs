@@ -7,6 +7,7 @@
 use super::cause::Missing;
 use super::pass::{self, Held};
 use super::plan::{Host, Order, Plan};
+use super::preview::Scratch;
 use super::{choose, hosts};
 use crate::egress::rules::Attached;
 use crate::model::AbsPath;
@@ -34,6 +35,8 @@ pub struct Request<'a> {
     pub attached: &'a Arc<Vec<Attached>>,
     /// Whom it trusts.
     pub trust: &'a Arc<Trust>,
+    /// Where what it writes to the workspace goes instead.
+    pub preview: Option<&'a Scratch>,
 }
 
 /// How it went.
@@ -63,6 +66,7 @@ pub fn run(request: &Request<'_>) -> Result<Ran, String> {
         cwd: request.cwd,
         writes: true,
         errand: Errand::Command,
+        preview: request.preview,
     };
     let way_out = hosts::way_out(request.confinement, request.attached, request.trust)?;
     let (mut held, listener) = start(&order, &host)?;

@@ -22,6 +22,7 @@ pub mod mounts;
 mod pass;
 pub mod placeholder;
 pub mod plan;
+pub mod preview;
 pub(crate) mod process;
 pub mod protect;
 #[cfg(debug_assertions)]

@@ -1,6 +1,7 @@
 //! One call's terms turned into what a backend needs: a command line and a setup.
 
 use super::placeholder::Pool;
+use super::preview::{self, Scratch};
 use super::protect::Guard;
 use super::report::NAMESPACES;
 use super::view::{SYSTEM, View};
@@ -93,7 +94,12 @@ impl Plan {
         let confinement = order.confinement;
         let view = View::of(confinement, order.writes, host.home.as_ref());
         let network = network(confinement, backend)?;
+        if order.preview.is_some() && backend != Backend::Userns {
+            return Err(preview::not_with(backend.as_str()));
+        }
         let guard = match &view.guarded {
+            // What is written goes elsewhere; protected names are looked at when it is applied.
+            _ if order.preview.is_some() => Guard::default(),
             Some(workspace) if backend.confines() => {
                 let names = &confinement.protect;
                 Guard::prepare(workspace, names, &view.hide, backend.has_view(), &host.pool)?
@@ -104,7 +110,11 @@ impl Plan {
             no_hidden_path_below(&view)?;
         }
         let mut setup = setup(order, backend, host, &view, &guard, network);
-        let mounts = if backend.has_view() { mounts::mounts(&view, &guard) } else { Vec::new() };
+        let mut mounts =
+            if backend.has_view() { mounts::mounts(&view, &guard) } else { Vec::new() };
+        if let Some(scratch) = order.preview {
+            scratch.layer(&mut mounts, confinement.workspace.as_path());
+        }
         let (program, arguments) = match backend {
             Backend::Bwrap => {
                 let program = bwrap::program().ok_or("bubblewrap is gone")?;
@@ -147,6 +157,8 @@ pub struct Order<'a> {
     pub writes: bool,
     /// What will follow.
     pub errand: Errand,
+    /// Where what is written to the workspace goes instead.
+    pub preview: Option<&'a Scratch>,
 }
 
 impl<'a> Order<'a> {
@@ -157,6 +169,7 @@ impl<'a> Order<'a> {
             cwd: &terms.cwd,
             writes: !matches!(terms.call.name.as_str(), "Read" | "Grep" | "Glob"),
             errand: Errand::Tool,
+            preview: None,
         }
     }
 }

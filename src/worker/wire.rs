@@ -65,6 +65,15 @@ pub enum Mount {
     ReadOnly(WirePath),
     /// Shows a file or folder of the host at the same place.
     Writable(WirePath),
+    /// Shows a folder of the host at the same place; what is written goes elsewhere.
+    Layered {
+        /// The folder.
+        at: WirePath,
+        /// The host's folder that takes what is written, removed and changed.
+        upper: WirePath,
+        /// An empty folder beside it, for the kernel.
+        work: WirePath,
+    },
     /// A symbolic link.
     Link {
         /// Where it stands.

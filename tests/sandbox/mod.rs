@@ -14,6 +14,7 @@ mod hosts;
 mod leftovers;
 mod lifetime;
 mod ordinary;
+mod preview;
 mod probes;
 mod refusal;
 mod run;

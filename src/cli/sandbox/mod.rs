@@ -2,6 +2,7 @@
 
 mod doctor;
 mod explain;
+mod preview;
 mod run;
 
 use super::args::duration;
@@ -54,6 +55,7 @@ cannot be started, 2 when the sandbox cannot hold what the profile asks for.
 Examples:
   ion sandbox run -- make test
   ion sandbox run --profile strict --timeout 60s -- ./untrusted.sh
+  ion sandbox run --preview -- ./migrate.sh
   ion sandbox run --read ~/data --write /srv/out -- python3 convert.py"
 )]
 pub struct RunArgs {
@@ -63,6 +65,13 @@ pub struct RunArgs {
     /// Wall-clock limit, for example 60s, 5m or 2h.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<Duration>,
+    /// Run it on a copy-on-write view of the workspace without network, show what it would change, and ask
+    /// whether to apply exactly that.
+    #[arg(long)]
+    pub preview: bool,
+    /// Apply what the preview shows without asking, if the command succeeded.
+    #[arg(long, requires = "preview")]
+    pub apply: bool,
     /// The command and its arguments, after `--`.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,

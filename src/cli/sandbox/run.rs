@@ -1,6 +1,7 @@
 //! `ion sandbox run`: streams, signals and exit code pass through.
 
 use super::RunArgs;
+use super::preview::Preview;
 use crate::cli::{CommandError, Exit, Output};
 use crate::config::Environment;
 use crate::model::Requirement;
@@ -25,6 +26,10 @@ pub fn run(
     let mut confinement = confinement_of_command(&loaded.settings, &workspace);
     // Whoever types `sandbox run` wants one, also where tool calls need none.
     confinement.requirement = confinement.requirement.max(Requirement::Rules);
+    let preview = match args.preview {
+        true => Some(Preview::begin(&loaded, &mut confinement)?),
+        false => None,
+    };
     let attached = hosts::attached(&loaded.settings.credentials).map_err(unavailable)?;
     let request = Request {
         confinement: &confinement,
@@ -33,6 +38,7 @@ pub fn run(
         limit: args.timeout,
         attached: &attached,
         trust: &hosts::trust(&loaded.network),
+        preview: preview.as_ref().map(Preview::scratch),
     };
     let ran = command::run(&request).map_err(unavailable)?;
     for note in &ran.notes {
@@ -58,6 +64,10 @@ pub fn run(
             Exit::Command(if code == libc::ENOENT { 127 } else { 126 })
         }
     };
+    if let Some(preview) = preview {
+        let applies = args.apply.then_some(exit == Exit::Command(0));
+        return preview.end(exit, applies, out);
+    }
     // What was put back was an attempt, whatever the command says of itself.
     Ok(if exit == Exit::Command(0) && ran.changed { Exit::Failed } else { exit })
 }

@@ -14,6 +14,7 @@ use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
     OpenTreeFlags, UnmountFlags,
 };
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 /// Folders of which one exists, to hang the new root on before it takes over.
@@ -57,10 +58,38 @@ fn take(mount: &Mount) -> Result<Option<Loose>, String> {
         Mount::ReadOnly(path) => (path.to_path(), true, true),
         Mount::Writable(path) => (path.to_path(), false, true),
         Mount::Masked { folder: false, .. } => (PathBuf::from("/dev/null"), true, false),
+        Mount::Layered { at, upper, work } => {
+            let at = at.to_path();
+            let mount = layered(&at, &upper.to_path(), &work.to_path())
+                .map_err(|e| format!("view: copy-on-write of {}: {e}", at.display()))?;
+            return Ok(Some(Loose { mount, folder: true }));
+        }
         _ => return Ok(None),
     };
     let limits = MountLimits { read_only, no_devices, below: true };
     clone_of(&path, limits).map(Some).map_err(|e| format!("view: {}: {e}", path.display()))
+}
+
+/// An overlay with marks in extended attributes that a user may set (Linux 5.11).
+fn layered(lower: &Path, upper: &Path, work: &Path) -> std::io::Result<OwnedFd> {
+    let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    // A list of folders is separated by colons.
+    let mut escaped = Vec::new();
+    for byte in lower.as_os_str().as_bytes() {
+        if matches!(byte, b':' | b'\\') {
+            escaped.push(b'\\');
+        }
+        escaped.push(*byte);
+    }
+    let set =
+        |name: &str, value: &[u8]| rustix::mount::fsconfig_set_string(context.as_fd(), name, value);
+    set("lowerdir", &escaped)?;
+    set("upperdir", upper.as_os_str().as_bytes())?;
+    set("workdir", work.as_os_str().as_bytes())?;
+    rustix::mount::fsconfig_set_flag(context.as_fd(), "userxattr")?;
+    rustix::mount::fsconfig_create(context.as_fd())?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    Ok(rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
 }
 
 /// A copy of a part of the host's tree, with everything mounted below it.
@@ -111,6 +140,7 @@ fn attach(
     match mount {
         Mount::ReadOnly(path)
         | Mount::Writable(path)
+        | Mount::Layered { at: path, .. }
         | Mount::Masked { at: path, folder: false } => {
             let (at, source) = (path.to_path(), source.ok_or("view: a mount without a source")?);
             let place = place(root, &at, source.folder).map_err(|e| failed(&at, e))?;
