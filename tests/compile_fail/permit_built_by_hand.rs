@@ -8,7 +8,7 @@ fn forge(call: ToolCall, cwd: AbsPath, confinement: Confinement) -> Permit {
         call,
         paths: Vec::new(),
         cwd,
-        confinement,
+        confinement: Box::new(confinement),
         digest: String::new(),
         seq: Seq(1),
         issued: std::time::Instant::now(),
