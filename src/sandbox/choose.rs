@@ -22,6 +22,7 @@ pub fn backend(
     };
     match confinement.backend.as_deref() {
         None | Some("auto") => {}
+        Some("seatbelt") => return Err(of_another_system()),
         Some(name) => {
             let backend = Backend::named(name).ok_or_else(|| unknown(name))?;
             if listed && !backend.has_view() {
@@ -51,6 +52,13 @@ pub fn candidates(requirement: Requirement) -> &'static [Backend] {
         // A choice that somebody made and that is on record, not a fallback.
         Requirement::Open => &[Backend::None],
     }
+}
+
+fn of_another_system() -> String {
+    "the backend `seatbelt` is macOS's, and this is not; the tool did not run\n  \
+     known     bwrap, userns, landlock, none; or leave it out for the strongest that works\n  \
+     next      ion sandbox explain --backend seatbelt prints the profile that macOS would be given"
+        .to_owned()
 }
 
 fn unknown(name: &str) -> String {

@@ -28,6 +28,7 @@ pub mod protect;
 #[cfg(debug_assertions)]
 pub(crate) mod rehearse;
 pub mod report;
+pub mod seatbelt;
 pub mod spawn;
 pub mod view;
 

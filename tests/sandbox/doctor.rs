@@ -74,3 +74,20 @@ fn the_explanation_names_what_holds_and_runs_nothing() {
     );
     assert!(!stage.path("work/.ion").exists());
 }
+
+#[test]
+fn the_profile_for_macos_is_printed_here_and_refused_where_it_would_run() {
+    let stage = Stage::new(Who::Me);
+    let (document, code) = json(&stage, &["sandbox", "explain", "--backend", "seatbelt", "--json"]);
+    assert_eq!(code, Some(0), "{document}");
+    let text = document["profile"].as_str().unwrap();
+    assert!(
+        text.starts_with("(version 1)\n(deny default") && text.contains("[gG][iI][tT]"),
+        "{text}"
+    );
+    assert!(document["parameters"]["WS"].is_string(), "{document}");
+    let words = ["sandbox", "run", "--backend", "seatbelt", "--", "/bin/sh", "-c", "echo > ran"];
+    let output = stage.program(&words).current_dir(stage.work()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!stage.work().join("ran").exists());
+}

@@ -4,14 +4,16 @@ use super::ExplainArgs;
 use crate::cli::{CommandError, Exit, Output};
 use crate::config::Environment;
 use crate::gate::Confiner;
-use crate::model::Requirement;
-use crate::policy::{Hosts, NetworkAccess, confinement_of_command};
+use crate::model::{Requirement, visible};
+use crate::policy::{Confinement, Hosts, NetworkAccess, confinement_of_command};
 use crate::runtime::start;
 use crate::sandbox::Sandbox;
 use crate::sandbox::describe::{self, Description};
+use crate::sandbox::seatbelt;
 use crate::worker::backend::Backend;
-use serde_json::json;
-use std::path::PathBuf;
+use crate::worker::handover::PORT;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
 /// Prints the plan.
 ///
@@ -27,6 +29,9 @@ pub fn run(
     let settings = &loaded.settings;
     let mut confinement = confinement_of_command(settings, &loaded.places.workspace);
     confinement.requirement = confinement.requirement.max(Requirement::Rules);
+    if confinement.backend.as_deref() == Some("seatbelt") {
+        return of_macos(&confinement, args.json, out);
+    }
     let held = Sandbox::detect().can_hold(&confinement).map_err(super::run::unavailable)?;
     let backend = Backend::named(&held).unwrap_or(Backend::None);
     let plan = describe::describe(&confinement, backend).map_err(super::run::unavailable)?;
@@ -99,6 +104,35 @@ pub fn run(
     text.push_str(&format!("variables  {}\n", names.join(" ")));
     text.push_str(&format!("refused    {}\n", plan.refused_calls.join(", ")));
     text.push_str("nothing was run. next: ion sandbox run -- COMMAND, ion sandbox doctor\n");
+    out.data(&text)?;
+    Ok(Exit::Done)
+}
+
+/// The profile that macOS would be given, on any system.
+fn of_macos(confinement: &Confinement, json: bool, out: &mut Output) -> Result<Exit, CommandError> {
+    let proxy = (confinement.network == NetworkAccess::Listed).then_some(PORT);
+    let temporary = Path::new("/tmp/ion-call");
+    let terms = seatbelt::Terms { confinement, writes: true, temporary, proxy };
+    let profile = seatbelt::profile(&terms).map_err(super::run::unavailable)?;
+    let shown = |path: &PathBuf| path.display().to_string();
+    if json {
+        let parameters: serde_json::Map<String, Value> = profile
+            .parameters
+            .iter()
+            .map(|(name, path)| (name.clone(), Value::from(shown(path))))
+            .collect();
+        let document = json!({
+            "schemaVersion": 1, "ok": true, "backend": "seatbelt",
+            "program": seatbelt::PROGRAM, "profile": profile.text, "parameters": parameters,
+        });
+        out.line(&document.to_string())?;
+        return Ok(Exit::Done);
+    }
+    let mut text = profile.text.clone();
+    for (name, path) in &profile.parameters {
+        text.push_str(&format!("; {name} = {}\n", visible(&shown(path))));
+    }
+    text.push_str("; nothing was run; Ion's worker does not run on macOS yet\n");
     out.data(&text)?;
     Ok(Exit::Done)
 }
