@@ -11,7 +11,8 @@ fn unknown_and_too_weak_backends_are_refused_by_name() {
         assert_eq!(played.error(), Some("unavailable"), "{:#}", played.0);
         played.0["message"].as_str().unwrap().to_owned()
     };
-    assert!(play("seatbelt", "open").contains("names `seatbelt`, which this build does not have"));
+    assert!(play("birdcage", "open").contains("names `birdcage`, which this build does not have"));
+    assert!(play("seatbelt", "open").contains("`seatbelt` is macOS's"));
     assert!(play("landlock", "view").contains("weaker than policy requires"));
     assert!(play("none", "view").contains("weaker than policy requires"));
     assert!(play("none", "rules").contains("weaker than policy requires"));
