@@ -4,6 +4,7 @@
 //! somebody else wrote since, and continues the chain from what is really there. FAIL
 //! CLOSED: whatever goes wrong is an error, and the caller must refuse the tool call.
 
+use super::checkpoint::Signer;
 use super::head::{Head, HeadFile};
 use super::record::{self, Draft, Kind, Origin};
 use super::{AuditError, place, tail, verify};
@@ -31,6 +32,7 @@ pub struct AuditLog {
 struct State {
     log: File,
     head_file: HeadFile,
+    signer: Signer,
     /// The newest record that this object knows of, and the size of the log then.
     head: Head,
     size: u64,
@@ -57,8 +59,9 @@ impl AuditLog {
         let lock = Lock::take(file.as_path(), &log, false)?;
         let size = stat(file.as_path(), &log)?.st_size;
         let head_file = HeadFile::open(file.as_path(), size == 0)?;
+        let signer = Signer::open(file.as_path(), size == 0)?;
         let (head, size) = (Head::none(), u64::MAX);
-        let mut state = State { log, head_file, head, size, spoiled: None };
+        let mut state = State { log, head_file, signer, head, size, spoiled: None };
         state.catch_up(file, &origin)?;
         drop(lock);
         Ok(AuditLog { file: file.clone(), origin, state: Mutex::new(state) })
@@ -136,11 +139,20 @@ impl State {
         if contradicts {
             return Err(AuditError::new(format!(
                 "audit log {}: record {} was written but the log ends at {}: its end was cut off or \
-                 replaced; next: ion audit verify, then move the log and its head file aside to begin a \
-                 new one",
+                 replaced; next: ion audit verify, then move the log and the files beside it aside to begin \
+                 a new one",
                 path.display(),
                 stated.seq,
                 tail.head.seq
+            )));
+        }
+        let signed = self.signer.newest(path)?;
+        if signed.seq > tail.head.seq || (signed.seq == tail.head.seq && *signed != tail.head) {
+            return Err(AuditError::new(format!(
+                "audit log {}: record {} was signed and is not there: the log was cut off or replaced; \
+                 next: ion audit verify, then move the log and the files beside it aside to begin a new one",
+                path.display(),
+                signed.seq
             )));
         }
         self.head = tail.head.clone();
@@ -186,6 +198,12 @@ impl State {
         self.size = self.size.saturating_add(u64::try_from(line.len()).unwrap_or(0));
         self.head = Head { seq, hash };
         self.head_file.write(path, &self.head)?;
+        let ends = matches!(draft.kind, Kind::SessionEnd);
+        if let Err(failed) = self.signer.after(path, &self.head, ends) {
+            // A sync that failed once says nothing the next time.
+            self.spoiled = Some(format!("{}; the log is closed for good", failed.message));
+            return Err(failed);
+        }
         Ok(seq)
     }
 }

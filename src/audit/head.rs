@@ -52,7 +52,7 @@ impl HeadFile {
         if !log_is_empty && !path.exists() {
             return Err(AuditError::new(format!(
                 "audit log {}: its head file {} is gone, so a cut end could not be seen; next: \
-                 ion audit verify, then move the log aside to begin a new one",
+                 ion audit verify, then move the log and the files beside it aside to begin a new one",
                 log.display(),
                 path.display()
             )));

@@ -7,6 +7,7 @@
 //! `docs/audit.md` tells outsiders how to check a log without Ion.
 
 pub mod append;
+mod checkpoint;
 mod head;
 mod place;
 pub mod query;

@@ -90,7 +90,7 @@ pub(in crate::audit) fn set_aside(
 
 fn damaged(log: &Path, what: &str) -> AuditError {
     AuditError::new(format!(
-        "audit log {}: {what}; next: ion audit verify, then move the log and its head file aside to \
+        "audit log {}: {what}; next: ion audit verify, then move the log and the files beside it aside to \
          begin a new one",
         log.display()
     ))

@@ -366,3 +366,44 @@ proptest::proptest! {
         let _ = AuditLog::open(&log.file());
     }
 }
+
+#[test]
+fn a_log_and_head_made_anew_do_not_fit_the_signed_checkpoints() {
+    let log = Log::with(5);
+    let end = Draft { kind: Kind::SessionEnd, ..draft(0) };
+    log.open().append(&end).unwrap();
+    let report = verify(&log.file()).unwrap().unwrap();
+    let signed = report.signed.unwrap();
+    assert_eq!((report.broken, signed.through), (None, Seq(6)));
+    let (forged, beside) = (Log::with(8), |log: &Log, end: &str| place::beside(&log.path(), end));
+    log.write(&forged.bytes());
+    std::fs::copy(beside(&forged, ".head"), beside(&log, ".head")).unwrap();
+    assert_eq!(log.fault(), Some((Seq(6), Fault::Signature)), "a fresh chain that fits its head");
+    std::fs::copy(beside(&forged, ".checkpoints"), beside(&log, ".checkpoints")).unwrap();
+    assert_eq!(log.fault(), Some((Seq(9), Fault::Signature)), "signed by another key");
+    assert!(AuditLog::open(&log.file()).is_err());
+    std::fs::copy(beside(&forged, ".key"), beside(&log, ".key")).unwrap();
+    assert_eq!(log.fault(), None, "only a key noted elsewhere tells this");
+    let pinned = verify::verify_by(&log.file(), Some(&signed.key)).unwrap().unwrap();
+    assert_eq!(pinned.broken.map(|b| b.fault), Some(Fault::Signature));
+}
+
+#[test]
+fn no_byte_of_a_checkpoint_can_change_and_none_can_be_missing() {
+    let log = Log::with(1);
+    let path = place::beside(&log.path(), ".checkpoints");
+    let whole = std::fs::read(&path).unwrap();
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(log.fault().is_some(), "byte {at} changed unseen");
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(log.fault(), Some((Seq(2), Fault::Signature)));
+    assert!(AuditLog::open(&log.file()).is_err(), "they are not made anew");
+    std::fs::write(&path, [&whole[..], b"{\"v\":1"].concat()).unwrap();
+    assert_eq!(log.fault(), None, "a killed process may leave a torn checkpoint");
+    assert_eq!(log.open().append(&draft(0)).unwrap(), Seq(2));
+    assert!(std::fs::read(&path).unwrap().ends_with(b"\"}\n"));
+}

@@ -1,16 +1,16 @@
 //! Verifying: recomputes the chain of a whole file, as a stream, and names the first record
 //! that was changed, removed, reordered, repeated or cut off.
 //!
-//! Reads only. What it cannot see: a log and a head file that were both replaced by ones
-//! that fit each other (`docs/audit.md`).
+//! Reads only. What it cannot see: a log, head and checkpoints that were all put back to an
+//! earlier state, and what a holder of the signing key made anew (`docs/audit.md`).
 
 use super::append::Lock;
 use super::place;
 use super::record::{self, LONGEST_LINE, NO_HASH, VERSION};
-use super::{AuditError, head};
+use super::{AuditError, checkpoint, head};
 use crate::model::{AbsPath, Seq};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read};
 
 /// What was done to a log.
@@ -32,6 +32,19 @@ pub enum Fault {
     TornTail,
     /// The head file is missing or damaged, so a cut end could not be seen.
     Head,
+    /// The signed checkpoints are missing, damaged, by another key, or contradict the log.
+    Signature,
+}
+
+/// What signatures vouch for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Vouched {
+    /// The public key, hexadecimal.
+    pub key: String,
+    /// How many checkpoints check.
+    pub checkpoints: u64,
+    /// The newest record that one names; the records after it are only chained.
+    pub through: Seq,
 }
 
 /// The first thing that is wrong.
@@ -54,6 +67,8 @@ pub struct Report {
     pub records: u64,
     /// The hash of the last of them.
     pub head_hash: String,
+    /// What is signed.
+    pub signed: Option<Vouched>,
     /// The first fault.
     pub broken: Option<Broken>,
 }
@@ -77,20 +92,40 @@ struct Envelope {
 /// # Errors
 /// When the file cannot be read.
 pub fn verify(file: &AbsPath) -> Result<Option<Report>, AuditError> {
+    verify_by(file, None)
+}
+
+/// Verifies a log whose checkpoints must be signed by this public key (hexadecimal), or by the
+/// key beside the log where none is given.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn verify_by(file: &AbsPath, pinned: Option<&str>) -> Result<Option<Report>, AuditError> {
     let path = file.as_path();
     let opened = place::read(path)?;
     // Head and size are taken between two appends; what is appended meanwhile is left out.
     let lock = opened.as_ref().map(|opened| Lock::take(path, opened, true)).transpose()?;
     let stated = head::of(path);
+    let signed = checkpoint::of(path, pinned)?;
     let size = opened.as_ref().map_or(Ok(0), |opened| opened.metadata().map(|meta| meta.len()));
     let size = size.map_err(|e| AuditError::io("look at it", path, e))?;
     drop(lock);
     // Without head and records there is no log, whether or not an empty file stands there: a
     // process may have been killed before it wrote anything, or somebody emptied it.
-    if (opened.is_none() || size == 0) && matches!(stated, Ok(None)) {
+    let nothing_signed = match &signed {
+        Ok(signed) => signed.as_ref().is_none_or(|s| s.hashes.keys().all(|&seq| seq == 0)),
+        Err(_) => false,
+    };
+    let nothing_stated = match &stated {
+        Ok(stated) => stated.as_ref().is_none_or(|head| head.seq == Seq(0)),
+        Err(_) => false,
+    };
+    // A head without checkpoints and records is what a killed process leaves of a new log.
+    let unborn = matches!(&signed, Ok(None)) && nothing_stated;
+    if (opened.is_none() || size == 0) && (matches!(stated, Ok(None)) || unborn) && nothing_signed {
         return Ok(None);
     }
-    check(file, opened.map(|opened| opened.take(size)), stated).map(Some)
+    check_signed(file, opened.map(|opened| opened.take(size)), stated, Some(signed)).map(Some)
 }
 
 /// Verifies what is read against what the head file says, without taking the lock.
@@ -99,12 +134,25 @@ pub(in crate::audit) fn check(
     log: Option<impl Read>,
     stated: Result<Option<head::Head>, AuditError>,
 ) -> Result<Report, AuditError> {
+    check_signed(file, log, stated, None)
+}
+
+/// The same, against the checkpoints too where they are given.
+fn check_signed(
+    file: &AbsPath,
+    log: Option<impl Read>,
+    stated: Result<Option<head::Head>, AuditError>,
+    signed: Option<Result<Option<checkpoint::Signed>, String>>,
+) -> Result<Report, AuditError> {
     let unreadable = |e| AuditError::io("read it", file.as_path(), e);
     let stated_seq = match &stated {
         Ok(Some(head)) => head.seq,
         _ => Seq(0),
     };
     let mut chain = Chain::new(stated_seq);
+    if let Some(Ok(Some(signed))) = &signed {
+        chain.signed = signed.hashes.clone();
+    }
     if let Some(log) = log {
         let mut lines = BufReader::with_capacity(256 * 1024, log);
         while let Some(line) = next_line(&mut lines).map_err(unreadable)? {
@@ -118,8 +166,27 @@ pub(in crate::audit) fn check(
     if chain.broken.is_none() {
         chain.compare_with(stated);
     }
+    let mut vouched = None;
+    match signed {
+        None => {}
+        Some(Err(what)) => chain.unsigned(what),
+        Some(Ok(None)) => {
+            chain.unsigned(
+                "there is no signed checkpoint, so a log put in its place could not be seen"
+                    .to_owned(),
+            );
+        }
+        Some(Ok(Some(signed))) => {
+            let through = signed.hashes.keys().next_back().copied().unwrap_or(0);
+            if through > chain.records {
+                chain.unsigned(format!("record {through} was signed and is not there"));
+            }
+            let checkpoints = u64::try_from(signed.hashes.len()).unwrap_or(u64::MAX);
+            vouched = Some(Vouched { key: signed.key, checkpoints, through: Seq(through) });
+        }
+    }
     let Chain { records, hash, broken, .. } = chain;
-    Ok(Report { records, head_hash: hash, broken })
+    Ok(Report { records, head_hash: hash, signed: vouched, broken })
 }
 
 /// One line with its `\n`, cut off where no line of Ion's can still go on.
@@ -140,13 +207,23 @@ struct Chain {
     hash_at_stated: Option<String>,
     /// Hashes of the newest records, to tell a repeated record from a forged one.
     recent: VecDeque<String>,
+    /// The hashes that checkpoints name.
+    signed: BTreeMap<u64, String>,
 }
 
 impl Chain {
     fn new(stated_seq: Seq) -> Self {
         let hash_at_stated = (stated_seq == Seq(0)).then(|| NO_HASH.to_owned());
         let (hash, recent) = (NO_HASH.to_owned(), VecDeque::new());
-        Chain { records: 0, hash, broken: None, stated_seq, hash_at_stated, recent }
+        Chain {
+            records: 0,
+            hash,
+            broken: None,
+            stated_seq,
+            hash_at_stated,
+            recent,
+            signed: BTreeMap::new(),
+        }
     }
 
     fn take(&mut self, line: &[u8]) {
@@ -183,6 +260,10 @@ impl Chain {
         if envelope.prev != self.hash {
             let detail = "it does not follow the record before it".to_owned();
             return self.broken(expected, Fault::Changed, detail);
+        }
+        if self.signed.get(&expected.0).is_some_and(|signed| signed != hash) {
+            let detail = "it is not the record that was signed".to_owned();
+            return self.broken(expected, Fault::Signature, detail);
         }
         self.records += 1;
         self.hash = hash.to_owned();
@@ -229,6 +310,13 @@ impl Chain {
                     self.broken(head.seq, Fault::Changed, detail);
                 }
             }
+        }
+    }
+
+    /// What is wrong with the chain itself says more, and stands.
+    fn unsigned(&mut self, detail: String) {
+        if self.broken.is_none() {
+            self.broken(Seq(self.records + 1), Fault::Signature, detail);
         }
     }
 

@@ -195,7 +195,8 @@ fn own_places(places: &Places, audit_file: Option<&AbsPath>) -> Vec<AbsPath> {
             Some(folder) => found.push(folder),
             None => {
                 found.push(file.clone());
-                found.extend(AbsPath::new(format!("{file}.head")));
+                let beside = [".head", ".checkpoints", ".key"].map(|end| format!("{file}{end}"));
+                found.extend(beside.into_iter().filter_map(AbsPath::new));
             }
         }
     }

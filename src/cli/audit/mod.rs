@@ -48,6 +48,9 @@ pub enum AuditCommand {
     },
     /// Recomputes the chain; exits 1 at the first record that does not fit.
     Verify {
+        /// The public key (64 hexadecimal digits) that must have signed, noted earlier elsewhere.
+        #[arg(long, value_name = "KEY", value_parser = public_key)]
+        key: Option<String>,
         /// One JSON document.
         #[arg(long)]
         json: bool,
@@ -102,7 +105,7 @@ pub fn run(command: AuditCommand, file: &AbsPath, out: &mut Output) -> Result<Ex
         AuditCommand::List { which, json } => list(which.into(), json, file, out),
         AuditCommand::Show { seq, json } => show(Seq(seq), json, file, out),
         AuditCommand::Denials { which, json } => denials(which.into(), json, file, out),
-        AuditCommand::Verify { json } => verify(json, file, out),
+        AuditCommand::Verify { key, json } => verify(key.as_deref(), json, file, out),
     }
 }
 
@@ -218,9 +221,25 @@ fn show(seq: Seq, json: bool, file: &AbsPath, out: &mut Output) -> Result<Exit, 
     Ok(Exit::Done)
 }
 
-fn verify(json: bool, file: &AbsPath, out: &mut Output) -> Result<Exit, CommandError> {
+/// 64 lower-case hexadecimal digits.
+fn public_key(text: &str) -> Result<String, String> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    match digits && text.len() == 64 {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("expected the 64 hexadecimal digits that `ion audit verify` prints".to_owned())
+        }
+    }
+}
+
+fn verify(
+    key: Option<&str>,
+    json: bool,
+    file: &AbsPath,
+    out: &mut Output,
+) -> Result<Exit, CommandError> {
     // A log that is not there does not verify: somebody may have removed it.
-    let Some(report) = verify::verify(file)? else {
+    let Some(report) = verify::verify_by(file, key)? else {
         let what = format!("there is no audit log with a record at {file}");
         let mut error = CommandError::new(Exit::Failed, "audit", what)
             .detail("if calls were recorded there, it was removed")
@@ -244,6 +263,9 @@ fn verify(json: bool, file: &AbsPath, out: &mut Output) -> Result<Exit, CommandE
     } else if report.is_intact() {
         let head = &report.head_hash;
         out.line(&format!("intact: {}, head {head}", plural(report.records as usize, "record")))?;
+        if let Some(signed) = &report.signed {
+            out.line(&format!("signed: through record {}, key {}", signed.through, signed.key))?;
+        }
     } else {
         out.line(&format!("BROKEN: {}", chain(&report, Skipped::default())))?;
     }
@@ -276,7 +298,7 @@ fn fault_name(broken: &verify::Broken) -> String {
 
 fn chain_json(report: &Report, skipped: Skipped) -> Value {
     json!({
-        "intact": report.is_intact(), "records": report.records, "head_hash": report.head_hash,
+        "intact": report.is_intact(), "records": report.records, "head_hash": report.head_hash, "signed": report.signed,
         "broken": report.broken, "unreadable": skipped.unreadable
     })
 }

@@ -75,7 +75,7 @@ fn show_record(runtime: &Runtime, out: &mut Output) -> Result<(), CommandError> 
     out.line("What the audit log says of the refused calls:")?;
     let denials = AuditCommand::Denials { which: Which::default(), json: false };
     super::audit::run(denials, file, out)?;
-    match super::audit::run(AuditCommand::Verify { json: false }, file, out)? {
+    match super::audit::run(AuditCommand::Verify { key: None, json: false }, file, out)? {
         Exit::Done => Ok(()),
         _ => Err(CommandError::new(Exit::Failed, "audit", "the audit log does not verify")),
     }

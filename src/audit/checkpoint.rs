@@ -1,0 +1,274 @@
+//! Signed checkpoints: number and hash of a record under an Ed25519 signature.
+//!
+//! Chain and head can be made anew by anybody who can write them; a checkpoint needs the
+//! key. Checkpoints stand in a file beside the log, one a line, only ever appended to, and
+//! are written under the log's lock after the record they name is durable. `docs/audit.md`
+//! holds the format. What they cannot tell: that the log, its head and the newest
+//! checkpoints were all put back to an earlier state; a checkpoint kept elsewhere can.
+
+use super::head::Head;
+use super::{AuditError, place};
+use crate::model::{Seq, hex};
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use rustix::fs::OFlags;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// Records between two checkpoints, at most.
+const EVERY: u64 = 1000;
+/// Seconds between two checkpoints of a log that is written to, at most.
+const SECONDS: i64 = 60;
+/// What is signed before the bytes of the line, so that no other signature fits here.
+const CONTEXT: &[u8] = b"ion-audit-checkpoint-v1\n";
+
+/// One signed statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::audit) struct Checkpoint {
+    pub(in crate::audit) head: Head,
+    time: i64,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    v: u32,
+    seq: Seq,
+    hash: String,
+    time: String,
+    key: String,
+}
+
+/// The key and the file of checkpoints of an open log.
+pub(in crate::audit) struct Signer {
+    key: Ed25519KeyPair,
+    file: File,
+    last: Checkpoint,
+}
+
+impl Signer {
+    /// Opens both, or makes them for a log without a record. Runs under the log's lock.
+    pub(in crate::audit) fn open(log: &Path, log_is_empty: bool) -> Result<Self, AuditError> {
+        let (path, key_path) = (place::beside(log, ".checkpoints"), place::beside(log, ".key"));
+        let gone = |path: &Path| {
+            AuditError::new(format!(
+                "audit log {}: {} is gone, so a log put in its place could not be seen; next: ion \
+                 audit verify, then move the log and the files beside it aside to begin a new one",
+                log.display(),
+                path.display()
+            ))
+        };
+        if !log_is_empty && !path.exists() {
+            return Err(gone(&path));
+        }
+        let (file, _) = place::open(&path, OFlags::RDWR | OFlags::APPEND)?;
+        let text = content(log, &file)?;
+        if !log_is_empty && text.is_empty() {
+            return Err(gone(&path));
+        }
+        let (key_file, _) = place::open(&key_path, OFlags::RDWR)?;
+        let key = key(log, &key_file, text.is_empty())?.ok_or_else(|| gone(&key_path))?;
+        let none = Checkpoint { head: Head::none(), time: 0 };
+        let mut signer = Signer { key, file, last: none };
+        if text.is_empty() {
+            signer.sign(log, &Head::none())?;
+        }
+        Ok(signer)
+    }
+
+    /// Reads the newest checkpoint: another process may have written it. A line that a
+    /// killed process left without an end was never relied on, and is taken off.
+    pub(in crate::audit) fn newest(&mut self, log: &Path) -> Result<&Head, AuditError> {
+        let (text, skipped) = end_of(log, &self.file)?;
+        let whole = text.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
+        if whole < text.len() {
+            let cut = self.file.set_len(skipped.saturating_add(u64::try_from(whole).unwrap_or(0)));
+            cut.map_err(|e| failed(log, e))?;
+        }
+        let lines = text.get(..whole).and_then(|text| text.strip_suffix(b"\n")).unwrap_or_default();
+        let line = lines.rsplit(|&b| b == b'\n').next().unwrap_or_default();
+        let ours = hex(self.key.public_key().as_ref());
+        self.last = checked(line, &ours).map_err(|what| {
+            AuditError::new(format!(
+                "audit log {}: its newest checkpoint {what}; next: ion audit verify",
+                log.display()
+            ))
+        })?;
+        Ok(&self.last.head)
+    }
+
+    /// Signs this record when it is time to, or when a run ends.
+    pub(in crate::audit) fn after(
+        &mut self,
+        log: &Path,
+        head: &Head,
+        ends: bool,
+    ) -> Result<(), AuditError> {
+        let now = jiff::Timestamp::now().as_second();
+        let many = head.seq.0.saturating_sub(self.last.head.seq.0) >= EVERY;
+        // A clock that was set back must not put the next checkpoint off for long.
+        let long = now.abs_diff(self.last.time) >= SECONDS.unsigned_abs();
+        if ends || many || long { self.sign(log, head) } else { Ok(()) }
+    }
+
+    fn sign(&mut self, log: &Path, head: &Head) -> Result<(), AuditError> {
+        let now = jiff::Timestamp::now();
+        let public = hex(self.key.public_key().as_ref());
+        let stated = format!(
+            "{{\"v\":1,\"seq\":{},\"hash\":\"{}\",\"time\":\"{now:.3}\",\"key\":\"{public}\"",
+            head.seq.0, head.hash
+        );
+        let signature = hex(self.key.sign(&[CONTEXT, stated.as_bytes()].concat()).as_ref());
+        let line = format!("{stated},\"sig\":\"{signature}\"}}\n");
+        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        written.map_err(|e| failed(log, e))?;
+        self.last = Checkpoint { head: head.clone(), time: now.as_second() };
+        Ok(())
+    }
+}
+
+/// The checkpoints of a log that is verified: hash by number, and the key that signed them.
+#[derive(Debug, Clone, Default)]
+pub(in crate::audit) struct Signed {
+    pub(in crate::audit) hashes: BTreeMap<u64, String>,
+    pub(in crate::audit) key: String,
+}
+
+/// Reads and checks all of them. `Ok(None)` when there are none; `Err` holds what is wrong.
+///
+/// # Errors
+/// The outer one when the file cannot be read.
+pub(in crate::audit) fn of(
+    log: &Path,
+    pinned: Option<&str>,
+) -> Result<Result<Option<Signed>, String>, AuditError> {
+    let Some(file) = place::read(&place::beside(log, ".checkpoints"))? else {
+        return Ok(Ok(None));
+    };
+    let text = content(log, &file)?;
+    let own = match place::read(&place::beside(log, ".key")) {
+        Ok(Some(file)) => key(log, &file, false)?.map(|key| hex(key.public_key().as_ref())),
+        // Only who writes the log may read its key; a reviewer pins the public half.
+        Ok(None) | Err(_) => None,
+    };
+    let mut signed = Signed {
+        key: pinned.map_or(own, |pin| Some(pin.to_owned())).unwrap_or_default(),
+        ..Signed::default()
+    };
+    for (index, line) in text.split_inclusive(|&b| b == b'\n').enumerate() {
+        // Without its end it is what a killed process left; nothing relies on it.
+        let Some(line) = line.strip_suffix(b"\n") else { break };
+        if signed.key.is_empty() {
+            let first: Option<Line> = serde_json::from_slice(line).ok();
+            signed.key = first.map(|line| line.key).unwrap_or_default();
+        }
+        match checked(line, &signed.key) {
+            Ok(found) => signed.hashes.insert(found.head.seq.0, found.head.hash),
+            Err(what) => return Ok(Err(format!("checkpoint {} {what}", index + 1))),
+        };
+    }
+    Ok(Ok((!signed.hashes.is_empty()).then_some(signed)))
+}
+
+/// Checks one line without its `\n`.
+fn checked(line: &[u8], key: &str) -> Result<Checkpoint, &'static str> {
+    const SUFFIX: usize = 8 + 128 + 2;
+    let cannot = "cannot be read";
+    let at = line.len().checked_sub(SUFFIX).ok_or(cannot)?;
+    let (stated, suffix) = line.split_at_checked(at).ok_or(cannot)?;
+    let suffix = std::str::from_utf8(suffix).map_err(|_| cannot)?;
+    let signature = suffix.strip_prefix(",\"sig\":\"").and_then(|s| s.strip_suffix("\"}"));
+    let signature = signature.and_then(bytes).ok_or(cannot)?;
+    let said: Line = serde_json::from_slice(line).map_err(|_| cannot)?;
+    if said.v != 1 {
+        return Err("has an unknown version");
+    }
+    if said.key != key {
+        return Err("is signed by another key");
+    }
+    let public = UnparsedPublicKey::new(&ED25519, bytes(key).ok_or("names no key")?);
+    let message = [CONTEXT, stated].concat();
+    public.verify(&message, &signature).map_err(|_| "does not fit its signature")?;
+    let time = said.time.parse::<jiff::Timestamp>().map_err(|_| cannot)?.as_second();
+    Ok(Checkpoint { head: Head { seq: said.seq, hash: said.hash }, time })
+}
+
+/// The key in this file; a new one is made for a log that has no checkpoint.
+fn key(log: &Path, file: &File, make: bool) -> Result<Option<Ed25519KeyPair>, AuditError> {
+    let mut text = Zeroizing::new([0; 66]);
+    let read = file.read_at(text.as_mut(), 0).map_err(|e| failed(log, e))?;
+    let seed = text.get(..read).and_then(|text| std::str::from_utf8(text).ok());
+    let seed = seed.and_then(|text| text.strip_suffix('\n')).and_then(bytes).map(Zeroizing::new);
+    let seed = match seed {
+        Some(seed) if seed.len() == 32 => seed,
+        _ if make && read == 0 => {
+            let mut seed = Zeroizing::new(vec![0; 32]);
+            SystemRandom::new().fill(&mut seed).map_err(|e| failed(log, e))?;
+            let text = Zeroizing::new(format!("{}\n", hex(&seed)));
+            let kept = file.write_all_at(text.as_bytes(), 0).and_then(|()| file.sync_all());
+            kept.map_err(|e| failed(log, e))?;
+            seed
+        }
+        _ if read == 0 => return Ok(None),
+        _ => return Err(failed(log, "its signing key is damaged")),
+    };
+    Ed25519KeyPair::from_seed_unchecked(&seed).map(Some).map_err(|e| failed(log, e))
+}
+
+/// The end of the file, which holds the newest line and what a killed process left, and how many bytes
+/// stand before it.
+fn end_of(log: &Path, file: &File) -> Result<(Vec<u8>, u64), AuditError> {
+    const MOST: u64 = 4096;
+    let size = file.metadata().map_err(|e| failed(log, e))?.len();
+    let skipped = size.saturating_sub(MOST);
+    let mut text = Vec::new();
+    let mut reader = At { file, at: skipped }.take(size - skipped);
+    reader.read_to_end(&mut text).map_err(|e| failed(log, e))?;
+    Ok((text, skipped))
+}
+
+/// All of the file; it grows by some 300 bytes a minute of use.
+fn content(log: &Path, file: &File) -> Result<Vec<u8>, AuditError> {
+    let size = file.metadata().map_err(|e| failed(log, e))?.len();
+    let mut text = Vec::new();
+    let mut reader = std::io::BufReader::new(At { file, at: 0 }).take(size);
+    reader.read_to_end(&mut text).map_err(|e| failed(log, e))?;
+    Ok(text)
+}
+
+/// Reads without moving the place where another handle reads.
+struct At<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read_at(into, self.at)?;
+        self.at = self.at.saturating_add(u64::try_from(read).unwrap_or(0));
+        Ok(read)
+    }
+}
+
+fn failed(log: &Path, error: impl std::fmt::Display) -> AuditError {
+    AuditError::io("sign or read a checkpoint", log, error)
+}
+
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes();
+    let lower = |b: &u8| b.is_ascii_digit() || (b'a'..=b'f').contains(b);
+    if !digits.iter().all(lower) {
+        return None;
+    }
+    let pairs = digits.chunks(2).map(|pair| {
+        std::str::from_utf8(pair)
+            .ok()
+            .filter(|p| p.len() == 2)
+            .and_then(|p| u8::from_str_radix(p, 16).ok())
+    });
+    pairs.collect()
+}
