@@ -7,7 +7,7 @@
 use super::http::{Body, failed, refused};
 use super::proxy::{Open, Shared};
 use super::rules::Wanted;
-use super::target::Target;
+use super::target::{PLAIN, TLS, Target};
 use super::tunnel::{Failure, resolve};
 use crate::model::Host;
 use crate::net::{Pinned, header_value};
@@ -20,11 +20,18 @@ use hyper::header::{
 use hyper::{Request, Response};
 use std::sync::Arc;
 
-/// The port of encrypted requests.
-const TLS: u16 = 443;
 /// Headers that are about one connection alone (RFC 9110 7.6.1).
 const OF_THE_CONNECTION: &[HeaderName] =
     &[CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+
+/// Headers by which some servers take another method or path than the one that was judged.
+const SECOND_OPINIONS: &[&str] = &[
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+];
 
 /// Forwards a request to `target` if the rules let it through.
 pub(super) async fn forward(
@@ -40,13 +47,20 @@ pub(super) async fn forward(
         Ok(granted) => granted,
         Err(why) => return refused(&open, why),
     };
-    let port = if granted.encrypt && target.port == 80 { TLS } else { target.port };
+    let port = if granted.encrypt && target.port == PLAIN { TLS } else { target.port };
     let place = Target { host: target.host.clone(), port };
+    // The other port may be refused, or not be listed.
+    if let Err(why) = shared.rules.judge(&place, wanted) {
+        return refused(&open, why);
+    }
     let addresses = match resolve(shared, &place).await {
         Ok(addresses) => addresses,
         Err(failure) => return failed(&open, failure),
     };
     let mut headers = passed_on(&parts.headers);
+    if granted.entry.looks_inside() || shared.rules.looks_inside() {
+        SECOND_OPINIONS.iter().for_each(|name| drop(headers.remove(*name)));
+    }
     for attached in &granted.attached {
         match (attached.header.parse::<HeaderName>(), header_value(&attached.value)) {
             (Ok(name), Some(value)) => drop(headers.insert(name, value)),

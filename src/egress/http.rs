@@ -1,9 +1,9 @@
 //! HTTP: `CONNECT` for tunnels, and plain requests, which are looked into one by one.
 
-use super::contact::Contact;
+use super::contact::{Contact, short};
 use super::forward;
 use super::proxy::{Open, Shared};
-use super::target::Target;
+use super::target::{PLAIN, Target};
 use super::tunnel::{self, Failure};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
@@ -19,8 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 const HEAD: Duration = Duration::from_secs(30);
 /// Largest head, bytes.
 const HEAD_MAX: usize = 64 << 10;
-/// The port whose requests can be looked into.
-const PLAIN: u16 = 80;
+/// Why nothing is decided about a whole connection to that port.
+pub(super) const ONE_BY_ONE: &str = "requests are judged one by one";
 
 /// Body of an answer.
 pub(super) type Body = reqwest::Body;
@@ -107,11 +107,12 @@ async fn connect(request: Request<Incoming>, shared: Arc<Shared>, inside: bool) 
         Err(why) => return refused(&open, why),
     };
     if target.port == PLAIN {
-        // Requests at this port can be looked into, so they are.
-        open.note(|contact| {
-            contact.verdict = "allowed";
-            contact.reason = "requests are judged one by one".to_owned();
-        });
+        // Requests at this port can be looked into, so they are. Each is written down by itself.
+        if let Err(why) = shared.rules.named(&target) {
+            return refused(&open, why);
+        }
+        open.note(|contact| contact.verdict = "opened");
+        open.note(|contact| contact.reason = ONE_BY_ONE.to_owned());
         drop(tokio::spawn(async move {
             if let Ok(stream) = hyper::upgrade::on(request).await {
                 serve_boxed(stream, shared, target).await;
@@ -146,7 +147,7 @@ pub(super) fn failed(open: &Open, failure: Failure) -> Response<Body> {
         Failure::Refused(why) => refused(open, why),
         Failure::Broken(why) => {
             open.note(|contact| contact.verdict = "failed");
-            open.note(|contact| contact.reason.clone_from(&why));
+            open.note(|contact| contact.reason = short(&why));
             words(StatusCode::BAD_GATEWAY, &format!("cannot be reached: {why}"))
         }
     }

@@ -3,7 +3,7 @@
 //! INVARIANT (nothing stays): when the handle is dropped no connection is left, in whatever state
 //! it was, and each has been written down.
 
-use super::contact::{Contact, Contacts, Log};
+use super::contact::{Contact, Contacts, Log, short};
 use super::rules::Rules;
 use super::{http, socks};
 use crate::net::Trust;
@@ -174,7 +174,7 @@ impl Open {
         let why = why.into();
         self.note(|contact| {
             contact.verdict = "refused";
-            contact.reason.clone_from(&why);
+            contact.reason = short(&why);
         });
         why
     }

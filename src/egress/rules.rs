@@ -88,9 +88,7 @@ impl Rules {
         for entry in self.deny.iter().filter(named) {
             match wanted {
                 Wanted::Request { method, path } if entry.looks_inside() => {
-                    // A path with two readings might be the one that is meant.
-                    let odd = !is_plain(path);
-                    if odd || entry.fits(method, path) {
+                    if entry.may_mean(method, path) {
                         return Err(format!("refused by `{}` of network.denyHosts", entry.written));
                     }
                 }
@@ -116,7 +114,7 @@ impl Rules {
             }
         }
         Err(match (listed, wanted) {
-            (false, _) => format!("{target} is not in sandbox.hosts"),
+            (false, _) => not_listed(target),
             (true, Wanted::Tunnel) => format!(
                 "the entries of sandbox.hosts for {target} name methods or paths, which cannot be \
                  seen inside an encrypted connection; use http://{}/ with the proxy{}",
@@ -126,6 +124,26 @@ impl Rules {
                 format!("sandbox.hosts does not list {method} {path} at {target}")
             }
         })
+    }
+
+    /// Whether there is a point in looking into requests to this target at all.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn named(&self, target: &Target) -> Result<(), String> {
+        let names = |entry: &&HostRule| entry.names(&target.host, target.port);
+        if let Some(entry) = self.deny.iter().filter(names).find(|entry| !entry.looks_inside()) {
+            return Err(format!("refused by `{}` of network.denyHosts", entry.written));
+        }
+        match self.allow.iter().find(names) {
+            Some(_) => Ok(()),
+            None => Err(not_listed(target)),
+        }
+    }
+
+    /// Whether any entry that refuses looks at methods or paths.
+    pub fn looks_inside(&self) -> bool {
+        self.deny.iter().any(HostRule::looks_inside)
     }
 
     fn grant<'a>(
@@ -147,11 +165,8 @@ impl Rules {
     }
 }
 
-/// Whether every server reads the path alike.
-fn is_plain(path: &str) -> bool {
-    !path.contains(['%', '\\', ';'])
-        && !path.contains("//")
-        && !path.split('/').any(|step| step == "." || step == "..")
+fn not_listed(target: &Target) -> String {
+    format!("{target} is not in sandbox.hosts")
 }
 
 #[cfg(test)]
@@ -197,9 +212,14 @@ mod tests {
         let refused = rules(&["a.test"], &["DELETE a.test", "a.test/admin"]);
         assert!(!tunnel(&refused, "a.test:443"));
         assert!(request(&refused, "a.test", "GET", "/v1"));
-        for (method, path) in
-            [("DELETE", "/v1"), ("GET", "/admin"), ("GET", "/x/../admin"), ("GET", "/%61dmin")]
-        {
+        for (method, path) in [
+            ("DELETE", "/v1"),
+            ("delete", "/v1"),
+            ("GET", "/admin"),
+            ("GET", "/ADMIN/x"),
+            ("GET", "/x/../admin"),
+            ("GET", "/%61dmin"),
+        ] {
             assert!(!request(&refused, "a.test", method, path), "{method} {path}");
         }
     }

@@ -1,10 +1,9 @@
 //! SOCKS version 5 (RFC 1928): `CONNECT` without a password.
 
 use super::contact::Contact;
-use super::http;
+use super::http::{self, ONE_BY_ONE};
 use super::proxy::{Open, Shared};
-use super::rules::Wanted;
-use super::target::Target;
+use super::target::{PLAIN, Target};
 use super::tunnel::{self, Failure};
 use crate::model::Host;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -15,8 +14,6 @@ use tokio::net::TcpStream;
 
 /// Longest time for the opening.
 const OPENING: Duration = Duration::from_secs(30);
-/// The port whose requests can be looked into.
-const PLAIN: u16 = 80;
 
 const DONE: u8 = 0;
 const NOT_ALLOWED: u8 = 2;
@@ -65,7 +62,6 @@ pub(super) async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
         Some(server) => tunnel::relay(stream, server, &target, &open).await,
         None => {
             // Each request is written down by itself.
-            open.note(|contact| contact.verdict = "allowed");
             http::serve(stream, shared, Some(target)).await;
         }
     }
@@ -78,15 +74,9 @@ async fn reach(
     open: &Open,
 ) -> Result<Option<TcpStream>, (u8, String)> {
     if target.port == PLAIN {
-        let root = Wanted::Request { method: "GET", path: "/" };
-        let named = |list: &[crate::model::HostRule]| {
-            list.iter().any(|entry| entry.names(&target.host, target.port))
-        };
-        if !named(&shared.rules.allow) {
-            let why = shared.rules.judge(target, root).err();
-            return Err((NOT_ALLOWED, why.unwrap_or_else(|| "not listed".to_owned())));
-        }
-        open.note(|contact| contact.reason = "requests are judged one by one".to_owned());
+        shared.rules.named(target).map_err(|why| (NOT_ALLOWED, why))?;
+        open.note(|contact| contact.verdict = "opened");
+        open.note(|contact| contact.reason = ONE_BY_ONE.to_owned());
         return Ok(None);
     }
     match tunnel::connect(shared, target, open).await {

@@ -3,6 +3,11 @@
 use crate::model::Host;
 use std::fmt;
 
+/// The port whose requests can be looked into.
+pub const PLAIN: u16 = 80;
+/// The port where everything is TLS.
+pub const TLS: u16 = 443;
+
 /// A host and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {

@@ -104,6 +104,18 @@ impl Scene {
         stream
     }
 
+    /// An open tunnel to a listed server.
+    fn tunnel(&self, server: &Server) -> TcpStream {
+        let mut stream = self.connect();
+        let place = format!("a.test:{}", server.port());
+        write!(stream, "CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n").unwrap();
+        let mut head = [0; 64];
+        let n = stream.read(&mut head).unwrap();
+        let head = String::from_utf8_lossy(&head[..n]).into_owned();
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        stream
+    }
+
     /// Sends bytes and reads until the other side ends.
     fn send(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect();
@@ -207,12 +219,7 @@ fn a_listed_name_that_leads_inside_is_refused() {
 fn a_tunnel_carries_bytes_both_ways_and_counts_them() {
     let server = Server::start(b"pong");
     let scene = Scene::new(listed(&server), HOME);
-    let mut stream = scene.connect();
-    let place = format!("a.test:{}", server.port());
-    write!(stream, "CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n").unwrap();
-    let mut head = [0; 64];
-    let n = stream.read(&mut head).unwrap();
-    assert!(head[..n].starts_with(b"HTTP/1.1 200"), "{:?}", String::from_utf8_lossy(&head[..n]));
+    let mut stream = scene.tunnel(&server);
     stream.write_all(b"ping").unwrap();
     let mut pong = [0; 4];
     stream.read_exact(&mut pong).unwrap();
@@ -244,12 +251,7 @@ fn a_greeting_for_another_server_never_arrives() {
     for (name, arrives) in [("a.test", true), ("evil.test", false), ("10.0.0.1", false)] {
         let server = Server::start(b"");
         let scene = Scene::new(listed(&server), HOME);
-        let mut stream = scene.connect();
-        let place = format!("a.test:{}", server.port());
-        write!(stream, "CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n").unwrap();
-        let mut head = [0; 64];
-        let n = stream.read(&mut head).unwrap();
-        assert!(head[..n].starts_with(b"HTTP/1.1 200"));
+        let mut stream = scene.tunnel(&server);
         // One byte at a time: nothing may leave before the name is known.
         for byte in greeting(name) {
             if stream.write_all(&[byte]).is_err() {
@@ -328,14 +330,32 @@ fn a_credential_is_added_for_its_place_and_in_no_other_request() {
 }
 
 #[test]
+fn no_header_and_no_other_port_gets_past_an_entry() {
+    let server = Server::start(HELLO);
+    let port = server.port();
+    let list = [format!("GET,POST a.test:{port}/v1"), "https://a.test".to_owned()];
+    let scene = Scene::new(rules(&list, &["a.test:443"], &["127.0.0.0/8"]), HOME);
+    let head = format!(
+        "GET http://a.test:{port}/v1/x HTTP/1.1\r\nHost: a.test:{port}\r\nX-HTTP-Method-Override: DELETE\r\n\
+         X-Original-URL: /admin\r\nX-Rewrite-URL: /admin\r\nConnection: close\r\n\r\n"
+    );
+    assert!(scene.send(head.as_bytes()).contains("200 OK"));
+    let heard = server.heard().join("").to_lowercase();
+    assert!(!heard.contains("override") && !heard.contains("admin"), "{heard}");
+    // Port 80 would be carried to port 443, which is refused.
+    let carried = scene.get("http://a.test/", "a.test");
+    assert!(carried.contains("403") && carried.contains("network.denyHosts"), "{carried}");
+    let unlisted = scene.send(b"CONNECT evil.test:80 HTTP/1.1\r\nHost: evil.test:80\r\n\r\n");
+    assert!(unlisted.contains("403"), "{unlisted}");
+    let contacts = scene.end();
+    assert_eq!(contacts.all.iter().filter(|c| c.is_allowed()).count(), 1, "{contacts:?}");
+}
+
+#[test]
 fn ending_the_proxy_ends_what_goes_on() {
     let server = Server::start(b"");
     let scene = Scene::new(listed(&server), HOME);
-    let mut stream = scene.connect();
-    let place = format!("a.test:{}", server.port());
-    write!(stream, "CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n").unwrap();
-    let mut head = [0; 64];
-    assert!(stream.read(&mut head).unwrap() > 0);
+    let mut stream = scene.tunnel(&server);
     let contacts = scene.end();
     assert_eq!(contacts.all.len(), 1, "it is written down although it had not ended");
     let mut rest = Vec::new();

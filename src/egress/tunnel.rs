@@ -3,7 +3,7 @@
 use super::proxy::{Open, Shared};
 use super::rules::Wanted;
 use super::sni::{self, Found};
-use super::target::Target;
+use super::target::{TLS, Target};
 use crate::model::Host;
 use crate::net::address::admitted;
 use std::net::{IpAddr, SocketAddr};
@@ -17,8 +17,6 @@ const LOOKUP: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(15);
 /// How long a client may take for its greeting where there must be one.
 const GREETING: Duration = Duration::from_secs(30);
-/// The port where everything is TLS.
-const TLS: u16 = 443;
 /// `unrecognized_name`, fatal (RFC 8446 6.2).
 const ALERT: &[u8] = &[0x15, 3, 3, 0, 2, 2, 112];
 

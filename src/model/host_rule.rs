@@ -118,6 +118,17 @@ impl HostRule {
             && (self.path.is_empty() || (is_plain(path) && is_below(path, &self.path)))
     }
 
+    /// Whether a request might be one that an entry which refuses is about. FAIL CLOSED: servers differ
+    /// in what they make of letters' case and of a path with more than one reading.
+    pub fn may_mean(&self, method: &str, path: &str) -> bool {
+        let method_fits = self.methods.is_empty()
+            || self.methods.iter().any(|own| own.eq_ignore_ascii_case(method));
+        let path_fits = self.path.is_empty()
+            || !is_plain(path)
+            || is_below(&path.to_lowercase(), &self.path.to_lowercase());
+        method_fits && path_fits
+    }
+
     /// The entry for what both are about; `None` where that is nothing.
     pub fn meet(&self, other: &HostRule) -> Option<HostRule> {
         let name = match (&self.name, &other.name) {

@@ -542,7 +542,11 @@ pub fn known_secrets(effective: &Effective, environment: &Environment) -> Vec<(S
     let webhook = effective.approvals.webhook.as_ref();
     let webhook = webhook.and_then(|webhook| webhook.secret.as_ref());
     let webhook = webhook.map(|secret| ("webhook-secret".to_owned(), secret.value.clone()));
-    keys.chain(variables).chain(webhook).collect()
+    // What the proxy adds, a host may send back.
+    let added = effective.sandbox.credentials.iter().filter_map(|credential| {
+        credential.value.as_ref().map(|v| (credential.name.clone(), v.value.clone()))
+    });
+    keys.chain(variables).chain(webhook).chain(added).collect()
 }
 
 #[cfg(test)]
