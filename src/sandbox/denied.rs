@@ -1,15 +1,16 @@
 //! Which of a command's failures were the sandbox's, and by which rule.
 //!
 //! The kernel says EACCES and no more. So a command's own words are read for the path or host that it
-//! stumbled over, and the path is held against what the call was granted and what stands on the
-//! host. Three grades: certain (Ion's proxy or its comparison of protected files saw it), likely (the
-//! words, and a path that was not granted), and not us (it was granted: an ordinary file mode), for
-//! which nothing is said. Wrong words can make a wrong note and nothing else: no decision reads it.
+//! stumbled over, and the path is held against what the call was granted. Three grades: certain
+//! (Ion's proxy saw it), likely (the words, and a path that was not granted), and not us (it was
+//! granted: an ordinary file mode), for which nothing is said. Wrong words can make a wrong note and
+//! nothing else: no decision reads it.
 
 use super::view::{SYSTEM, View};
 use crate::egress::contact::Contacts;
 use crate::model::visible;
 use crate::policy::{Confinement, NetworkAccess};
+use crate::worker::open;
 use serde::Serialize;
 use std::path::{Component, Path, PathBuf};
 
@@ -129,29 +130,26 @@ impl<'a> Granted<'a> {
         }
     }
 
+    /// ATTACK: a command prints words about a path of its choice to learn from the note whether
+    /// something stands there. So nothing here looks at a place that the call cannot see, and
+    /// nothing is followed: the answer depends on what was granted and on the words alone.
     fn judge_path(&self, path: &Path, wanted: Wanted, words: Words) -> Option<Denied> {
-        let path = self.absolute(path)?;
+        let path = self.absolute(path);
         let likely = |operation, rule: &str, because: &str| {
             Some(Denied {
                 operation,
-                target: visible(&path.display().to_string()),
+                target: short(&path.display().to_string()),
                 grade: "likely",
                 rule: rule.to_owned(),
                 because: because.to_owned(),
             })
         };
-        let stands = std::fs::symlink_metadata(&path).is_ok();
-        let said = if wanted == Wanted::Read { "read" } else { "write" };
-        if self.view.hide.iter().any(|hidden| path.starts_with(hidden)) {
-            return stands.then(|| likely(said, "sandbox.hide", "it is hidden"))?;
-        }
-        // What lies in memory of the call's own, or is the kernel's, says nothing about policy.
-        let own = |folder: &str| path.starts_with(folder);
-        if (own("/dev") || own("/proc") || (own("/tmp") && !stands))
-            && !self.is_within(&self.view.write, &path)
-            && !self.is_within(&self.view.read, &path)
-        {
-            return None;
+        let said = if wanted == Wanted::Write { "write" } else { "read" };
+        let hidden = |path: &Path| {
+            self.confinement.hide.iter().any(|hidden| path.starts_with(hidden.as_path()))
+        };
+        if hidden(&path) {
+            return likely(said, "sandbox.hide", "what stands there is out of sight here");
         }
         if let Some(name) = self.protected(&path)
             && wanted != Wanted::Read
@@ -162,31 +160,24 @@ impl<'a> Granted<'a> {
         if self.is_within(&self.view.write, &path) {
             return None;
         }
-        let readable = self.is_within(&self.view.read, &path)
+        let read = self.is_within(&self.view.read, &path)
             || SYSTEM.iter().any(|folder| path.starts_with(folder));
-        match (readable, wanted, words) {
-            (_, _, Words::Missing) if !stands => None,
+        let home = self.view.home.as_ref().is_some_and(|home| path.starts_with(home));
+        // What is the kernel's, or in memory of the call's own, says nothing about policy.
+        let own = |folder: &str| path.starts_with(folder) && !read && !home;
+        match (read, wanted, words) {
+            _ if own("/dev") || own("/proc") || (own("/tmp") && self.own_view) => None,
             (true, Wanted::Read, _) | (true, _, Words::Missing) => None,
-            (true, Wanted::Write, _) | (true, _, Words::ReadOnly) => {
-                likely("write", "sandbox.write", "it can be read here and not written")
+            (true, Wanted::Unknown, Words::Refused) if unreadable_by_mode(&path) => None,
+            (true, ..) => likely("write", "sandbox.write", "it can be read here and not written"),
+            (false, _, Words::Missing) if home => {
+                likely(said, "sandbox.read", "of the home folder nothing is seen here")
             }
-            (true, Wanted::Unknown, Words::Refused) => {
-                // Reading was granted, so it was either a write or its own mode.
-                let mode = unreadable_by_mode(&path);
-                (!mode).then(|| {
-                    likely("write", "sandbox.write", "it can be read here and not written")
-                })?
-            }
-            (false, Wanted::Write, Words::Missing) => None,
+            (false, _, Words::Missing) => None,
             (false, Wanted::Write, _) => {
                 likely("write", "sandbox.write", "the call was granted nothing there")
             }
-            (false, _, _) if stands => {
-                likely("read", "sandbox.read", "it stands on this machine and was not granted")
-            }
-            // It is not there outside either, and an own view would have said so.
-            (false, _, _) if self.own_view => None,
-            (false, _, _) => likely(said, "sandbox.read", "the call was granted nothing there"),
+            (false, ..) => likely(said, "sandbox.read", "the call was granted nothing there"),
         }
     }
 
@@ -205,8 +196,8 @@ impl<'a> Granted<'a> {
         self.confinement.protect.iter().find(fits).map(String::as_str)
     }
 
-    /// By words alone, and the links of the folder that it stands in.
-    fn absolute(&self, path: &Path) -> Option<PathBuf> {
+    /// By words alone.
+    fn absolute(&self, path: &Path) -> PathBuf {
         let mut clean = PathBuf::new();
         for part in self.cwd.join(path).components() {
             match part {
@@ -215,14 +206,24 @@ impl<'a> Granted<'a> {
                 other => clean.push(other),
             }
         }
-        let (parent, name) = (clean.parent()?, clean.file_name()?);
-        Some(parent.canonicalize().map_or(clean.clone(), |real| real.join(name)))
+        clean
     }
 }
 
-/// Whether the file's own mode keeps this user from reading it.
+/// Whether the file's own mode keeps this user from reading it. Asked about granted paths only; no
+/// link is followed.
 fn unreadable_by_mode(path: &Path) -> bool {
-    rustix::fs::access(path, rustix::fs::Access::READ_OK) == Err(rustix::io::Errno::ACCESS)
+    open::read(path).is_err_and(|error| error.raw_os_error() == Some(libc::EACCES))
+}
+
+/// A path or host for a note: nothing that hides, and not for ever.
+fn short(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let shown = visible(text);
+    match shown.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", shown.get(..at).unwrap_or_default()),
+        None => shown,
+    }
 }
 
 /// Words by which the C library and the common runtimes name the errors.
@@ -457,8 +458,8 @@ mod tests {
                 Wanted::Write,
             ),
             (
-                "cat: /root/.ssh/id_rsa: No such file or directory",
-                "/root/.ssh/id_rsa",
+                "cat: /home/lena/.ssh/id_rsa: No such file or directory",
+                "/home/lena/.ssh/id_rsa",
                 Wanted::Unknown,
             ),
             ("PermissionError: [Errno 13] Permission denied: '/etc/x'", "/etc/x", Wanted::Unknown),
@@ -469,7 +470,7 @@ mod tests {
                 ".git/config",
                 Wanted::Write,
             ),
-            ("ls: cannot open directory '/root': Permission denied", "/root", Wanted::Read),
+            ("ls: cannot open directory '/srv': Permission denied", "/srv", Wanted::Read),
             ("tee: out.txt: Permission denied", "out.txt", Wanted::Unknown),
             ("rm: cannot remove 'a/b': Operation not permitted", "a/b", Wanted::Write),
         ] {

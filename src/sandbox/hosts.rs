@@ -1,12 +1,13 @@
 //! Listed hosts: from settings and a confinement to what the proxy goes by, and what it says after.
 
 use crate::config::effective::{HostCredential, NetworkSettings};
-use crate::egress::Rules;
 use crate::egress::contact::Contacts;
 use crate::egress::rules::Attached;
+use crate::egress::{Proxy, Rules};
 use crate::model::HostRule;
 use crate::net::Trust;
 use crate::policy::{Confinement, Hosts, NetworkAccess};
+use rustix::fd::OwnedFd;
 use std::sync::Arc;
 
 /// What the proxy of a call goes by.
@@ -67,6 +68,25 @@ pub fn way_out(
     let Hosts { allow, deny, addresses } = &confinement.hosts;
     let rules = Rules::read(allow, deny, addresses, Arc::clone(attached))?;
     Ok(Some(WayOut { rules: Arc::new(rules), trust: Arc::clone(trust) }))
+}
+
+/// Starts the proxy of a call. FAIL CLOSED: a call that may reach listed hosts does not run without it,
+/// and one that may reach none is given no listener.
+///
+/// # Errors
+/// In a person's words.
+pub fn open(listener: Option<OwnedFd>, way_out: Option<WayOut>) -> Result<Option<Proxy>, String> {
+    let missing =
+        |words: &str| format!("the proxy for listed hosts: {words}; the tool did not run");
+    match (listener, way_out) {
+        (None, None) => Ok(None),
+        (Some(listener), Some(WayOut { rules, trust })) => {
+            let proxy = Proxy::start(listener, rules, trust);
+            proxy.map(Some).map_err(|e| missing(&e.to_string()))
+        }
+        (None, Some(_)) => Err(missing("the worker handed no listener over")),
+        (Some(_), None) => Err(missing("nobody said what may be reached")),
+    }
 }
 
 /// What was refused on the network, in words, each once.

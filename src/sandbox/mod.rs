@@ -32,7 +32,7 @@ pub mod seatbelt;
 pub mod spawn;
 pub mod view;
 
-use crate::egress::contact::{Contact, Contacts};
+use crate::egress::contact::{Contact, Contacts, More};
 use crate::egress::rules::Attached;
 use crate::gate::{Confiner, Permit, Terms};
 use crate::model::{AbsPath, CallId, Requirement, Seq, ToolCall, ToolName};
@@ -65,13 +65,9 @@ pub struct Enforced {
     /// What was reached, and refused, through the proxy for listed hosts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<Contact>,
-    /// How many more connections there were.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub more_contacts: u64,
-}
-
-fn is_zero(n: &u64) -> bool {
-    *n == 0
+    /// Further connections, counted.
+    #[serde(skip_serializing_if = "More::is_nothing")]
+    pub more_contacts: More,
 }
 
 /// How a call ended.

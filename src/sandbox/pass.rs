@@ -173,15 +173,8 @@ impl Held {
         listener: Option<OwnedFd>,
         way_out: Option<WayOut>,
     ) -> Result<(), String> {
-        match (listener, way_out) {
-            (None, None) => Ok(()),
-            (Some(listener), Some(WayOut { rules, trust })) => {
-                let proxy = Proxy::start(listener, rules, trust);
-                self.proxy = Some(proxy.map_err(|e| format!("the proxy for listed hosts: {e}"))?);
-                Ok(())
-            }
-            _ => Err("the proxy for listed hosts and its listener do not fit".to_owned()),
-        }
+        self.proxy = hosts::open(listener, way_out)?;
+        Ok(())
     }
 
     /// Whether what is in force is all that the backend promises.

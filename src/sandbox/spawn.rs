@@ -4,7 +4,7 @@
 //! call by id and digest, within bounds, and from a worker that then ended well.
 
 use super::cause::Missing;
-use super::hosts::WayOut;
+use super::hosts::{self, WayOut};
 use super::plan::Plan;
 use super::process::Process;
 use super::{RunError, report};
@@ -265,7 +265,7 @@ impl Talk {
                 },
             },
         };
-        self.serve(listener, way_out)?;
+        self.proxy = hosts::open(listener, way_out).map_err(RunError::Unavailable)?;
         // INVARIANT (no start after cancel): the call is sent only while it is still wanted.
         if cancel.is_cancelled() {
             return Err(RunError::Cancelled);
@@ -305,30 +305,6 @@ impl Talk {
                 let handed = handed.await.unwrap_or(false);
                 handed.then(|| handover::take(socket.as_fd()).ok()).flatten()
             }
-        }
-    }
-
-    /// Starts the proxy. FAIL CLOSED: a call that may reach listed hosts does not run without it,
-    /// and one that may reach none is given no listener.
-    fn serve(
-        &mut self,
-        listener: Option<OwnedFd>,
-        way_out: Option<WayOut>,
-    ) -> Result<(), RunError> {
-        let missing = |words: &str| {
-            RunError::Unavailable(format!(
-                "the proxy for listed hosts: {words}; the tool did not run"
-            ))
-        };
-        match (listener, way_out) {
-            (None, None) => Ok(()),
-            (Some(listener), Some(WayOut { rules, trust })) => {
-                let proxy = Proxy::start(listener, rules, trust);
-                self.proxy = Some(proxy.map_err(|e| missing(&e.to_string()))?);
-                Ok(())
-            }
-            (None, Some(_)) => Err(missing("the worker handed no listener over")),
-            (Some(_), None) => Err(missing("nobody said what may be reached")),
         }
     }
 

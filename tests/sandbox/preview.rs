@@ -1,6 +1,6 @@
 //! `ion sandbox run --preview`: what a command would change, from outside.
 
-use super::stage::{EVERYBODY, Stage};
+use super::stage::{EVERYBODY, Stage, Who};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -36,22 +36,24 @@ fn state(folder: &Path) -> Vec<(String, String)> {
     all
 }
 
+/// A stage with a workspace worth changing.
+fn set_up(who: Who) -> Stage {
+    let stage = Stage::new(who);
+    for folder in ["work/d/e", "work/.git"] {
+        std::fs::create_dir_all(stage.path(folder)).unwrap();
+    }
+    for (file, text) in
+        [("a", "one\ntwo\n"), ("gone", "g"), ("d/e/q", "q"), ("sub/x", "x"), (".git/config", "c")]
+    {
+        std::fs::write(stage.path("work").join(file), text).unwrap();
+    }
+    stage.hand_over();
+    stage
+}
+
 fn stages(test: impl Fn(&Stage)) {
     for who in EVERYBODY {
-        let stage = Stage::new(who);
-        for folder in ["work/d/e", "work/.git"] {
-            std::fs::create_dir_all(stage.path(folder)).unwrap();
-        }
-        for (file, text) in [
-            ("a", "one\ntwo\n"),
-            ("gone", "g"),
-            ("d/e/q", "q"),
-            ("sub/x", "x"),
-            (".git/config", "c"),
-        ] {
-            std::fs::write(stage.path("work").join(file), text).unwrap();
-        }
-        stage.hand_over();
+        let stage = set_up(who);
         test(&stage);
         let left = std::fs::read_dir(stage.path("home/.ion/previews"));
         assert_eq!(left.unwrap().count(), 0, "nothing is left behind");
@@ -83,19 +85,7 @@ fn applying_gives_what_running_it_would_have_given() {
         let (_, err, code) = preview(stage, &["--apply"], CHANGES);
         assert_eq!(code, Some(0), "{err}");
         let previewed = state(&stage.work());
-        let other = Stage::new(super::stage::Who::Me);
-        for folder in ["work/d/e", "work/.git"] {
-            std::fs::create_dir_all(other.path(folder)).unwrap();
-        }
-        for (file, text) in [
-            ("a", "one\ntwo\n"),
-            ("gone", "g"),
-            ("d/e/q", "q"),
-            ("sub/x", "x"),
-            (".git/config", "c"),
-        ] {
-            std::fs::write(other.path("work").join(file), text).unwrap();
-        }
+        let other = set_up(Who::Me);
         let run = other.bare(&["/bin/bash", "-c", CHANGES], "").current_dir(other.work()).output();
         assert!(run.unwrap().status.success());
         assert_eq!(previewed, state(&other.work()), "{err}");
@@ -132,7 +122,7 @@ fn a_preview_reaches_nothing_else() {
 
 #[test]
 fn where_it_cannot_be_had_nothing_runs() {
-    let stage = Stage::new(super::stage::Who::Me);
+    let stage = Stage::new(Who::Me);
     for backend in ["bwrap", "landlock"] {
         let (_, err, code) = preview(&stage, &["--backend", backend], "echo > ran");
         assert_eq!(code, Some(2), "{err}");

@@ -76,7 +76,10 @@ impl Preview {
             None => ask(&set, out),
         };
         if !yes {
-            out.say("[ion sandbox] nothing was changed (--apply applies without asking)");
+            out.say(match decided {
+                Some(_) => "[ion sandbox] nothing was changed: the command failed",
+                None => "[ion sandbox] nothing was changed (--apply applies without asking)",
+            });
             return Ok(exit);
         }
         match preview::apply(&set, workspace, &self.protect, &self.data) {

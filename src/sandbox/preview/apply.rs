@@ -70,10 +70,18 @@ pub fn apply(
 }
 
 fn check(set: &ChangeSet, workspace: &Path, protected: &[String]) -> Result<(), Refused> {
+    if makes_a_repository(set, workspace) {
+        return Err(Refused::Protected(
+            "HEAD (it would make a repository of the workspace)".to_owned(),
+        ));
+    }
     for (path, change) in &set.changes {
         let shown = || crate::model::visible(&path.display().to_string());
         if let Some(name) = protected.iter().find(|name| holds(path, Path::new(name.as_str()))) {
             return Err(Refused::Protected(format!("{} (sandbox.protect `{name}`)", shown())));
+        }
+        if let Some(name) = protected.iter().find(|name| leads_to(path, change, name)) {
+            return Err(Refused::Protected(format!("{} (part of `{name}`)", shown())));
         }
         let odd = |entry: &Option<Entry>| match entry {
             Some(Entry::Other) => true,
@@ -83,12 +91,24 @@ fn check(set: &ChangeSet, workspace: &Path, protected: &[String]) -> Result<(), 
         if odd(&change.after) || matches!(change.before, Some(Entry::Other)) {
             return Err(Refused::Odd(shown()));
         }
-        match entry(&workspace.join(path)) {
+        match stands(workspace, path) {
             Ok(now) if now == change.before => {}
             _ => return Err(Refused::Changed(shown())),
         }
     }
     Ok(())
+}
+
+/// What stands at a path below the workspace; nothing, where a link is on the way.
+fn stands(workspace: &Path, path: &Path) -> io::Result<Option<Entry>> {
+    let at = workspace.join(path);
+    match open::parent(&at, false) {
+        Ok(_) => entry(&at),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP) => Ok(None),
+            _ => Err(error),
+        },
+    }
 }
 
 /// Whether a protected name stands in a path, or is part of what goes with a folder above it.
@@ -100,6 +120,35 @@ fn holds(path: &Path, name: &Path) -> bool {
             // Some file systems take `.GIT` for `.git`.
             some.iter().zip(&wanted).all(|(a, b)| a.as_os_str().eq_ignore_ascii_case(b.as_os_str()))
         }))
+}
+
+/// ATTACK: `.git` made a link to a folder with hooks. Nothing is written at `.git/hooks`, and yet it is
+/// there. So what a protected name lies in becomes a folder or nothing.
+fn leads_to(path: &Path, change: &Change, name: &str) -> bool {
+    let folder_or_nothing = matches!(change.after, None | Some(Entry::Folder { .. }));
+    let mut above = Path::new(name).ancestors().skip(1).filter(|part| !part.as_os_str().is_empty());
+    !folder_or_nothing && above.any(|part| ends_with(path, part))
+}
+
+fn ends_with(path: &Path, part: &Path) -> bool {
+    let (path, part): (Vec<_>, Vec<_>) = (path.components().collect(), part.components().collect());
+    let from = path.len().checked_sub(part.len());
+    let tail = from.and_then(|from| path.get(from..));
+    tail.is_some_and(|tail| {
+        tail.iter().zip(&part).all(|(a, b)| a.as_os_str().eq_ignore_ascii_case(b.as_os_str()))
+    })
+}
+
+/// ATTACK: `HEAD`, `objects` and `refs` at the top make git take the workspace itself for a repository,
+/// whose configuration and hooks are no protected names.
+fn makes_a_repository(set: &ChangeSet, workspace: &Path) -> bool {
+    const BARE: [&str; 3] = ["HEAD", "objects", "refs"];
+    let stood = |name: &&str| exists(&workspace.join(name));
+    let will = |name: &&str| match set.changes.get(Path::new(name)) {
+        Some(change) => change.after.is_some(),
+        None => stood(name),
+    };
+    BARE.iter().all(will) && !BARE.iter().all(stood)
 }
 
 /// `go_on` is asked before each step; `false` is a crash at that moment, for tests.

@@ -80,20 +80,34 @@ impl ChangeSet {
 pub fn scan(workspace: &Path, upper: &Path) -> io::Result<ChangeSet> {
     let mut set = ChangeSet { changes: BTreeMap::new(), upper: upper.to_path_buf() };
     let mut left = MOST;
-    folder(workspace, upper, Path::new(""), false, &mut set, &mut left)?;
+    let root = Below { path: Path::new(""), hides: false, over_a_folder: true };
+    folder(workspace, upper, root, &mut set, &mut left)?;
     Ok(set)
+}
+
+/// A folder of the record.
+#[derive(Clone, Copy)]
+struct Below<'a> {
+    path: &'a Path,
+    /// Whether what the workspace has there is hidden.
+    hides: bool,
+    /// Whether the workspace has a folder there.
+    ///
+    /// ATTACK: a link of the workspace that a command replaces by a folder. Looked up through it, what
+    /// lies outside would be read, shown and taken for removed.
+    over_a_folder: bool,
 }
 
 fn folder(
     workspace: &Path,
     upper: &Path,
-    below: &Path,
-    hides: bool,
+    at: Below<'_>,
     set: &mut ChangeSet,
     left: &mut usize,
 ) -> io::Result<()> {
+    let below = at.path;
     let place = upper.join(below);
-    let hides = hides || is_opaque(&place)?;
+    let hides = at.hides || is_opaque(&place)?;
     let mut kept = Vec::new();
     for found in std::fs::read_dir(&place)? {
         let found = found?;
@@ -104,7 +118,7 @@ fn folder(
         let about = std::fs::symlink_metadata(&above)?;
         let old = workspace.join(&path);
         let gone = about.file_type().is_char_device() && about.rdev() == 0;
-        let before = entry(&old)?;
+        let before = if at.over_a_folder { entry(&old)? } else { None };
         let after = if gone { None } else { entry(&above)? };
         let was_folder = matches!(before, Some(Entry::Folder { .. }));
         let is_folder = matches!(after, Some(Entry::Folder { .. }));
@@ -115,10 +129,11 @@ fn folder(
             set.changes.insert(path.clone(), Change { before, after });
         }
         if is_folder {
-            folder(workspace, upper, &path, hides || !was_folder, set, left)?;
+            let inner = Below { path: &path, hides, over_a_folder: was_folder };
+            folder(workspace, upper, inner, set, left)?;
         }
     }
-    if hides && workspace.join(below).is_dir() {
+    if hides && at.over_a_folder {
         for found in std::fs::read_dir(workspace.join(below))? {
             let name = found?.file_name();
             if !kept.contains(&name) {

@@ -157,6 +157,49 @@ fn protected_names_and_odd_entries_are_refused_whole() {
 }
 
 #[test]
+fn a_link_that_becomes_a_folder_shows_nothing_of_where_it_led() {
+    let scene = Scene::new();
+    std::fs::create_dir(scene.at("outside")).unwrap();
+    for name in ["secret", "other"] {
+        std::fs::write(scene.at("outside").join(name), "secret").unwrap();
+    }
+    symlink(scene.at("outside"), scene.at("work/leads")).unwrap();
+    std::fs::create_dir(scene.at("upper/leads")).unwrap();
+    std::fs::write(scene.at("upper/leads/secret"), "mine").unwrap();
+    let set = super::super::scan(&scene.at("work"), &scene.at("upper")).unwrap();
+    assert_eq!(
+        set.changes[Path::new("leads/secret")].before,
+        None,
+        "it is not read through the link"
+    );
+    assert!(!set.changes.contains_key(Path::new("leads/other")));
+    let shown = super::super::diff::show(&set, &scene.at("work"));
+    assert!(!shown.contains("-secret"), "{shown}");
+    scene.apply().unwrap();
+    assert_eq!(std::fs::read_to_string(scene.at("work/leads/secret")).unwrap(), "mine");
+    assert_eq!(std::fs::read_to_string(scene.at("outside/secret")).unwrap(), "secret");
+}
+
+#[test]
+fn what_only_leads_to_a_protected_name_is_refused_too() {
+    let git = [".git/hooks".to_owned()];
+    for (made, top) in [("upper/.git", true), ("upper/sub/.GIT", false)] {
+        let scene = Scene::new();
+        std::fs::create_dir(scene.at("upper/hooks")).unwrap();
+        symlink("hooks", scene.at(made)).unwrap();
+        let before = scene.state();
+        let refused = apply(&scene.set(), &scene.at("work"), &git, &scene.at("data"));
+        assert!(matches!(refused, Err(Refused::Protected(_))), "{made} {top}: {refused:?}");
+        assert_eq!(scene.state(), before);
+    }
+    let scene = Scene::new();
+    std::fs::create_dir(scene.at("work/refs")).unwrap();
+    std::fs::create_dir(scene.at("upper/objects")).unwrap();
+    std::fs::write(scene.at("upper/HEAD"), "ref: refs/heads/main").unwrap();
+    assert!(matches!(scene.apply(), Err(Refused::Protected(_))));
+}
+
+#[test]
 fn a_journal_written_in_part_means_that_nothing_was_done() {
     let scene = Scene::new();
     std::fs::create_dir_all(scene.at("data/previews")).unwrap();
