@@ -1,6 +1,7 @@
 //! What a client asks for, in one spelling.
 
 use crate::model::Host;
+use crate::model::host::split_port;
 use std::fmt;
 
 /// The port whose requests can be looked into.
@@ -23,11 +24,7 @@ impl Target {
     /// # Errors
     /// Why it has no single reading.
     pub fn parse(text: &str, usual: Option<u16>) -> Result<Self, &'static str> {
-        let (host, port) = match (text.rfind(']'), text.rfind(':')) {
-            (Some(end), Some(colon)) if colon > end => (&text[..colon], Some(&text[colon + 1..])),
-            (None, Some(colon)) => (&text[..colon], Some(&text[colon + 1..])),
-            _ => (text, None),
-        };
+        let (host, port) = split_port(text);
         if host.contains(':') && !host.starts_with('[') {
             return Err("an address of version 6 stands in brackets");
         }

@@ -59,6 +59,15 @@ impl Host {
     }
 }
 
+/// A host and the text of its port. An address of version 6 stands in brackets where a port follows.
+pub fn split_port(text: &str) -> (&str, Option<&str>) {
+    let colon = text.rfind(':').filter(|colon| text.rfind(']').is_none_or(|end| *colon > end));
+    match colon.and_then(|colon| Some((text.get(..colon)?, text.get(colon + 1..)?))) {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    }
+}
+
 fn version_6(text: &str) -> Result<Host, &'static str> {
     let address: Ipv6Addr = text.parse().map_err(|_| "the host is no address")?;
     if address.to_ipv4_mapped().is_some() {

@@ -4,7 +4,7 @@
 //! the domain itself) or an address. Without a port it stands for 443 and 80, and in
 //! a list that refuses for all of them.
 
-use super::host::Host;
+use super::host::{Host, split_port};
 
 /// Ports of an entry that names none.
 pub const USUAL_PORTS: [u16; 2] = [443, 80];
@@ -239,11 +239,7 @@ fn split(text: &str) -> Result<(&str, Option<u16>), String> {
         Ok(number) if number > 0 && port.bytes().all(|b| b.is_ascii_digit()) => Ok(number),
         _ => Err(format!("`{port}` is no port")),
     };
-    let (host, port) = match (text.rfind(']'), text.rfind(':')) {
-        (Some(end), Some(colon)) if colon > end => (&text[..colon], Some(&text[colon + 1..])),
-        (None, Some(colon)) => (&text[..colon], Some(&text[colon + 1..])),
-        _ => (text, None),
-    };
+    let (host, port) = split_port(text);
     if !host.starts_with('[') && host.contains(':') {
         return Err("an address of version 6 stands in brackets".to_owned());
     }
