@@ -98,3 +98,47 @@ fn at_the_file_size_limit_the_record_is_refused_and_the_log_stays_good() {
     AuditLog::open(&file).unwrap().append(&draft(0)).unwrap();
     assert_eq!(verify(&file).unwrap().unwrap().records, report.records + 1);
 }
+
+const TOLD: &str = "audit::faults::child_tells_how_each_append_went";
+const TELLING: &str = "ION_TEST_AUDIT_TELLING";
+
+#[test]
+fn child_tells_how_each_append_went() {
+    let Ok(file) = std::env::var(TELLING) else { return };
+    let Ok(log) = AuditLog::open(&AbsPath::new(file).unwrap()) else {
+        return println!("\ntold: not opened");
+    };
+    let end = Draft { kind: Kind::SessionEnd, ..draft(1) };
+    for draft in [&draft(0), &end, &draft(2), &draft(3)] {
+        let went = if log.append(draft).is_ok() { "appended" } else { "refused" };
+        println!("\ntold: {went}");
+    }
+}
+
+#[test]
+fn a_sync_that_fails_once_closes_the_log_for_good() {
+    for (end, when, expected) in [
+        ("", 1, vec!["refused"; 4]),
+        ("", 2, vec!["appended", "refused", "refused", "refused"]),
+        (".checkpoints", 1, vec!["not opened"]),
+        (".checkpoints", 2, vec!["appended", "refused", "refused", "refused"]),
+        (".checkpoints", 3, vec!["appended"; 4]),
+    ] {
+        let (_dir, file) = log();
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-P"]).arg(format!("{file}{end}"));
+        strace.args(["-e", "trace=fdatasync", "-e"]);
+        strace.arg(format!("inject=fdatasync:error=EIO:when={when}"));
+        strace.arg(std::env::current_exe().unwrap()).args(["--exact", TOLD, "--nocapture"]);
+        let output = strace.env(TELLING, file.to_string()).output().expect("strace");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let told: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("told: ")).collect();
+        assert_eq!(told, expected, "{end} {when}: {text}");
+        // What was given out as written is there, and what follows is no worse than a torn line.
+        let appended = told.iter().filter(|went| **went == "appended").count() as u64;
+        if let Some(report) = verify(&file).unwrap() {
+            assert!(report.records >= appended, "{end} {when}: {report:?}");
+            assert!(report.broken.is_none_or(|b| b.fault == Fault::TornTail));
+        }
+    }
+}
