@@ -43,6 +43,8 @@ pub enum Command {
     /// Answer questions of runs that wait for a person.
     #[command(subcommand)]
     Approvals(super::approvals::ApprovalsCommand),
+    /// Copy standard input to standard output with secrets masked.
+    Redact(super::redact::RedactArgs),
     /// Read and verify the record of decisions.
     #[command(subcommand)]
     Audit(super::audit::AuditCommand),

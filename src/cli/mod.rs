@@ -15,6 +15,7 @@ pub mod hook;
 pub mod output;
 pub mod policy;
 pub mod prompt;
+pub mod redact;
 pub mod sandbox;
 pub mod start;
 pub mod tour;
@@ -118,6 +119,7 @@ fn dispatch(
         Command::Hook(args) => hook::run(&args, &environment, out),
         Command::Trust(args) => trust::run(&args, &environment, out),
         Command::Approvals(command) => approvals::run(&command, &environment, out),
+        Command::Redact(args) => redact::run(&args, &environment, out),
         Command::Audit(command) => start::audit(command, &environment, out),
         Command::Help { topic } => help::run(&topic, &environment, out),
         Command::Completions { shell } => completions(shell, out),

@@ -1,20 +1,21 @@
 //! Values that are known to be secret, masked exactly wherever they stand and in the
 //! encodings that programs commonly print them in.
 //!
-//! The first stage of every scan, also when redaction of unknown secrets is off. It holds
-//! back only a suffix that can still become a known value. Read `machine` next.
+//! They are masked also when redaction of unknown secrets is off. Grouped by how they begin,
+//! because that is what `marks` searches for; the rest is compared here, byte by byte.
 #![expect(clippy::disallowed_methods, reason = "masking a value takes the value")]
 
-use super::Secret;
-use super::placeholder::{self, Reading};
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use super::shape::Look;
+use super::{Secret, placeholder};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 /// Shorter values would mask ordinary words.
 const SHORTEST: usize = 6;
+/// How many bytes of a form are searched for.
+const BEGINNING: usize = 8;
 
 /// Words that stand in for a value; masking them would only damage text.
 const NOT_SECRET: &[&str] =
@@ -22,26 +23,54 @@ const NOT_SECRET: &[&str] =
 
 /// The known values, ready to be looked for.
 pub(in crate::redact) struct Known {
-    automaton: Option<AhoCorasick>,
-    /// For each pattern of the automaton, the value that it is a form of.
-    owners: Vec<usize>,
     values: Vec<(String, Secret)>,
-    /// All patterns, sorted, to tell whether a suffix can still become one.
-    sorted: Vec<Zeroizing<String>>,
-    longest: usize,
-    starts: [bool; 256],
-    /// Whether the automaton could not be built. FAIL CLOSED: every text is withheld.
-    pub(in crate::redact) broken: bool,
+    groups: Vec<Group>,
 }
 
-/// What the first stage found next.
-pub(in crate::redact) enum Event<'a> {
-    /// Text for the next stage.
-    Text(&'a str),
-    /// A known value: its kind, the value, and how many bytes of source it took.
-    Value(&'a str, &'a Secret, usize),
-    /// A placeholder that stands there already.
-    Placeholder(&'a str),
+/// All forms with one beginning, longest first.
+pub(in crate::redact) struct Group {
+    beginning: Vec<u8>,
+    forms: Vec<(Zeroizing<String>, usize)>,
+}
+
+impl Group {
+    /// The first bytes, in lower case.
+    pub(in crate::redact) fn beginning(&self) -> &[u8] {
+        &self.beginning
+    }
+
+    /// Looks for the longest form at one place of a text, and tells whose it is.
+    pub(in crate::redact) fn look(&self, text: &[u8], at: usize) -> (Look, usize) {
+        let here = &text[at..];
+        let mut told = (Look::No(at), 0);
+        for (form, owner) in &self.forms {
+            let form = form.as_bytes();
+            if here.len() < form.len() {
+                if form.starts_with(here) {
+                    told = (Look::Partial, *owner);
+                }
+            } else if here.starts_with(form) {
+                // A longer form that can still come is the same secret or a longer one.
+                return match told.0 {
+                    Look::Partial => told,
+                    _ => (Look::Full(at + form.len()), *owner),
+                };
+            }
+        }
+        told
+    }
+
+    /// Whether a form begins with these bytes.
+    pub(in crate::redact) fn agrees(&self, start: &[u8]) -> bool {
+        self.forms.iter().any(|(form, _)| form.as_bytes().starts_with(start))
+    }
+
+    /// The longest form that is complete.
+    pub(in crate::redact) fn complete(&self, text: &[u8], at: usize) -> Option<(usize, usize)> {
+        let here = &text[at..];
+        let found = self.forms.iter().find(|(form, _)| here.starts_with(form.as_bytes()))?;
+        Some((at + found.0.len(), found.1))
+    }
 }
 
 impl Known {
@@ -51,123 +80,62 @@ impl Known {
             .map(|(label, secret)| (placeholder::slug(&label), secret))
             .filter(|(_, secret)| is_worth_masking(secret.expose()))
             .collect();
-        let mut forms: Vec<(Zeroizing<String>, usize)> = Vec::new();
+        let mut groups: BTreeMap<Vec<u8>, Vec<(Zeroizing<String>, usize)>> = BTreeMap::new();
         for (index, (_, secret)) in values.iter().enumerate() {
-            forms.extend(encodings(secret.expose()).into_iter().map(|form| (form, index)));
-        }
-        forms.sort_by(|a, b| a.0.cmp(&b.0));
-        forms.dedup_by(|a, b| a.0 == b.0);
-        let mut starts = [false; 256];
-        for first in forms.iter().filter_map(|(form, _)| form.as_bytes().first()) {
-            starts[usize::from(*first)] = true;
-        }
-        let (sorted, owners): (Vec<_>, Vec<_>) = forms.into_iter().unzip();
-        let built = (!sorted.is_empty()).then(|| {
-            AhoCorasick::builder()
-                .match_kind(MatchKind::LeftmostLongest)
-                .kind(Some(AhoCorasickKind::ContiguousNFA))
-                .build(sorted.iter().map(|form| form.as_bytes()))
-        });
-        let broken = matches!(built, Some(Err(_)));
-        let longest = sorted.iter().map(|form| form.len()).max().unwrap_or(0);
-        let automaton = built.and_then(Result::ok);
-        Known { automaton, owners, values, sorted, longest, starts, broken }
-    }
-
-    /// The kinds that placeholders of known values have.
-    pub(in crate::redact) fn kinds(&self) -> impl Iterator<Item = &str> {
-        self.values.iter().map(|(kind, _)| kind.as_str())
-    }
-
-    /// Hands on all that is decided in `buffer`, and tells how many bytes that was. What
-    /// follows can still become a known value or a placeholder; with `last` nothing can.
-    pub(in crate::redact) fn drain<'a>(
-        &'a self,
-        buffer: &'a str,
-        last: bool,
-        kinds: &HashSet<String>,
-        mut each: impl FnMut(Event<'a>),
-    ) -> usize {
-        let mut from = 0;
-        loop {
-            let hold = if last { buffer.len() } else { self.hold(buffer, from, kinds) };
-            let value = self.automaton.as_ref().and_then(|automaton| {
-                automaton.find(aho_corasick::Input::new(buffer).range(from..))
-            });
-            let value_at = value.as_ref().map_or(usize::MAX, |found| found.start());
-            let standing = next_placeholder(buffer, from, value_at.min(hold), kinds);
-            let (start, end) = match (&standing, &value) {
-                (Some((start, end)), _) => (*start, *end),
-                (None, Some(found)) if found.start() < hold => (found.start(), found.end()),
-                _ => {
-                    if let Some(text) = buffer.get(from..hold).filter(|text| !text.is_empty()) {
-                        each(Event::Text(text));
-                    }
-                    return hold;
-                }
-            };
-            if let Some(text) = buffer.get(from..start).filter(|text| !text.is_empty()) {
-                each(Event::Text(text));
-            }
-            let owner = match standing {
-                Some(_) => None,
-                None => value.and_then(|found| self.owners.get(found.pattern().as_usize())),
-            };
-            match owner.and_then(|&owner| self.values.get(owner)) {
-                Some((kind, secret)) => each(Event::Value(kind, secret, end - start)),
-                None => each(Event::Placeholder(buffer.get(start..end).unwrap_or_default())),
-            }
-            from = end;
-        }
-    }
-
-    /// Where the longest suffix begins that can still become a known value or a placeholder.
-    fn hold(&self, buffer: &str, from: usize, kinds: &HashSet<String>) -> usize {
-        let bytes = buffer.as_bytes();
-        let reach = self.longest.max(64);
-        let first = from.max(buffer.len().saturating_sub(reach));
-        for at in first..bytes.len() {
-            let Some(&byte) = bytes.get(at) else { break };
-            let starts = self.starts.get(usize::from(byte)).copied().unwrap_or(false);
-            if !(starts || byte == b'[') {
-                continue;
-            }
-            let Some(suffix) = buffer.get(at..) else { continue };
-            if byte == b'[' && placeholder::read(suffix, kinds) == Reading::Partial {
-                return at;
-            }
-            if starts && self.may_become_a_value(suffix) {
-                return at;
+            for form in encodings(secret.expose()) {
+                let beginning = form.as_bytes()[..form.len().min(BEGINNING)].to_ascii_lowercase();
+                groups.entry(beginning).or_default().push((form, index));
             }
         }
-        buffer.len()
+        let groups = groups
+            .into_iter()
+            .map(|(beginning, mut forms)| {
+                forms.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then_with(|| a.0.cmp(&b.0)));
+                forms.dedup_by(|a, b| a.0 == b.0);
+                Group { beginning, forms }
+            })
+            .collect();
+        Known { values, groups }
     }
 
-    fn may_become_a_value(&self, suffix: &str) -> bool {
-        let at = self.sorted.partition_point(|form| form.as_str() <= suffix);
-        self.sorted.get(at).is_some_and(|form| form.starts_with(suffix))
+    /// The labels, which name the placeholders.
+    pub(in crate::redact) fn labels(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().map(|(label, _)| label.as_str())
     }
-}
 
-/// The first placeholder that begins in `from..before`.
-fn next_placeholder(
-    buffer: &str,
-    from: usize,
-    before: usize,
-    kinds: &HashSet<String>,
-) -> Option<(usize, usize)> {
-    let mut at = from;
-    while let Some(found) = buffer.get(at..).and_then(|rest| rest.find('[')) {
-        at += found;
-        if at >= before {
-            return None;
-        }
-        if let Reading::Whole(length) = placeholder::read(buffer.get(at..)?, kinds) {
-            return Some((at, at + length));
-        }
-        at += 1;
+    /// The label of a value by its index.
+    pub(in crate::redact) fn label(&self, index: usize) -> &str {
+        &self.values[index].0
     }
-    None
+
+    /// A value by its index.
+    pub(in crate::redact) fn secret(&self, index: usize) -> &Secret {
+        &self.values[index].1
+    }
+
+    /// All forms, by how they begin.
+    pub(in crate::redact) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// Where the longest suffix of a text begins that can still become a form. Looked for only
+    /// among forms that hold a blank: no other can go on behind one.
+    pub(in crate::redact) fn open_suffix(&self, text: &[u8]) -> Option<usize> {
+        let spaced = self
+            .groups
+            .iter()
+            .flat_map(|group| &group.forms)
+            .filter(|(form, _)| form.bytes().any(|byte| byte.is_ascii_whitespace()));
+        let longest = |form: &[u8]| {
+            (1..form.len().min(text.len() + 1))
+                .rev()
+                .find(|&length| text.ends_with(&form[..length]))
+        };
+        spaced
+            .filter_map(|(form, _)| longest(form.as_bytes()))
+            .max()
+            .map(|length| text.len() - length)
+    }
 }
 
 fn is_worth_masking(value: &str) -> bool {
@@ -178,6 +146,7 @@ fn is_worth_masking(value: &str) -> bool {
 /// Every form of a value that is looked for, the plain one included.
 fn encodings(value: &str) -> Vec<Zeroizing<String>> {
     let mut forms = vec![value.to_owned(), value.trim().to_owned()];
+    // Lines are looked at one by one, so a form with a line end in it would never be found.
     let lines = value.lines().map(str::trim).filter(|line| !line.starts_with("-----"));
     if value.contains('\n') {
         forms.extend(lines.map(str::to_owned));
@@ -212,7 +181,12 @@ fn encodings(value: &str) -> Vec<Zeroizing<String>> {
             forms.push(encoded.get(skipped..usable).unwrap_or_default().to_owned());
         }
     }
-    forms.retain(|form| form.len() >= SHORTEST);
+    // As encoders write it that make JSON fit for a page.
+    let escaped =
+        |form: &str| form.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e");
+    forms.push(escaped(&json(value)));
+    forms.push(json(value).replace('/', "\\/"));
+    forms.retain(|form| form.len() >= SHORTEST && !form.contains('\n'));
     forms.into_iter().map(Zeroizing::new).collect()
 }
 

@@ -21,88 +21,303 @@ pub(in crate::redact) struct Named {
 
 /// The kinds that names give.
 pub(in crate::redact) const KINDS: &[&str] =
-    &["password", "secret", "token", "api-key", "authorization", "cookie"];
+    &["password", "secret", "token", "api-key", "authorization", "cookie", "session", "signature"];
 
 /// Words after the telling part that change nothing.
-const SUFFIXES: &[&str] = &[
-    "base",
-    "value",
-    "val",
-    "b64",
-    "base64",
-    "raw",
-    "plain",
-    "prod",
-    "production",
-    "dev",
-    "staging",
-    "test",
-    "old",
-    "new",
-    "current",
-    "live",
-    "main",
-    "str",
-    "string",
-    "txt",
+const SUFFIXES: &[&[u8]] = &[
+    b"base",
+    b"value",
+    b"val",
+    b"b64",
+    b"base64",
+    b"raw",
+    b"plain",
+    b"prod",
+    b"production",
+    b"dev",
+    b"staging",
+    b"test",
+    b"old",
+    b"new",
+    b"current",
+    b"live",
+    b"main",
+    b"str",
+    b"string",
+    b"txt",
+    b"default",
+    b"admin",
+    b"primary",
+    b"secondary",
+    b"backup",
+    b"enc",
 ];
 
+/// Words before `token` that make it one of the parsing or paging kind.
+const TOKEN_OF: &[&[u8]] = &[
+    b"next",
+    b"page",
+    b"continuation",
+    b"csrf",
+    b"xsrf",
+    b"eos",
+    b"bos",
+    b"pad",
+    b"unk",
+    b"sep",
+    b"mask",
+    b"cancellation",
+    b"cancel",
+    b"max",
+    b"cursor",
+    b"continue",
+    b"stop",
+    b"start",
+    b"end",
+    b"begin",
+    b"prev",
+    b"previous",
+    b"current",
+    b"last",
+    b"first",
+    b"peek",
+    b"lookahead",
+    b"syntax",
+    b"skip",
+];
+
+/// Words before `key` that make it a secret one.
+const KEY_OF: &[&[u8]] = &[
+    b"api",
+    b"secret",
+    b"access",
+    b"private",
+    b"priv",
+    b"signing",
+    b"encryption",
+    b"auth",
+    b"master",
+    b"account",
+    b"service",
+    b"app",
+    b"webhook",
+    b"admin",
+    b"deploy",
+    b"jwt",
+    b"shared",
+    b"session",
+    b"subscription",
+    b"hmac",
+    b"crypto",
+    b"cipher",
+    b"aes",
+    b"ssh",
+    b"license",
+    b"licence",
+    b"client",
+    b"consumer",
+    b"storage",
+    b"integration",
+    b"ingest",
+    b"ingestion",
+    b"write",
+    b"rest",
+    b"sdk",
+    b"wrapping",
+    b"unseal",
+    b"recovery",
+    b"pre",
+    b"psk",
+    b"preshared",
+    b"server",
+    b"stream",
+    b"sas",
+];
+
+/// The longest name that is judged.
+const LONGEST: usize = 96;
+const MOST_PARTS: usize = 24;
+
+/// The lower-case words of a name: parts between separators, and between humps.
+struct Parts {
+    text: [u8; LONGEST],
+    ranges: [(u8, u8); MOST_PARTS],
+    count: usize,
+}
+
+impl Parts {
+    fn of(name: &[u8]) -> Option<Parts> {
+        if name.is_empty() || name.len() > LONGEST {
+            return None;
+        }
+        let mut parts = Parts { text: [0; LONGEST], ranges: [(0, 0); MOST_PARTS], count: 0 };
+        let (mut start, mut before_was_lower) = (0, false);
+        for (at, &byte) in name.iter().enumerate() {
+            parts.text[at] = byte.to_ascii_lowercase();
+            let hump = byte.is_ascii_uppercase() && before_was_lower;
+            if hump || !byte.is_ascii_alphanumeric() {
+                parts.push(start, at)?;
+                start = if hump { at } else { at + 1 };
+            }
+            before_was_lower = byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        }
+        parts.push(start, name.len())?;
+        Some(parts)
+    }
+
+    fn push(&mut self, start: usize, end: usize) -> Option<()> {
+        if end > start {
+            *self.ranges.get_mut(self.count)? = (start as u8, end as u8);
+            self.count += 1;
+        }
+        Some(())
+    }
+
+    fn get(&self, from_end: usize) -> &[u8] {
+        match self.count.checked_sub(from_end + 1) {
+            Some(index) => {
+                let (start, end) = self.ranges[index];
+                &self.text[usize::from(start)..usize::from(end)]
+            }
+            None => b"",
+        }
+    }
+}
+
 /// Judges a name.
-pub(in crate::redact) fn judge(name: &str) -> Option<Named> {
-    if name.len() > 128 {
-        return None;
+pub(in crate::redact) fn judge(name: &[u8]) -> Option<Named> {
+    let mut parts = Parts::of(name)?;
+    while parts.count > 1 && SUFFIXES.contains(&parts.get(0)) {
+        parts.count -= 1;
     }
-    let mut parts = split(name);
-    while parts.len() > 1 && parts.last().is_some_and(|last| SUFFIXES.contains(&last.as_str())) {
-        parts.pop();
+    // `PASSWORD_2`
+    if parts.count > 1 && parts.get(0).iter().all(u8::is_ascii_digit) {
+        parts.count -= 1;
     }
-    let last = parts.last()?.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
-    let before = parts.len().checked_sub(2).and_then(|i| parts.get(i)).map_or("", String::as_str);
+    let last = parts.get(0);
+    let digits = last.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (last, before) = (&last[..last.len() - digits], parts.get(1));
     let named = |sensitivity, kind| Some(Named { sensitivity, kind });
-    match last.as_str() {
-        "password" | "passwd" | "passphrase" => named(Sensitivity::Strong, "password"),
-        "pass" | "pwd" | "pw" if !before.is_empty() && before != "old" => {
+    let ends = |tails: &[&[u8]]| tails.iter().any(|tail| last.ends_with(tail));
+    match last {
+        b"password" | b"passwd" | b"passphrase" | b"passcode" | b"pword" | b"passwort" => {
             named(Sensitivity::Strong, "password")
         }
-        "secret" | "secrets" => named(Sensitivity::Strong, "secret"),
-        "token" if !matches!(before, "next" | "page" | "continuation" | "csrf" | "eos" | "bos") => {
+        b"pass" | b"pwd" | b"pw" if !before.is_empty() && before != b"old" && before != b"by" => {
+            named(Sensitivity::Strong, "password")
+        }
+        b"pass" | b"pwd" if parts.count == 1 && name != b"PWD" => {
+            named(Sensitivity::Weak, "password")
+        }
+        b"secret" | b"secrets" => named(Sensitivity::Strong, "secret"),
+        b"token" if !TOKEN_OF.contains(&before) => named(Sensitivity::Weak, "token"),
+        b"token" => None,
+        b"credential" | b"credentials" | b"creds" | b"cred" => named(Sensitivity::Weak, "secret"),
+        b"authorization" => named(Sensitivity::Weak, "authorization"),
+        b"auth"
+            if matches!(
+                before,
+                b"" | b"proxy" | b"basic" | b"http" | b"x" | b"registry" | b"npm"
+            ) =>
+        {
+            named(Sensitivity::Weak, "authorization")
+        }
+        b"cookie" => named(Sensitivity::Weak, "cookie"),
+        b"sessid" | b"sessionid" | b"jsessionid" | b"phpsessid" | b"sid"
+            if before != b"account" =>
+        {
+            named(Sensitivity::Weak, "session")
+        }
+        b"session" if parts.count == 1 => named(Sensitivity::Weak, "session"),
+        b"id" if before == b"session" && parts.count <= 3 => None,
+        b"signature" | b"sig" => named(Sensitivity::Weak, "signature"),
+        b"salt" if parts.count > 1 => named(Sensitivity::Weak, "secret"),
+        b"key" if KEY_OF.contains(&before) => named(Sensitivity::Weak, "api-key"),
+        b"key" => None,
+        _ if ends(&[b"password", b"passwd", b"passphrase", b"dbpass", b"userpass", b"dbpwd"]) => {
+            named(Sensitivity::Strong, "password")
+        }
+        _ if ends(&[b"clientsecret", b"apisecret", b"appsecret", b"secretbase"]) => {
+            named(Sensitivity::Strong, "secret")
+        }
+        _ if ends(&[b"secret"]) => named(Sensitivity::Weak, "secret"),
+        _ if ends(&[
+            b"authtoken",
+            b"accesstoken",
+            b"refreshtoken",
+            b"apitoken",
+            b"bottoken",
+            b"idtoken",
+            b"usertoken",
+            b"bearertoken",
+            b"sessiontoken",
+            b"securitytoken",
+            b"privatetoken",
+            b"deploytoken",
+            b"logintoken",
+        ]) =>
+        {
             named(Sensitivity::Weak, "token")
         }
-        "authtoken" | "accesstoken" | "refreshtoken" => named(Sensitivity::Weak, "token"),
-        "apikey" | "secretkey" | "accesskey" | "privatekey" => named(Sensitivity::Weak, "api-key"),
-        "clientsecret" => named(Sensitivity::Strong, "secret"),
-        "credential" | "credentials" | "creds" => named(Sensitivity::Weak, "secret"),
-        "authorization" => named(Sensitivity::Weak, "authorization"),
-        "cookie" => named(Sensitivity::Weak, "cookie"),
-        "key" => match before {
-            "api" | "secret" | "access" | "private" | "signing" | "encryption" | "auth"
-            | "master" | "account" | "service" | "app" | "webhook" | "admin" | "deploy" | "jwt"
-            | "shared" | "session" => named(Sensitivity::Weak, "api-key"),
-            _ => None,
-        },
+        _ if ends(&[
+            b"apikey",
+            b"secretkey",
+            b"accesskey",
+            b"privatekey",
+            b"authkey",
+            b"signingkey",
+            b"masterkey",
+            b"encryptionkey",
+            b"licensekey",
+            b"accountkey",
+            b"sharedkey",
+            b"presharedkey",
+            b"sharedaccesskey",
+        ]) =>
+        {
+            named(Sensitivity::Weak, "api-key")
+        }
         _ => None,
     }
 }
 
-/// The lower-case words of a name: parts between separators, and between humps.
-fn split(name: &str) -> Vec<String> {
-    let mut parts = Vec::new();
-    let mut part = String::new();
-    let mut before_was_lower = false;
-    for c in name.chars() {
-        let hump = c.is_ascii_uppercase() && before_was_lower;
-        if (hump || !c.is_ascii_alphanumeric()) && !part.is_empty() {
-            parts.push(std::mem::take(&mut part));
-        }
-        if c.is_ascii_alphanumeric() {
-            part.push(c.to_ascii_lowercase());
-        }
-        before_was_lower = c.is_ascii_lowercase() || c.is_ascii_digit();
-    }
-    if !part.is_empty() {
-        parts.push(part);
-    }
-    parts
+/// Whether a name says that its value is a hash, a number or a name of something.
+pub(in crate::redact) fn is_about(name: &[u8]) -> bool {
+    const ABOUT: &[&[u8]] = &[
+        b"id",
+        b"hash",
+        b"sha",
+        b"sha1",
+        b"sha256",
+        b"sha512",
+        b"commit",
+        b"digest",
+        b"checksum",
+        b"etag",
+        b"trace",
+        b"request",
+        b"version",
+        b"rev",
+        b"revision",
+        b"fingerprint",
+        b"uuid",
+        b"guid",
+        b"ref",
+        b"tag",
+        b"integrity",
+        b"md5",
+        b"image",
+        b"build",
+        b"path",
+        b"file",
+        b"url",
+        b"name",
+        b"host",
+        b"user",
+        b"public",
+    ];
+    let Some(parts) = Parts::of(name) else { return true };
+    (0..parts.count).any(|index| ABOUT.contains(&parts.get(index)))
 }
 
 #[cfg(test)]
@@ -129,7 +344,7 @@ mod tests {
             "PASSWORD2",
             "access_token",
         ] {
-            assert!(judge(name).is_some(), "{name} was not recognised");
+            assert!(judge(name.as_bytes()).is_some(), "{name} was not recognised");
         }
         for name in [
             "PWD",
@@ -150,7 +365,7 @@ mod tests {
             "monkey",
             "passport",
         ] {
-            assert_eq!(judge(name), None, "{name} was taken for a secret");
+            assert_eq!(judge(name.as_bytes()), None, "{name} was taken for a secret");
         }
     }
 }

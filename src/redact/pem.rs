@@ -1,260 +1,226 @@
-//! Private key blocks in PEM, OpenSSH and PGP armour, while they stream by.
+//! Private key blocks in PEM, OpenSSH, PGP and PuTTY dress, line by line.
 //!
 //! From `-----BEGIN … PRIVATE KEY-----` with a body to its END line, the whole block is
 //! dropped. A block that is cut off ends at the first line that is not body; a BEGIN line
 //! without a body is only talk about keys (source code quotes it all the time) and stays.
 //! The older engine masked the header line and showed the key.
 
-use sha2::{Digest, Sha256};
+/// A header line is shorter.
+const LONGEST_HEADER: usize = 100;
+/// How much of a body tells one key from another.
+const IDENTITY: usize = 8 * 1024;
+/// Lines without a body after a header: then it was talk about keys.
+const MOST_BLANK: usize = 3;
 
-/// What a block begins with.
-pub(in crate::redact) const BEGIN: &str = "-----BEGIN";
-/// A longer line inside a block is dropped without waiting for its end.
-const LONGEST_LINE: usize = 64 * 1024;
-const LONGEST_HEADER: usize = 80;
-
-/// A block, or what may become one.
+/// A block that has begun, or may have.
 pub(in crate::redact) struct Pem {
-    /// Source from BEGIN on, until it is sure that it is a key.
-    held: String,
-    header_done: bool,
+    /// Offset of BEGIN in the source.
+    pub(in crate::redact) start: u64,
+    /// Offset behind the last byte that is masked for sure.
+    pub(in crate::redact) end: u64,
     /// Whether a body line was seen.
-    established: bool,
-    /// Whether only `Name: value` lines came so far.
+    pub(in crate::redact) established: bool,
     in_headers: bool,
-    line: String,
-    line_source: usize,
-    line_holds_placeholder: bool,
-    line_overlong: bool,
-    /// Line ends since the last body line.
-    gap: String,
-    hash: Sha256,
-    /// Bytes of source that are masked for sure.
-    covered: usize,
+    blank: usize,
+    /// What the placeholder's number is made from.
+    pub(in crate::redact) identity: Vec<u8>,
 }
 
-/// What a step led to.
-pub(in crate::redact) enum Step {
-    /// Not decided.
-    More,
-    /// Not a key: this source must be read as ordinary text.
-    Release(String),
-    /// A key of `covered` bytes of source, then text that must be read again.
-    Key { hash: Sha256, covered: usize, rest: String },
+/// What a line is to a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::redact) enum Line {
+    /// A part of the key.
+    Body,
+    /// Perhaps a part, perhaps behind it.
+    Blank,
+    /// The block ends inside this line, before this offset.
+    Last(usize),
+    /// The block ended before this line.
+    Other,
+}
+
+/// Where the header of a private key ends that begins at `at`; the end of the line is in the
+/// text.
+pub(in crate::redact) fn header(text: &[u8], at: usize) -> Option<usize> {
+    let window = &text[at..text.len().min(at + LONGEST_HEADER)];
+    let line = memchr::memchr2(b'\n', b'"', window).map_or(window, |end| &window[..end]);
+    if line.get(..15).is_some_and(|word| word.eq_ignore_ascii_case(b"PuTTY-User-Key-")) {
+        return Some(at + line.len());
+    }
+    let begin = line.strip_prefix(b"-----BEGIN ").or_else(|| line.strip_prefix(b"---- BEGIN "))?;
+    let label = begin
+        .iter()
+        .take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || **b == b' ')
+        .count();
+    let name = begin[..label].trim_ascii_end();
+    let secret = name.ends_with(b"PRIVATE KEY") || name.ends_with(b"PRIVATE KEY BLOCK");
+    let dashes = begin[label..].iter().take(5).take_while(|&&byte| byte == b'-').count();
+    (secret && dashes >= 4).then(|| at + line.len() - begin.len() + label + dashes)
+}
+
+/// The end of a block that begins and ends, or is cut off, within one line: its line ends are
+/// written as `\n`.
+pub(in crate::redact) fn within_line(line: &[u8], header_end: usize) -> Option<usize> {
+    let rest = &line[header_end..];
+    if let Some(end) = memchr::memmem::find(rest, b"-----END ") {
+        let closing = rest[end + 9..].iter().position(|&byte| byte == b'-');
+        let dashes =
+            |at: usize| rest[at..].iter().take(5).take_while(|&&byte| byte == b'-').count();
+        let end = match closing {
+            Some(at) => end + 9 + at + dashes(end + 9 + at),
+            None => rest.len(),
+        };
+        return is_first_body(&rest[..end]).then_some(header_end + end);
+    }
+    if !is_first_body(rest) {
+        return None;
+    }
+    // Cut off: up to where the text is no body any more.
+    let stops = |byte: &u8| matches!(byte, b'"' | b'\'' | b'<' | b'`' | b',' | b'}');
+    let end = rest.iter().position(stops).unwrap_or(rest.len());
+    let end = rest[..end].trim_ascii_end().len();
+    let words = words(&rest[..end]).all(is_base64);
+    match words {
+        true => Some(header_end + end),
+        false => {
+            let mut covered = 0;
+            for word in rest[..end].split(|&byte| byte == b' ') {
+                if !words_of(word).all(is_base64) && !is_armour_header(word) {
+                    break;
+                }
+                covered += word.len() + 1;
+            }
+            Some(header_end + covered.min(end))
+        }
+    }
 }
 
 impl Pem {
-    /// A block that has just begun.
-    pub(in crate::redact) fn new(hash: Sha256) -> Self {
-        Pem {
-            held: BEGIN.to_owned(),
-            header_done: false,
-            established: false,
-            in_headers: true,
-            line: String::new(),
-            line_source: 0,
-            line_holds_placeholder: false,
-            line_overlong: false,
-            gap: String::new(),
-            hash,
-            covered: 0,
-        }
+    /// A block whose header ends at `end`.
+    pub(in crate::redact) fn new(start: u64, end: u64) -> Self {
+        let identity = Vec::new();
+        Pem { start, end, established: false, in_headers: true, blank: 0, identity }
     }
 
-    /// Takes the next character.
-    pub(in crate::redact) fn push(&mut self, c: char) -> Step {
-        if !self.header_done {
-            self.held.push(c);
-            return self.header();
-        }
-        if c == '\n' {
-            return self.end_line();
-        }
-        self.line.push(c);
-        self.line_source += c.len_utf8();
-        if c == '-' && self.line.ends_with("-----") && self.ends_block() {
-            return self.finish_block();
-        }
-        if self.line.len() >= LONGEST_LINE && self.established {
-            // FAIL CLOSED: what cannot be held any longer counts as body.
-            self.hash.update(self.line.as_bytes());
-            self.covered += self.gap.len() + self.line_source;
-            self.gap.clear();
-            self.line_overlong = true;
-            let keep = self.line.len().saturating_sub(64);
-            self.line = self.line.get(keep..).unwrap_or_default().to_owned();
-            self.line_source = 0;
-        } else if self.line.len() >= LONGEST_LINE {
-            if is_first_body(&self.line) {
-                self.establish();
-            } else {
-                return self.release();
+    /// Takes a line (without its end) that begins at `at` in the source.
+    pub(in crate::redact) fn line(&mut self, line: &[u8], at: u64) -> Line {
+        if let Some(end) = memchr::memmem::find(line, b"-----END ")
+            .or_else(|| memchr::memmem::find(line, b"---- END "))
+        {
+            let label = &line[end..];
+            let close =
+                label.iter().rposition(|&byte| byte == b'-').map_or(label.len(), |at| at + 1);
+            if self.established || is_first_body(&line[..end]) {
+                self.absorb(line, at);
+                self.end = at + (end + close) as u64;
+                return Line::Last(end + close);
             }
+            return Line::Other;
         }
-        Step::More
+        if line.iter().all(|byte| {
+            matches!(
+                byte,
+                b' ' | b'\t'
+                    | b'\r'
+                    | b'>'
+                    | b'#'
+                    | b'|'
+                    | b'*'
+                    | b'+'
+                    | b'-'
+                    | b'/'
+                    | b'"'
+                    | b'\''
+                    | b'\\'
+                    | b'n'
+            )
+        }) {
+            self.blank += 1;
+            return if self.blank > MOST_BLANK { Line::Other } else { Line::Blank };
+        }
+        let body = match self.established {
+            false => is_first_body(line),
+            true if self.in_headers && is_armour_header(line) => true,
+            true => is_body(line),
+        };
+        if !body {
+            return Line::Other;
+        }
+        self.in_headers &= is_armour_header(line);
+        self.established = true;
+        self.blank = 0;
+        self.absorb(line, at);
+        Line::Body
     }
 
-    /// Takes a placeholder that stands for `source` bytes; `false` when this cannot be a key.
-    pub(in crate::redact) fn push_placeholder(
-        &mut self,
-        text: &str,
-        source: usize,
-        fresh: bool,
-    ) -> bool {
-        // A known value right behind BEGIN is most likely the key; a placeholder that stood
-        // there was judged before.
-        if !self.header_done || !(fresh || self.established) {
+    fn absorb(&mut self, line: &[u8], at: u64) {
+        let room = IDENTITY.saturating_sub(self.identity.len());
+        self.identity.extend_from_slice(&line[..line.len().min(room)]);
+        let used = line.trim_ascii_end();
+        self.end = at + used.len() as u64;
+    }
+}
+
+fn is_body(line: &[u8]) -> bool {
+    let mut count = 0;
+    let mut long = false;
+    for word in words(line) {
+        if !is_base64(word) {
             return false;
         }
-        self.establish();
-        self.line.push_str(text);
-        self.line_source += source;
-        self.line_holds_placeholder = true;
-        true
+        count += 1;
+        long |= word.len() >= 16;
     }
-
-    /// The source ends here.
-    pub(in crate::redact) fn finish(mut self) -> Step {
-        if !self.header_done {
-            return Step::Release(self.held);
-        }
-        if !self.established && is_first_body(&self.line) {
-            self.establish();
-        }
-        if !self.established {
-            return self.release();
-        }
-        if self.line_is_body() {
-            self.absorb_line();
-        }
-        self.key()
-    }
-
-    fn header(&mut self) -> Step {
-        let tail = self.held.get(BEGIN.len()..).unwrap_or_default();
-        let legal =
-            |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b' ' | b'-');
-        if !tail.starts_with(' ') || !tail.bytes().all(legal) || tail.len() > LONGEST_HEADER {
-            return Step::Release(std::mem::take(&mut self.held));
-        }
-        if let Some(label) = tail.strip_suffix("-----") {
-            if !(label.ends_with("PRIVATE KEY") || label.ends_with("PRIVATE KEY BLOCK")) {
-                return Step::Release(std::mem::take(&mut self.held));
-            }
-            self.header_done = true;
-            self.covered = self.held.len();
-        }
-        Step::More
-    }
-
-    fn end_line(&mut self) -> Step {
-        if !self.established {
-            if is_first_body(&self.line) {
-                self.establish();
-            } else if self.line.trim().is_empty() && self.held.len() < LONGEST_HEADER * 4 {
-                self.held.push_str(&self.line);
-                self.held.push('\n');
-                self.covered += self.line_source + 1;
-                self.line.clear();
-                self.line_source = 0;
-                return Step::More;
-            } else {
-                self.line.push('\n');
-                return self.release();
-            }
-        }
-        if self.line_is_body() {
-            self.absorb_line();
-            self.gap.push('\n');
-            if self.gap.len() > 1024 {
-                return self.key();
-            }
-            return Step::More;
-        }
-        self.line.push('\n');
-        self.key()
-    }
-
-    fn establish(&mut self) {
-        self.established = true;
-        self.held.clear();
-    }
-
-    fn line_is_body(&mut self) -> bool {
-        if self.line_holds_placeholder || self.line_overlong {
-            return true;
-        }
-        if self.in_headers && is_armour_header(&self.line) {
-            return true;
-        }
-        let words: Vec<&str> = words(&self.line).collect();
-        if !words.is_empty() {
-            self.in_headers = false;
-        }
-        words.iter().all(|word| is_base64(word))
-            && (words.len() < 2 || words.iter().any(|word| word.len() >= 16))
-    }
-
-    fn absorb_line(&mut self) {
-        self.hash.update(self.line.as_bytes());
-        self.covered += self.gap.len() + self.line_source;
-        self.gap.clear();
-        self.line.clear();
-        self.line_source = 0;
-        self.line_holds_placeholder = false;
-        self.line_overlong = false;
-    }
-
-    fn ends_block(&self) -> bool {
-        let Some(at) = self.line.rfind("-----END ") else { return false };
-        let label = self.line.get(at + 9..).and_then(|rest| rest.strip_suffix("-----"));
-        label.is_some_and(|label| {
-            (label.ends_with("PRIVATE KEY") || label.ends_with("PRIVATE KEY BLOCK"))
-                && label.bytes().all(|b| b.is_ascii_uppercase() || matches!(b, b' ' | b'0'..=b'9'))
-        })
-    }
-
-    fn finish_block(&mut self) -> Step {
-        let body = self.line.split("-----END ").next().unwrap_or_default();
-        if !self.established && !is_first_body(body) {
-            return self.release();
-        }
-        self.establish();
-        self.absorb_line();
-        self.key()
-    }
-
-    fn release(&mut self) -> Step {
-        Step::Release(std::mem::take(&mut self.held) + &std::mem::take(&mut self.line))
-    }
-
-    fn key(&mut self) -> Step {
-        Step::Key {
-            hash: self.hash.clone(),
-            covered: self.covered,
-            rest: std::mem::take(&mut self.gap) + &std::mem::take(&mut self.line),
-        }
-    }
+    count > 0 && (count < 2 || long)
 }
 
 /// The words of a line without what may surround a key: indentation, quotes, diff and
-/// comment marks, and line ends written as `\n`.
-fn words(line: &str) -> impl Iterator<Item = &str> {
-    let outer = |c: char| {
-        c.is_whitespace()
-            || matches!(c, '"' | '\'' | '`' | ',' | ';' | '>' | '#' | '|' | '*' | ':' | '-')
+/// comment marks, line numbers, and line ends written as `\n`.
+fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let outer = |byte: &u8| {
+        byte.is_ascii_whitespace()
+            || matches!(
+                byte,
+                b'"' | b'\''
+                    | b'`'
+                    | b','
+                    | b';'
+                    | b'>'
+                    | b'#'
+                    | b'|'
+                    | b'*'
+                    | b':'
+                    | b'-'
+                    | b'('
+                    | b')'
+            )
     };
-    line.split(outer)
-        .flat_map(|piece| piece.split("\\n").flat_map(|part| part.split("\\r")))
-        .map(|word| word.trim_matches('\\'))
+    line.split(outer).flat_map(words_of)
+}
+
+fn words_of(piece: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut first = true;
+    piece
+        .split(|&byte| byte == b'\\')
+        .map(move |part| {
+            let begins = std::mem::replace(&mut first, false);
+            match part {
+                [b'n' | b'r', rest @ ..] if !begins => rest,
+                part => part,
+            }
+        })
         .filter(|word| !word.is_empty())
 }
 
-fn is_base64(word: &str) -> bool {
-    word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
+fn is_base64(word: &[u8]) -> bool {
+    let padding = word.iter().rev().take_while(|&&byte| byte == b'=').count();
+    let body = &word[..word.len() - padding];
+    // The check sum of PGP armour begins with `=`.
+    let body = if word.len() <= 5 { body.strip_prefix(b"=").unwrap_or(body) } else { body };
+    padding <= 2 && body.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
 }
 
-fn is_first_body(line: &str) -> bool {
+fn is_first_body(line: &[u8]) -> bool {
     is_armour_header(line)
         || words(line)
             .find(|word| word.len() > 4)
@@ -262,12 +228,31 @@ fn is_first_body(line: &str) -> bool {
 }
 
 /// `Proc-Type: 4,ENCRYPTED` and its like.
-fn is_armour_header(line: &str) -> bool {
-    let text = line.trim_start_matches(|c: char| {
-        c.is_whitespace() || matches!(c, '"' | '>' | '#' | '|' | '*' | '+' | '-' | '/' | '\\')
-    });
-    let text = text.strip_prefix("n").filter(|_| line.contains("\\n")).unwrap_or(text);
-    ["Proc-Type:", "DEK-Info:", "Version:", "Comment:", "Charset:", "Hash:", "MessageID:"]
-        .iter()
-        .any(|name| text.starts_with(name))
+fn is_armour_header(line: &[u8]) -> bool {
+    const NAMES: &[&[u8]] = &[
+        b"Proc-Type:",
+        b"DEK-Info:",
+        b"Version:",
+        b"Comment:",
+        b"Charset:",
+        b"Hash:",
+        b"MessageID:",
+        b"Encryption:",
+        b"Public-Lines:",
+        b"Private-Lines:",
+        b"Key-Derivation:",
+        b"Argon2-",
+        b"Subject:",
+    ];
+    let marks = |b: &u8| {
+        b.is_ascii_whitespace()
+            || matches!(b, b'"' | b'>' | b'#' | b'|' | b'*' | b'+' | b'-' | b'/' | b'\\')
+    };
+    let from = line.iter().position(|byte| !marks(byte)).unwrap_or(line.len());
+    let text = &line[from..];
+    let text = match text {
+        [b'n', rest @ ..] if from > 0 && line[from - 1] == b'\\' => rest,
+        text => text,
+    };
+    NAMES.iter().any(|name| text.starts_with(name))
 }

@@ -3,16 +3,18 @@
 //! Turning redaction off is a setting of this type, not a way around it; known values are
 //! masked even then. FAIL CLOSED: a rule that fails or panics withholds the whole text.
 
-use super::kinds::{Kinds, ScanError};
-use super::known::{Event, Known};
-use super::machine::{Machine, Report};
+use super::kinds::{Kind, Kinds, ScanError};
+use super::known::Known;
 use super::names::{self, Named};
 use super::placeholder::{self, Numbers};
+use super::rules::Rules;
+use super::scan::Identity;
+use super::segment::{self, Masked, Segmenter};
 use super::value;
 use super::{Raw, Redacted, Secret};
 use serde_json::{Map, Value};
 use sha2::Digest;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
@@ -25,17 +27,22 @@ pub struct Finding {
     /// The kind of secret, as in the placeholder.
     pub rule: String,
     /// The first byte.
-    pub start: usize,
+    pub start: u64,
     /// The byte after the last.
-    pub end: usize,
+    pub end: u64,
 }
 
+/// What is looked for, put together when the first text comes.
+#[derive(Default)]
+struct Lazy(OnceLock<Result<Arc<Rules>, String>>);
+
 struct Shared {
-    known: Known,
+    known: Vec<(String, Secret)>,
+    custom: Vec<(String, String, Vec<String>)>,
     numbers: Numbers,
-    kinds: fn() -> Result<&'static Kinds, ScanError>,
-    /// Kinds that a placeholder can have; filled at the first scan.
-    placeholders: OnceLock<HashSet<String>>,
+    kinds: fn() -> Result<Kinds, String>,
+    on: Lazy,
+    off: Lazy,
 }
 
 /// Masks secrets. Cheap to make and to clone, usable from several threads; clones share
@@ -47,20 +54,24 @@ pub struct Redactor {
     numbered: bool,
 }
 
+/// The rules of every redactor that knows no value and has no kind of its own.
+static COMMON: OnceLock<Result<Arc<Rules>, String>> = OnceLock::new();
+
 impl Redactor {
     /// With the shipped kinds, plus values known to be secret (label, value). With
     /// `enabled` off, known values alone are masked.
     pub fn new(enabled: bool, known: Vec<(String, Secret)>) -> Self {
-        Redactor::with_kinds(enabled, known, Kinds::shipped)
+        Redactor::with_kinds(enabled, known, Vec::new(), Kinds::shipped)
     }
 
     pub(in crate::redact) fn with_kinds(
         enabled: bool,
         known: Vec<(String, Secret)>,
-        kinds: fn() -> Result<&'static Kinds, ScanError>,
+        custom: Vec<(String, String, Vec<String>)>,
+        kinds: fn() -> Result<Kinds, String>,
     ) -> Self {
-        let (known, numbers) = (Known::new(known), Numbers::new());
-        let shared = Arc::new(Shared { known, numbers, kinds, placeholders: OnceLock::new() });
+        let (on, off, numbers) = (Lazy::default(), Lazy::default(), Numbers::new());
+        let shared = Arc::new(Shared { known, custom, numbers, kinds, on, off });
         Redactor { shared, enabled, numbered: true }
     }
 
@@ -69,6 +80,27 @@ impl Redactor {
     #[must_use]
     pub fn for_log(&self) -> Redactor {
         Redactor { shared: Arc::clone(&self.shared), enabled: true, numbered: false }
+    }
+
+    fn rules(&self) -> Result<&Rules, ScanError> {
+        let shared = &self.shared;
+        let build = || {
+            let known = Known::new(shared.known.clone());
+            let custom = shared.custom.iter().cloned();
+            let custom = custom.map(|(id, pattern, words)| Kind::custom(id, pattern, words));
+            Rules::new((shared.kinds)()?, custom.collect(), known, self.enabled).map(Arc::new)
+        };
+        let shipped: fn() -> Result<Kinds, String> = Kinds::shipped;
+        let is_common = self.enabled
+            && shared.known.is_empty()
+            && shared.custom.is_empty()
+            && std::ptr::fn_addr_eq(shared.kinds, shipped);
+        let built = match (is_common, self.enabled) {
+            (true, _) => COMMON.get_or_init(build),
+            (false, true) => shared.on.0.get_or_init(build),
+            (false, false) => shared.off.0.get_or_init(build),
+        };
+        built.as_deref().map_err(|message| ScanError(message.clone()))
     }
 
     /// Masks a text.
@@ -91,41 +123,47 @@ impl Redactor {
     /// Tells what would be masked, in order and without overlaps. A text that cannot be
     /// scanned is one finding of the rule `withheld`.
     pub fn scan(&self, text: &str) -> Vec<Finding> {
-        let mut stream = self.stream().with_findings();
-        let _ = stream.push(text);
-        stream.end();
+        let mut stream = self.bytes().with_findings();
+        let mut out = Vec::new();
+        stream.feed(text.as_bytes(), true, &mut out);
         if stream.failed {
-            return vec![Finding { rule: "withheld".to_owned(), start: 0, end: text.len() }];
+            return vec![Finding { rule: "withheld".to_owned(), start: 0, end: text.len() as u64 }];
         }
         stream.take_findings()
     }
 
     /// A redactor for text that arrives in pieces.
     pub fn stream(&self) -> StreamRedactor<'_> {
-        let machine = match self.enabled.then(self.shared.kinds) {
-            Some(Ok(kinds)) => Ok(Some(Machine::new(kinds, &self.shared.numbers, self.numbered))),
-            Some(Err(error)) => Err(error),
-            None => Ok(None),
-        };
-        let failed = machine.is_err() || self.shared.known.broken;
-        StreamRedactor {
+        StreamRedactor { bytes: self.bytes(), held: Vec::new(), told: false }
+    }
+
+    /// A redactor for bytes that arrive in pieces and need not be text.
+    pub fn bytes(&self) -> ByteRedactor<'_> {
+        let rules = self.rules();
+        let failed = rules.is_err();
+        ByteRedactor {
             redactor: self,
-            buffer: String::new(),
-            machine: machine.ok().flatten(),
-            plain: String::new(),
-            pos: 0,
-            report: Report::default(),
+            segmenter: rules.ok().map(|rules| Segmenter::new(rules, 0)),
+            buffer: Vec::new(),
+            base: 0,
+            from: 0,
+            written: 0,
+            counts: BTreeMap::new(),
+            findings: None,
+            style: if self.numbered { Style::Numbered } else { Style::Label },
             failed,
-            told: false,
         }
     }
 
     fn mask(&self, text: &str) -> String {
-        let mut stream = self.stream();
-        let mut out = stream.advance(text);
-        out.push_str(&stream.end());
+        let mut stream = self.bytes();
+        let mut out = Vec::with_capacity(text.len());
+        stream.feed(text.as_bytes(), true, &mut out);
         // Nothing of a text whose scan failed is shown, not even the part before.
-        if stream.failed { WITHHELD.to_owned() } else { out }
+        match stream.failed {
+            true => WITHHELD.to_owned(),
+            false => String::from_utf8(out).unwrap_or_else(|_| WITHHELD.to_owned()),
+        }
     }
 
     fn mask_json(&self, value: &Value, key: Option<&str>) -> Value {
@@ -137,7 +175,8 @@ impl Redactor {
                 if masked == plain { value.clone() } else { Value::String(masked) }
             }
             Value::String(text) => {
-                let named = key.filter(|_| self.enabled).and_then(names::judge);
+                let named =
+                    key.filter(|_| self.enabled).and_then(|key| names::judge(key.as_bytes()));
                 Value::String(match named {
                     Some(named) => self.mask_named(named, text),
                     None => self.mask(text),
@@ -164,7 +203,7 @@ impl Redactor {
         let scheme = value::scheme_len(text);
         let secret = text.get(scheme..).unwrap_or_default();
         let judged_before = self.holds_placeholder(text);
-        if judged_before || value::is_exempt(secret) || names::judge(secret).is_some() {
+        if judged_before || value::is_exempt(secret) || names::judge(secret.as_bytes()).is_some() {
             return self.mask(text);
         }
         // A trial without numbers: a more specific kind than the key's is worth naming.
@@ -182,170 +221,205 @@ impl Redactor {
     }
 
     fn holds_placeholder(&self, text: &str) -> bool {
-        let kinds = self.placeholders();
         text.match_indices('[').any(|(at, _)| {
-            let rest = text.get(at..).unwrap_or_default();
-            matches!(placeholder::read(rest, kinds), placeholder::Reading::Whole(_))
+            let rest = text.as_bytes().get(at..).unwrap_or_default();
+            matches!(self.placeholder(rest), placeholder::Reading::Whole(_))
         })
     }
 
     /// Whether nothing but a scheme stands beside the placeholder.
     fn is_masked_whole(&self, masked: &str) -> bool {
         let secret = masked.get(value::scheme_len(masked)..).unwrap_or_default().trim();
-        let kinds = self.placeholders();
-        placeholder::read(secret, kinds) == placeholder::Reading::Whole(secret.len())
+        self.placeholder(secret.as_bytes()) == placeholder::Reading::Whole(secret.len())
     }
 
-    fn placeholders(&self) -> &HashSet<String> {
-        self.shared.placeholders.get_or_init(|| {
-            let mut kinds: HashSet<String> = self.shared.known.kinds().map(str::to_owned).collect();
-            kinds.extend(names::KINDS.iter().map(|kind| (*kind).to_owned()));
-            kinds.insert("private-key".to_owned());
-            if let Ok(shipped) = (self.shared.kinds)() {
-                kinds.extend(shipped.ids().map(str::to_owned));
-            }
-            kinds
-        })
+    fn placeholder(&self, text: &[u8]) -> placeholder::Reading {
+        match self.rules() {
+            Ok(rules) => placeholder::read(text, |kind| rules.exists(kind)),
+            Err(_) => placeholder::Reading::No,
+        }
     }
 }
 
-/// Masks a text in pieces. How it is cut changes nothing about what is masked; at most the
-/// current word, a value behind a secret-sounding name, or a private key is held back.
-pub struct StreamRedactor<'a> {
+/// What is written in the place of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// `[secret:github-token:1]`: the same number for the same value.
+    Numbered,
+    /// `[secret:github-token]`.
+    Label,
+    /// Nothing.
+    Remove,
+}
+
+/// Masks bytes in pieces, with memory that does not grow with them. What is no valid UTF-8
+/// passes unharmed.
+pub struct ByteRedactor<'a> {
     redactor: &'a Redactor,
-    buffer: String,
-    /// `None` when only known values are masked.
-    machine: Option<Machine<'a>>,
-    plain: String,
-    pos: usize,
-    report: Report,
+    segmenter: Option<Segmenter<'a>>,
+    buffer: Vec<u8>,
+    /// Offset of the buffer in the source.
+    base: u64,
+    /// Where in the buffer the next unit begins.
+    from: usize,
+    /// Everything before this offset of the source was written or masked.
+    written: u64,
+    counts: BTreeMap<String, u64>,
+    findings: Option<Vec<Finding>>,
+    style: Style,
     failed: bool,
-    told: bool,
 }
 
-impl StreamRedactor<'_> {
-    /// Keeps every finding until [`StreamRedactor::take_findings`].
+impl ByteRedactor<'_> {
+    /// Keeps every finding until [`ByteRedactor::take_findings`].
     #[must_use]
     pub fn with_findings(mut self) -> Self {
-        self.report.findings = Some(Vec::new());
-        if let Some(machine) = &mut self.machine {
-            machine.report.findings = Some(Vec::new());
-        }
+        self.findings = Some(Vec::new());
         self
     }
 
-    /// Takes a piece and gives what can be shown already. After a rule failed, one notice
-    /// and then nothing.
-    pub fn push(&mut self, piece: &str) -> Redacted<String> {
-        let out = self.advance(piece);
-        Redacted::vouch(self.or_notice(out))
+    /// Writes placeholders in another style.
+    #[must_use]
+    pub fn with_style(mut self, style: Style) -> Self {
+        self.style = style;
+        self
     }
 
-    /// Gives the rest.
-    pub fn finish(mut self) -> Redacted<String> {
-        let out = self.end();
-        Redacted::vouch(self.or_notice(out))
+    /// Takes a piece and gives what can be shown already. `None` once a rule failed: then
+    /// nothing more may be shown.
+    pub fn push(&mut self, piece: &[u8]) -> Option<Redacted<Vec<u8>>> {
+        self.step(piece, false)
+    }
+
+    /// Gives the rest. `None` when a rule failed.
+    pub fn finish(&mut self) -> Option<Redacted<Vec<u8>>> {
+        self.step(&[], true)
     }
 
     /// How many values of which kinds were masked so far.
     pub fn counts(&self) -> &BTreeMap<String, u64> {
-        self.machine.as_ref().map_or(&self.report.counts, |machine| &machine.report.counts)
+        &self.counts
     }
 
-    /// The findings since the last call. One inside a value that is still open may be
-    /// followed by the finding of the whole value.
+    /// The findings since the last call.
     pub fn take_findings(&mut self) -> Vec<Finding> {
-        let report = match &mut self.machine {
-            Some(machine) => &mut machine.report,
-            None => &mut self.report,
-        };
-        report.findings.as_mut().map(std::mem::take).unwrap_or_default()
+        self.findings.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    fn or_notice(&mut self, out: String) -> String {
-        match self.failed {
-            false => out,
-            true if std::mem::replace(&mut self.told, true) => String::new(),
-            true => WITHHELD.to_owned(),
-        }
+    fn step(&mut self, piece: &[u8], last: bool) -> Option<Redacted<Vec<u8>>> {
+        let mut out = Vec::with_capacity(piece.len());
+        self.feed(piece, last, &mut out);
+        (!self.failed).then(|| Redacted::vouch(out))
     }
 
-    fn advance(&mut self, piece: &str) -> String {
-        self.buffer.push_str(piece);
-        self.guarded(false)
-    }
-
-    fn end(&mut self) -> String {
-        self.guarded(true)
-    }
-
-    fn guarded(&mut self, last: bool) -> String {
+    fn feed(&mut self, piece: &[u8], last: bool, out: &mut Vec<u8>) {
         if self.failed {
-            return String::new();
+            return;
         }
-        let scanned = catch_unwind(AssertUnwindSafe(|| self.run(last)));
-        match scanned {
-            Ok(Ok(out)) => out,
-            Ok(Err(_)) | Err(_) => {
-                self.failed = true;
-                String::new()
-            }
-        }
-    }
-
-    fn run(&mut self, last: bool) -> Result<String, ScanError> {
-        let redactor = self.redactor;
-        let kinds = redactor.placeholders();
-        let buffer = std::mem::take(&mut self.buffer);
-        let mut fault = Ok(());
-        let done = redactor.shared.known.drain(&buffer, last, kinds, |event| {
-            if fault.is_ok() {
-                fault = self.take_event(event);
-            }
-        });
-        fault?;
-        self.buffer.push_str(buffer.get(done..).unwrap_or_default());
-        match &mut self.machine {
-            Some(machine) => {
-                if last {
-                    machine.finish()?;
-                }
-                Ok(machine.take())
-            }
-            None => Ok(std::mem::take(&mut self.plain)),
+        self.buffer.extend_from_slice(piece);
+        let scanned = catch_unwind(AssertUnwindSafe(|| self.run(last, out)));
+        if !matches!(scanned, Ok(Ok(()))) {
+            self.failed = true;
+            out.clear();
+            self.buffer.clear();
         }
     }
 
-    fn take_event(&mut self, event: Event<'_>) -> Result<(), ScanError> {
-        let (text, source, found) = match event {
-            Event::Text(text) => {
-                self.pos += text.len();
-                match &mut self.machine {
-                    Some(machine) => machine.feed(text)?,
-                    None => self.plain.push_str(text),
-                }
-                return Ok(());
-            }
-            Event::Placeholder(text) => (text.to_owned(), text.len(), None),
-            Event::Value(kind, secret, source) => {
-                let numbers = &self.redactor.shared.numbers;
-                let number = self.redactor.numbered.then(|| {
-                    let mut hash = numbers.hasher();
-                    secret.hash_into(&mut hash);
-                    numbers.of(hash)
-                });
-                (placeholder::write(kind, number), source, Some(kind))
-            }
+    fn run(&mut self, last: bool, out: &mut Vec<u8>) -> Result<(), ScanError> {
+        let Some(segmenter) = &mut self.segmenter else {
+            return Err(ScanError("no rules".to_owned()));
         };
-        match &mut self.machine {
-            Some(machine) => machine.feed_placeholder(&text, source, found.is_some())?,
-            None => self.plain.push_str(&text),
+        self.from = segmenter.advance(&self.buffer, self.base, self.from, last)?;
+        let masked = std::mem::take(&mut segmenter.masked);
+        let shown = if last { self.base + self.buffer.len() as u64 } else { segmenter.shown };
+        let at = |offset: u64| offset.saturating_sub(self.base) as usize;
+        for Masked { range, kind, identity } in masked {
+            if range.end <= self.written {
+                continue;
+            }
+            let start = range.start.max(self.written);
+            out.extend_from_slice(&self.buffer[at(self.written)..at(start)]);
+            let number = (self.style == Style::Numbered).then(|| {
+                let numbers = &self.redactor.shared.numbers;
+                let mut hash = numbers.hasher();
+                match &identity {
+                    Identity::Source => hash.update(&self.buffer[at(range.start)..at(range.end)]),
+                    Identity::Bytes(bytes) => hash.update(bytes),
+                    Identity::Known(index) => {
+                        segmenter.rules().known.secret(*index).hash_into(&mut hash)
+                    }
+                }
+                numbers.of(hash)
+            });
+            if self.style != Style::Remove {
+                out.extend_from_slice(placeholder::write(kind, number).as_bytes());
+            }
+            match self.counts.get_mut(kind) {
+                Some(count) => *count += 1,
+                None => _ = self.counts.insert(kind.to_owned(), 1),
+            }
+            if let Some(findings) = &mut self.findings {
+                findings.push(Finding { rule: kind.to_owned(), start, end: range.end });
+            }
+            self.written = range.end;
         }
-        if let Some(kind) = found {
-            let report = self.machine.as_mut().map_or(&mut self.report, |m| &mut m.report);
-            report.add(kind, self.pos, self.pos + source);
+        if shown > self.written {
+            out.extend_from_slice(&self.buffer[at(self.written)..at(shown)]);
+            self.written = shown;
         }
-        self.pos += source;
+        let keep = self.from.saturating_sub(segment::CONTEXT).min(at(self.written.max(self.base)));
+        let keep =
+            if segmenter.is_inside() { self.from.saturating_sub(segment::CONTEXT) } else { keep };
+        if keep > 0 && (keep > self.buffer.len() / 2 || keep > 16 * 1024) {
+            self.buffer.drain(..keep);
+            self.base += keep as u64;
+            self.from -= keep;
+        }
         Ok(())
+    }
+}
+
+/// Masks a text in pieces. How it is cut changes nothing about what is masked; at most the
+/// current word, what stands behind a secret-sounding name, or a private key is held back.
+pub struct StreamRedactor<'a> {
+    bytes: ByteRedactor<'a>,
+    /// The beginning of a character.
+    held: Vec<u8>,
+    told: bool,
+}
+
+impl StreamRedactor<'_> {
+    /// Takes a piece and gives what can be shown already. After a rule failed, one notice
+    /// and then nothing.
+    pub fn push(&mut self, piece: &str) -> Redacted<String> {
+        let shown = self.bytes.push(piece.as_bytes());
+        self.show(shown)
+    }
+
+    /// Gives the rest.
+    pub fn finish(mut self) -> Redacted<String> {
+        let shown = self.bytes.finish();
+        self.show(shown)
+    }
+
+    /// How many values of which kinds were masked so far.
+    pub fn counts(&self) -> &BTreeMap<String, u64> {
+        self.bytes.counts()
+    }
+
+    fn show(&mut self, shown: Option<Redacted<Vec<u8>>>) -> Redacted<String> {
+        let Some(shown) = shown else {
+            let told = std::mem::replace(&mut self.told, true);
+            return Redacted::vouch(if told { String::new() } else { WITHHELD.to_owned() });
+        };
+        let mut bytes = std::mem::take(&mut self.held);
+        bytes.extend_from_slice(shown.get());
+        // A window of a very long line may end inside a character.
+        let valid = match std::str::from_utf8(&bytes) {
+            Ok(_) => bytes.len(),
+            Err(error) => error.valid_up_to(),
+        };
+        self.held = bytes.split_off(valid);
+        Redacted::vouch(String::from_utf8(bytes).unwrap_or_default())
     }
 }

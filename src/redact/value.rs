@@ -19,19 +19,39 @@ pub(in crate::redact) struct Place {
     pub(in crate::redact) ends_line: bool,
     /// After a bare `Bearer`: nothing but this word said that a secret follows.
     pub(in crate::redact) bare_scheme: bool,
+    /// Nothing but a blank (or a column of a table) stood between the name and the value.
+    pub(in crate::redact) loose: bool,
+    /// In the query of a URL.
+    pub(in crate::redact) in_query: bool,
 }
 
 /// The words that come before the secret in an `Authorization` header.
-pub(in crate::redact) fn is_scheme(word: &str) -> bool {
-    ["bearer", "basic", "token", "apikey", "digest", "negotiate"]
-        .iter()
-        .any(|scheme| word.eq_ignore_ascii_case(scheme))
+pub(in crate::redact) fn is_scheme(word: &[u8]) -> bool {
+    const SCHEMES: &[&[u8]] = &[
+        b"bearer",
+        b"basic",
+        b"token",
+        b"apikey",
+        b"digest",
+        b"negotiate",
+        b"ssws",
+        b"key",
+        b"bot",
+        b"genie",
+        b"genieKey",
+        b"splunk",
+        b"hawk",
+        b"oauth",
+        b"klaviyo-api-key",
+        b"discogs",
+    ];
+    SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
 }
 
 /// How many bytes of `value` are a scheme and the blanks behind it.
 pub(in crate::redact) fn scheme_len(value: &str) -> usize {
     match value.split_once(' ') {
-        Some((word, rest)) if is_scheme(word) => value.len() - rest.trim_start().len(),
+        Some((word, rest)) if is_scheme(word.as_bytes()) => value.len() - rest.trim_start().len(),
         _ => 0,
     }
 }
@@ -39,7 +59,7 @@ pub(in crate::redact) fn scheme_len(value: &str) -> usize {
 /// Whether a value is a reference, an example or a mere word, whatever its name says.
 pub(in crate::redact) fn is_exempt(value: &str) -> bool {
     let value = value.trim();
-    is_reference(value) || is_example(value) || is_plain_word(value)
+    is_reference(value) || is_example(value.as_bytes()) || is_plain_word(value)
 }
 
 /// Whether `value` is to be masked.
@@ -54,32 +74,70 @@ pub(in crate::redact) fn is_secret(named: Named, place: Place, value: &str) -> b
     let upper = value.bytes().any(|b| b.is_ascii_uppercase());
     let symbol = value.chars().any(|c| !c.is_alphanumeric() && !matches!(c, '_' | '-' | '.' | ' '));
     if named.kind == "cookie" {
-        return value.len() >= 8 && value.contains('=');
+        let telling = |pair: &str| {
+            let value = pair.split_once('=').map_or("", |(_, value)| value);
+            value.len() >= 8
+                && (value.bytes().any(|b| b.is_ascii_digit()) || is_shuffled(value.as_bytes()))
+        };
+        return value.split(';').any(telling);
+    }
+    if named.kind == "signature" && !place.in_query {
+        return false;
     }
     if place.bare_scheme {
         return !has_blank && value.len() >= 16 && digit && (lower || upper)
-            || named.kind == "authorization" && value.len() >= 12 && is_basic(value);
+            || named.kind == "authorization" && value.len() >= 12 && is_basic(value.as_bytes());
     }
-    let is_name = names::judge(value).is_some();
-    if named.kind == "authorization" && !has_blank && (value.len() >= 16 || is_basic(value)) {
+    let is_name = names::judge(value.as_bytes()).is_some();
+    if named.kind == "authorization"
+        && !has_blank
+        && (value.len() >= 16 || is_basic(value.as_bytes()))
+    {
         return !is_code(value);
     }
     match named.sensitivity {
         Sensitivity::Strong if place.quoted => {
-            value.len() >= 4 && !is_name && (!has_blank || digit || symbol)
+            value.len() >= 4 && !is_name && (!has_blank || digit)
         }
         Sensitivity::Strong if place.glued || (place.leading && place.ends_line) => {
             value.len() >= 4 && !is_name && !has_blank
         }
-        Sensitivity::Strong => value.len() >= 6 && (digit || symbol) && !is_code(value),
+        // A number in code.
+        Sensitivity::Strong if is_number(value) => false,
+        Sensitivity::Strong => {
+            value.len() >= 6 && (lower || symbol) && (digit || symbol) && !is_code(value)
+        }
         Sensitivity::Weak => {
             let long = if place.glued || place.quoted { 8 } else { 10 };
             let mixed = (digit || symbol) && (lower || upper) || lower && upper;
             // Letters of both cases are also what identifiers are made of.
-            let random = digit || symbol || entropy(value) > 4.0;
+            let random = digit || symbol || is_shuffled(value.as_bytes());
             value.len() >= long && !has_blank && !is_name && mixed && random && !is_code(value)
         }
     }
+}
+
+/// Whether letters of both cases change so often that no one wrote them as words.
+pub(in crate::redact) fn is_shuffled(value: &[u8]) -> bool {
+    let upper = value.iter().filter(|byte| byte.is_ascii_uppercase()).count();
+    let lower = value.iter().filter(|byte| byte.is_ascii_lowercase()).count();
+    upper * 4 >= value.len() && lower * 4 >= value.len() && entropy(value) > 3.3
+}
+
+/// Whether a password inside a URL only points at one: `${PASSWORD}`, `{password}`, `<pw>`.
+pub(in crate::redact) fn is_reference_in_url(value: &str) -> bool {
+    let value = value.trim();
+    let inside = |open: char, close: char| value.starts_with(open) && value.ends_with(close);
+    value.is_empty()
+        || value.starts_with('$')
+        || value.contains("${")
+        || value.contains("{{")
+        || inside('{', '}')
+        || inside('<', '>')
+        || inside('%', '%')
+        || inside('*', '*')
+        || inside('[', ']')
+        || value.starts_with("[secret:")
 }
 
 /// Whether a value only points at a secret that is kept elsewhere.
@@ -96,11 +154,21 @@ fn is_reference(value: &str) -> bool {
         && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'%'));
     let bracketed = value.starts_with('<')
         && (value.ends_with('>') || value.chars().skip(1).all(|c| c.is_alphabetic()))
+        || value.starts_with('{') && value.ends_with('}')
         || value.starts_with("{{");
     let url = lower.contains("://") && !lower.contains('@');
     let path = ["/", "./", "../", "~/"].iter().any(|p| value.starts_with(p))
         && !value.contains(['+', '='])
-        && value.bytes().filter(|&b| b == b'/').count() > 1;
+        && (value.starts_with('.') || value.bytes().filter(|&b| b == b'/').count() > 1);
+    // `projects/my-project/secrets/name`
+    let plain = |part: &str| {
+        part.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'*' | b'='))
+            && part.bytes().filter(u8::is_ascii_digit).count() <= 2
+            && !is_shuffled(part.as_bytes())
+    };
+    let path =
+        path || value.bytes().filter(|&b| b == b'/').count() > 1 && value.split('/').all(plain);
     value.is_empty()
         || bcrypt
         || dollar
@@ -129,39 +197,47 @@ fn is_reference(value: &str) -> bool {
 }
 
 /// Whether it is a documented example or a row of fillers.
-pub(in crate::redact) fn is_example(value: &str) -> bool {
-    let lower = value.to_ascii_lowercase();
-    let mut run = 0;
-    let mut before = None;
-    for c in lower.chars() {
-        run = if Some(c) == before { run + 1 } else { 1 };
+pub(in crate::redact) fn is_example(value: &[u8]) -> bool {
+    const BEGINNINGS: &[&[u8]] = &[
+        b"your-",
+        b"your_",
+        b"<your",
+        b"changeme",
+        b"change-me",
+        b"change_me",
+        b"placeholder",
+        b"redacted",
+        b"insert",
+        b"replace",
+        b"my-secret",
+        b"my_secret",
+        b"mysecret",
+    ];
+    let starts =
+        |word: &&[u8]| value.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
+    let (mut run, mut before) = (0, 0);
+    for &byte in value {
+        let byte = byte.to_ascii_lowercase();
+        run = if byte == before { run + 1 } else { 1 };
         // Six in a row: no generator writes that.
-        if run >= 6 && matches!(c, 'x' | '*' | '0' | '.' | '-' | '_' | '•' | '#') {
+        if run >= 6 && matches!(byte, b'x' | b'*' | b'0' | b'.' | b'-' | b'_' | b'#') {
             return true;
         }
-        before = Some(c);
+        before = byte;
     }
-    let one_filler = lower.chars().next().is_some_and(|first| {
-        matches!(first, 'x' | '*' | '.' | '-' | '?' | '•' | '#')
-            && lower.chars().all(|c| c == first)
+    let one_filler = value.first().is_some_and(|first| {
+        matches!(first, b'x' | b'X' | b'*' | b'.' | b'-' | b'?' | b'#')
+            && value.iter().all(|byte| byte == first)
     });
     one_filler
-        || value.ends_with("EXAMPLE")
-        || value.ends_with("EXAMPLEKEY")
-        || value.contains("...")
-        || value.contains('…')
-        || [
-            "your-",
-            "your_",
-            "<your",
-            "changeme",
-            "change-me",
-            "change_me",
-            "placeholder",
-            "redacted",
-        ]
-        .iter()
-        .any(|word| lower.starts_with(word))
+        // The example of RFC 7617.
+        || value.starts_with(b"QWxhZGRpbjpvcGVuIHNlc2FtZQ")
+        || value.ends_with(b"EXAMPLE")
+        || value.ends_with(b"EXAMPLEKEY")
+        || memchr::memmem::find(value, b"...").is_some()
+        || memchr::memmem::find(value, "\u{2026}".as_bytes()).is_some()
+        || memchr::memmem::find(value, "\u{2022}\u{2022}".as_bytes()).is_some()
+        || BEGINNINGS.iter().any(starts)
 }
 
 /// Words that a secret is described with.
@@ -203,9 +279,26 @@ fn is_plain_word(value: &str) -> bool {
         "empty",
         "missing",
         "invalid",
+        "define",
+        "undef",
+        "foobar",
+        "foo",
+        "bar",
+        "baz",
+        "fake",
+        "sample",
+        "mock",
+        "unknown",
+        "anonymous",
     ];
     let lower = value.trim_end_matches(['?', '!', ',', ';']).to_ascii_lowercase();
     WORDS.contains(&lower.as_str())
+}
+
+fn is_number(value: &str) -> bool {
+    let digits = value.strip_prefix("0x").filter(|hex| hex.len() <= 16).unwrap_or(value);
+    digits.bytes().all(|b| b.is_ascii_hexdigit() || b == b'_')
+        && (digits.len() < value.len() || !value.bytes().any(|b| b.is_ascii_alphabetic()))
 }
 
 /// Whether it reads as code: `config.secret_key`, `next_token`, `a::b`, `1.2.3`, a date.
@@ -216,7 +309,8 @@ fn is_code(value: &str) -> bool {
             && part.bytes().filter(u8::is_ascii_digit).count() * 4 <= part.len()
             && part.len() <= 32
     };
-    let dotted = value.contains('.') && value.split('.').all(word);
+    let bare = value.trim_start_matches(['&', '*', '!', '@']).trim_end_matches([':', '.', '?']);
+    let dotted = (value.contains('.') || bare.len() < value.len()) && bare.split('.').all(word);
     let pathed = value.contains("::") || value.contains("->") || value.contains("()");
     let numeric =
         value.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b':' | b'-' | b'T' | b'Z'));

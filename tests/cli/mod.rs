@@ -9,6 +9,7 @@ mod hook;
 mod moments;
 mod policy_review;
 mod prompt;
+mod redact;
 mod review;
 mod review_page;
 mod reviewers;

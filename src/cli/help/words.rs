@@ -81,6 +81,8 @@ const ERRORS: &[(&str, &str)] = &[
     ("sandbox_doctor", "the doctor could not make a place for its tests: look at TMPDIR"),
     ("approvals", "a way to reach a person cannot be used: docs/approvals.md"),
     ("audit_unavailable", "the log cannot be written, and no tool runs without a record"),
+    ("known_values", "the file of `ion redact --known` is no JSON array of strings"),
+    ("redaction", "a redaction rule failed, so nothing more is shown"),
     ("trust", "the trust store cannot be used, so no folder is trusted"),
     ("session", "the conversation cannot be read or kept"),
     ("tour", "the tour could not be played"),
