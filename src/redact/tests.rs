@@ -73,10 +73,10 @@ pub(in crate::redact) fn examples_of(kinds: &Kinds, seed: u64) -> Vec<(String, S
         for shape in &kind.shapes {
             let mut text = shape.example(&mut next);
             // What is told by its name must look random: letters alone are a word.
-            while !kind.names.is_empty()
-                && !(super::scan::is_varied(text.as_bytes())
-                    && text.bytes().any(|b| b.is_ascii_digit()))
-            {
+            let telling = |text: &str| {
+                super::scan::is_varied(text.as_bytes()) && text.bytes().any(|b| b.is_ascii_digit())
+            };
+            while !kind.names.is_empty() && !telling(&text) {
                 text = shape.example(&mut next);
             }
             if kind.id == "jwt" {

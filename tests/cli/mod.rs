@@ -2,6 +2,7 @@
 
 mod anomalies;
 mod basics;
+mod canary;
 mod classify;
 mod denials;
 mod endings;
