@@ -5,8 +5,8 @@
 
 use super::{CommandError, Exit, Output};
 use crate::config::{Environment, Flags};
-use crate::redact::{ByteRedactor, Redactor, Secret, Style};
-use crate::runtime::start::{self, known_secrets};
+use crate::redact::{ByteRedactor, Secret, Style};
+use crate::runtime::start;
 use clap::{Args, ValueEnum};
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -55,12 +55,8 @@ pub fn run(
     out: &mut Output,
 ) -> Result<Exit, CommandError> {
     let loaded = start::load(environment, Flags::default(), None).map_err(CommandError::from)?;
-    let mut known = known_secrets(&loaded.effective, environment);
-    if let Some(file) = &args.known {
-        known.extend(read_known(file)?);
-    }
-    // Masking is what was asked for: a setting that switches it off for runs is not about this.
-    let redactor = Redactor::new(true, known);
+    let known = args.known.as_deref().map(read_known).transpose()?.unwrap_or_default();
+    let redactor = start::filter(&loaded.effective, environment, known);
     let style = match args.placeholder {
         Placeholder::Numbered => Style::Numbered,
         Placeholder::Label => Style::Label,

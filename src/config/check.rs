@@ -10,7 +10,7 @@ use super::schema::{GUARDED, Key, Shape, providers};
 use super::tree::{Data, Entry, Format, Node, Spot, Unparsable};
 use super::value::{KeyPath, Layer, Setting, Value};
 use crate::model::{AddressBlock, HostRule, Source, Tier};
-use crate::redact::Secret;
+use crate::redact::{Pattern, Secret};
 use std::collections::BTreeSet;
 
 /// The most entries of one list. Real policies are far below; comparing lists is not free.
@@ -256,10 +256,11 @@ impl Checker<'_> {
                 })
             }
             (Shape::ModelTier, Data::Table(entries)) => self.model_tier(path, node.at, entries),
-            (Shape::Hosts { .. } | Shape::Addresses, Data::List(_)) => {
+            (Shape::Hosts { .. } | Shape::Addresses | Shape::Patterns, Data::List(_)) => {
                 let items = self.texts(node, &path.to_string())?;
                 let wrong = |item: &Located<String>| match key.shape {
                     Shape::Hosts { refuses } => HostRule::parse(&item.value, refuses).err(),
+                    Shape::Patterns => Pattern::parse(&item.value).err(),
                     _ => AddressBlock::parse(&item.value).err(),
                 };
                 let mut sound = true;
@@ -458,6 +459,7 @@ fn expected(shape: Shape) -> String {
         Shape::Texts | Shape::Paths | Shape::Names => "a list of strings".to_owned(),
         Shape::Hosts { .. } => "a list of hosts".to_owned(),
         Shape::Addresses => "a list of addresses".to_owned(),
+        Shape::Patterns => "a list of ID=EXPRESSION".to_owned(),
         Shape::Unused => "anything".to_owned(),
     }
 }

@@ -258,6 +258,10 @@ pub struct ClassifierSettings {
 pub struct RedactionSettings {
     /// `security.redactSecrets`.
     pub enabled: Located<bool>,
+    /// `security.redactPii`.
+    pub personal: Located<bool>,
+    /// `security.redactPatterns`, as written; each was read once already.
+    pub patterns: Vec<Located<String>>,
 }
 
 /// `audit`.

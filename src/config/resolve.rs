@@ -278,7 +278,11 @@ pub(super) fn resolve(
             memory: view.whole("sandbox.memory").map(|n| n.value),
         },
         classifier: classifier(&view),
-        redaction: RedactionSettings { enabled: view.flag("security.redactSecrets", true) },
+        redaction: RedactionSettings {
+            enabled: view.flag("security.redactSecrets", true),
+            personal: view.flag("security.redactPii", false),
+            patterns: view.items("security.redactPatterns"),
+        },
         audit: AuditSettings { file: audit_file },
         hook: HookSettings { allow_skips_prompt: view.flag("hook.allowSkipsPrompt", false) },
         approvals,

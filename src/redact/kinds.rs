@@ -5,6 +5,7 @@
 //! an error that withholds the text: it must never be skipped. Read `shape` first, then
 //! `marks`, which finds the places that are worth a look.
 
+use super::pattern::Pattern;
 use super::shape::{Look, Shape};
 use super::value;
 use crate::shipped::SECRETS;
@@ -108,8 +109,9 @@ impl Kind {
     }
 
     /// A kind from the configuration.
-    pub(in crate::redact) fn custom(id: String, pattern: String, keywords: Vec<String>) -> Kind {
-        let pattern = Some((pattern, OnceLock::new()));
+    pub(in crate::redact) fn custom(pattern: Pattern) -> Kind {
+        let Pattern { id, expression, beginnings: keywords } = pattern;
+        let pattern = Some((expression, OnceLock::new()));
         let (shapes, names, checks, after) = (Vec::new(), Vec::new(), Vec::new(), None);
         Kind { id, shapes, names, keywords, pattern, checks, after }
     }

@@ -59,6 +59,8 @@ pub(in crate::redact) enum Mark {
     Placeholder,
     /// Something that hides text.
     Veiled(Veil),
+    /// An `@`, or two digits: personal data.
+    Personal,
     /// The beginning of known values: an index into [`Known::groups`].
     Known(usize),
 }
@@ -121,7 +123,12 @@ impl Marks {
     ///
     /// # Errors
     /// It grew too large.
-    pub(in crate::redact) fn new(kinds: &Kinds, known: &Known, all: bool) -> Result<Marks, String> {
+    pub(in crate::redact) fn new(
+        kinds: &Kinds,
+        known: &Known,
+        all: bool,
+        personal: bool,
+    ) -> Result<Marks, String> {
         let mut words: HashMap<Vec<u8>, Vec<Mark>> = HashMap::new();
         let mut bare = vec![Vec::new(); 256];
         let mut add = |word: &[u8], mark: Mark| {
@@ -207,6 +214,10 @@ impl Marks {
                 add(format!("\\u00{code}").as_bytes(), Mark::Veiled(Veil::Escape));
                 add(format!("\\x{code}").as_bytes(), Mark::Veiled(Veil::Escape));
             }
+        }
+        if personal {
+            add(b"@", Mark::Personal);
+            (0..100).for_each(|pair| add(format!("{pair:02}").as_bytes(), Mark::Personal));
         }
         add(b"[secret:", Mark::Placeholder);
         for (index, group) in known.groups().iter().enumerate() {

@@ -13,7 +13,9 @@ mod kinds;
 mod known;
 mod marks;
 mod names;
+pub mod pattern;
 mod pem;
+mod personal;
 mod placeholder;
 pub mod raw;
 pub mod redacted;
@@ -29,9 +31,10 @@ mod tests;
 mod value;
 mod view;
 
+pub use pattern::Pattern;
 pub use raw::Raw;
 pub use redacted::Redacted;
-pub use redactor::{ByteRedactor, Finding, Redactor, StreamRedactor, Style};
+pub use redactor::{ByteRedactor, Finding, Options, Redactor, StreamRedactor, Style};
 pub use secret::Secret;
 
 /// Whether a variable of this name holds a secret, so that its value is masked wherever it

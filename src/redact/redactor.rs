@@ -11,7 +11,7 @@ use super::rules::Rules;
 use super::scan::Identity;
 use super::segment::{self, Masked, Segmenter};
 use super::value;
-use super::{Raw, Redacted, Secret};
+use super::{Pattern, Raw, Redacted, Secret};
 use serde_json::{Map, Value};
 use sha2::Digest;
 use std::collections::BTreeMap;
@@ -38,11 +38,23 @@ struct Lazy(OnceLock<Result<Arc<Rules>, String>>);
 
 struct Shared {
     known: Vec<(String, Secret)>,
-    custom: Vec<(String, String, Vec<String>)>,
+    patterns: Vec<Pattern>,
+    personal: bool,
     numbers: Numbers,
     kinds: fn() -> Result<Kinds, String>,
     on: Lazy,
     off: Lazy,
+}
+
+/// What is looked for besides known values.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Secrets that nobody registered.
+    pub enabled: bool,
+    /// Personal data: mail addresses, telephone, account, card and identity numbers.
+    pub personal: bool,
+    /// Kinds of one's own.
+    pub patterns: Vec<Pattern>,
 }
 
 /// Masks secrets. Cheap to make and to clone, usable from several threads; clones share
@@ -61,17 +73,22 @@ impl Redactor {
     /// With the shipped kinds, plus values known to be secret (label, value). With
     /// `enabled` off, known values alone are masked.
     pub fn new(enabled: bool, known: Vec<(String, Secret)>) -> Self {
-        Redactor::with_kinds(enabled, known, Vec::new(), Kinds::shipped)
+        Redactor::with(Options { enabled, ..Options::default() }, known)
+    }
+
+    /// With kinds of one's own, and with personal data if wanted.
+    pub fn with(options: Options, known: Vec<(String, Secret)>) -> Self {
+        Redactor::with_kinds(options, known, Kinds::shipped)
     }
 
     pub(in crate::redact) fn with_kinds(
-        enabled: bool,
+        options: Options,
         known: Vec<(String, Secret)>,
-        custom: Vec<(String, String, Vec<String>)>,
         kinds: fn() -> Result<Kinds, String>,
     ) -> Self {
+        let Options { enabled, personal, patterns } = options;
         let (on, off, numbers) = (Lazy::default(), Lazy::default(), Numbers::new());
-        let shared = Arc::new(Shared { known, custom, numbers, kinds, on, off });
+        let shared = Arc::new(Shared { known, patterns, personal, numbers, kinds, on, off });
         Redactor { shared, enabled, numbered: true }
     }
 
@@ -86,14 +103,14 @@ impl Redactor {
         let shared = &self.shared;
         let build = || {
             let known = Known::new(shared.known.clone());
-            let custom = shared.custom.iter().cloned();
-            let custom = custom.map(|(id, pattern, words)| Kind::custom(id, pattern, words));
-            Rules::new((shared.kinds)()?, custom.collect(), known, self.enabled).map(Arc::new)
+            let own = shared.patterns.iter().cloned().map(Kind::custom).collect();
+            Rules::new((shared.kinds)()?, own, known, self.enabled, shared.personal).map(Arc::new)
         };
         let shipped: fn() -> Result<Kinds, String> = Kinds::shipped;
         let is_common = self.enabled
             && shared.known.is_empty()
-            && shared.custom.is_empty()
+            && shared.patterns.is_empty()
+            && !shared.personal
             && std::ptr::fn_addr_eq(shared.kinds, shipped);
         let built = match (is_common, self.enabled) {
             (true, _) => COMMON.get_or_init(build),

@@ -5,7 +5,7 @@
 use super::kinds::{Kind, Kinds};
 use super::known::Known;
 use super::marks::Marks;
-use super::names;
+use super::{names, personal};
 use std::collections::HashSet;
 
 /// The kinds that no file describes, because code finds them.
@@ -31,11 +31,13 @@ impl Rules {
         custom: Vec<Kind>,
         known: Known,
         all: bool,
+        personal: bool,
     ) -> Result<Rules, String> {
         kinds.all.extend(custom);
-        let marks = Marks::new(&kinds, &known, all)?;
+        let marks = Marks::new(&kinds, &known, all, all && personal)?;
         let mut exists: HashSet<String> = kinds.all.iter().map(|kind| kind.id.clone()).collect();
-        exists.extend(names::KINDS.iter().chain(BUILT_IN).map(|kind| (*kind).to_owned()));
+        let fixed = names::KINDS.iter().chain(personal::KINDS).chain(BUILT_IN);
+        exists.extend(fixed.map(|kind| (*kind).to_owned()));
         exists.extend(known.labels().map(str::to_owned));
         Ok(Rules { kinds, known, marks, all, exists })
     }

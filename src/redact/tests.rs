@@ -4,7 +4,7 @@
 //! repository never holds a text that looks like a live secret.
 
 use super::kinds::Kinds;
-use super::{Raw, Redactor, Secret};
+use super::{Options, Pattern, Raw, Redactor, Secret};
 use crate::shipped::tree::{Data, Entry, Node, Spot};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -427,7 +427,11 @@ fn a_rule_that_fails_or_panics_withholds_the_whole_text() {
         Err("gone".to_owned())
     }
     for kinds in [broken, panicking, unreadable] {
-        let redactor = Redactor::with_kinds(true, Vec::new(), Vec::new(), kinds);
+        let redactor = Redactor::with_kinds(
+            Options { enabled: true, ..Options::default() },
+            Vec::new(),
+            kinds,
+        );
         let notice = "[text withheld: the redactor failed on it]";
         assert_eq!(redactor.text("fine words, then abc123456789").as_str(), notice);
         assert_eq!(redactor.scan("abc123456789")[0].rule, "withheld");
@@ -451,6 +455,23 @@ fn nested_assignments_do_not_take_time_without_end() {
     let _ = masked(&text);
     let _ = masked(&"-----BEGIN ".repeat(20_000));
     let _ = masked(&"password=\\\"".repeat(20_000));
+}
+
+#[test]
+fn kinds_of_ones_own_and_personal_data_are_masked_when_asked_for() {
+    let patterns = vec![Pattern::parse("acme-key=acme_(?P<secret>[a-z0-9]{8,})").unwrap()];
+    let redactor = Redactor::with(Options { enabled: true, personal: true, patterns }, Vec::new());
+    let text =
+        "use acme_ab12cd34 or write to lena@example.org, +49 30 1234567, 4111-1111-1111-1111\n";
+    let wanted = "use acme_[secret:acme-key:1] or write to [secret:email:2], [secret:phone-number:3], [secret:payment-card:4]\n";
+    assert_eq!(redactor.text(text).as_str(), wanted);
+    assert_eq!(redactor.text(wanted).as_str(), wanted);
+    assert_eq!(masked(text), text);
+    let mut stream = redactor.stream();
+    let mut shown = String::new();
+    text.chars().for_each(|c| shown.push_str(stream.push(c.encode_utf8(&mut [0; 4])).as_str()));
+    shown.push_str(stream.finish().as_str());
+    assert_eq!(shown, wanted);
 }
 
 #[test]

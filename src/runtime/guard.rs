@@ -3,13 +3,12 @@
 
 use super::StartError;
 use super::account::Account;
-use super::start::{compile, known_secrets, load};
+use super::start::{compile, load, redactor};
 use crate::audit::{AuditLog, Origin};
 use crate::config::{Environment, Flags};
 use crate::gate::{Advisers, Gate, GateParts, Lift, RunsNothing, SystemClock};
 use crate::model::{Effects, SessionId, ToolName};
 use crate::policy::{CallLimits, Circumstances};
-use crate::redact::Redactor;
 use crate::tool::Registry;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -54,8 +53,7 @@ pub fn guard(
     let loaded = load(environment, flags, Some(&dir.to_path_buf()))?;
     let effective = &loaded.effective;
     let rules = Arc::new(compile(effective)?);
-    let redactor =
-        Redactor::new(effective.redaction.enabled.value, known_secrets(effective, environment));
+    let redactor = redactor(effective, environment);
     let audit_file = effective.audit.file.as_ref().ok_or(StartError::NoHome)?;
     let user = environment.get("USER").or(environment.get("LOGNAME"));
     let audit = AuditLog::open_as(audit_file, Origin::here(user.map(str::to_owned)))?;

@@ -16,7 +16,7 @@ use crate::model::{AbsPath, CallId, Effects, SessionId, ToolCall, ToolName};
 use crate::policy::{self, Anchors, CallLimits, Circumstances, RuleSet};
 use crate::provider::scripted::{Script, Scripted};
 use crate::provider::{self, BuildError, BuildSettings, Provider, Route, RouteError};
-use crate::redact::{Redactor, Secret, names_a_secret};
+use crate::redact::{Options, Pattern, Redactor, Secret, names_a_secret};
 use crate::sandbox::{Sandbox, hosts};
 use crate::session::{self, Transcript, transcript};
 use crate::tool::Registry;
@@ -145,10 +145,7 @@ impl Runtime {
         let loaded = load(request.environment, request.flags, request.dir.as_ref())?;
         let effective = &loaded.effective;
         let rules = Arc::new(compile(effective)?);
-        let redactor = Arc::new(Redactor::new(
-            effective.redaction.enabled.value,
-            known_secrets(effective, request.environment),
-        ));
+        let redactor = Arc::new(redactor(effective, request.environment));
         get_ready(&rules, &redactor, effective);
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let (provider, route) = choose_model(&request.model, effective, request.environment)?;
@@ -529,9 +526,34 @@ fn check_budget(
     Ok(())
 }
 
+/// The redactor that the configuration asks for. It masks what Ion itself knows to be secret.
+pub fn redactor(effective: &Effective, environment: &Environment) -> Redactor {
+    let known = known_secrets(effective, environment);
+    Redactor::with(redaction(effective, effective.redaction.enabled.value), known)
+}
+
+/// The same for a filter, where masking is what was asked for: a setting that switches it off
+/// for runs is not about that. `more` are values to mask besides.
+pub fn filter(
+    effective: &Effective,
+    environment: &Environment,
+    more: Vec<(String, Secret)>,
+) -> Redactor {
+    let mut known = known_secrets(effective, environment);
+    known.extend(more);
+    Redactor::with(redaction(effective, true), known)
+}
+
+fn redaction(effective: &Effective, enabled: bool) -> Options {
+    let written = effective.redaction.patterns.iter();
+    // INVARIANT: the check of the configuration refused what cannot be read.
+    let patterns = written.filter_map(|text| Pattern::parse(&text.value).ok()).collect();
+    Options { enabled, personal: effective.redaction.personal.value, patterns }
+}
+
 /// Values that are secret because of where they stand: provider keys, and variables of this
 /// environment whose names say so.
-pub fn known_secrets(effective: &Effective, environment: &Environment) -> Vec<(String, Secret)> {
+fn known_secrets(effective: &Effective, environment: &Environment) -> Vec<(String, Secret)> {
     let keys = effective.providers.iter().filter_map(|(id, settings)| {
         settings.api_key.as_ref().map(|key| (format!("{id}-key"), key.value.clone()))
     });

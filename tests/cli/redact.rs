@@ -137,3 +137,22 @@ fn a_configuration_that_cannot_be_read_may_hold_values_to_mask() {
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(output.stdout.is_empty());
 }
+
+#[test]
+fn the_configuration_adds_kinds_and_personal_data_and_a_wrong_expression_is_named() {
+    let home = Home::new();
+    let settings = json!({"security": {
+        "redactSecrets": false, "redactPii": true, "redactPatterns": ["acme-key=acme_[a-z0-9]{8,}"],
+    }});
+    home.write("home/.ion/engine.json", &settings.to_string());
+    let input = format!("acme_ab12cd34 lena@example.org {}\n", token(5));
+    let shown = stdout(&pipe(home.ion(&["redact", "--placeholder", "label"]), input.as_bytes()));
+    assert_eq!(shown, "[secret:acme-key] [secret:email] [secret:github-token]\n");
+
+    let settings = json!({"security": {"redactPatterns": ["acme-key=[a-z]+"]}});
+    home.write("home/.ion/engine.json", &settings.to_string());
+    let output = home.run(&["config", "validate"]);
+    let told = format!("{}{}", stdout(&output), stderr(&output));
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("redactPatterns") && told.contains("fixed characters"), "{told}");
+}

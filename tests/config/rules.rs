@@ -197,8 +197,7 @@ fn what_the_proxy_adds_for_a_host_is_masked_wherever_it_comes_back() {
     let settings = r#"{"sandbox": {"credentials": {"api": {"host": "a.test", "value": "canary-of-the-api"}}}}"#;
     let loaded = World::new().user(settings).loaded();
     let nothing = ion::config::Environment::from_pairs([("HOME", "/h")]);
-    let known = ion::runtime::start::known_secrets(&loaded.effective, &nothing);
-    let redactor = ion::redact::Redactor::new(true, known);
+    let redactor = ion::runtime::start::redactor(&loaded.effective, &nothing);
     let shown = redactor.text("the server said canary-of-the-api").to_string();
     assert!(!shown.contains("canary"), "{shown}");
 }

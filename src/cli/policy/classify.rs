@@ -10,7 +10,7 @@ use crate::model::Decision;
 use crate::policy::{Judgement, RuleSet};
 use crate::redact::{Redacted, Redactor};
 use crate::runtime::classifier::classifier;
-use crate::runtime::start::known_secrets;
+use crate::runtime::start::redactor;
 use std::fmt;
 use std::sync::Arc;
 
@@ -41,10 +41,7 @@ impl Asking {
         rules: &RuleSet,
         request: Option<&str>,
     ) -> Result<Self, CommandError> {
-        let redactor = Arc::new(Redactor::new(
-            effective.redaction.enabled.value,
-            known_secrets(effective, environment),
-        ));
+        let redactor = Arc::new(redactor(effective, environment));
         let model = effective.model.as_ref().map(|model| model.value.as_str());
         let found = classifier(effective, environment, model, &redactor)?;
         let classifier = found.ok_or_else(|| {

@@ -76,6 +76,8 @@ pub enum Shape {
     },
     /// A list of addresses and blocks of them.
     Addresses,
+    /// A list of expressions for secrets, as [`crate::redact::Pattern`] reads them.
+    Patterns,
     /// `permissions.rules`.
     Rules,
     /// `permissions.tests`.

@@ -12,6 +12,20 @@ pub const KEYS: &[Key] = &[
         about: "mask secrets before they reach the model, events and transcripts",
     },
     Key {
+        path: "security.redactPatterns",
+        shape: Shape::Patterns,
+        sealing: Sealing::Union,
+        stranger: Stranger::Tighten,
+        about: "more kinds of secrets, each `ID=EXPRESSION` (docs/redaction.md)",
+    },
+    Key {
+        path: "security.redactPii",
+        shape: Shape::Flag,
+        sealing: TRUE_IS_STRICT,
+        stranger: Stranger::Tighten,
+        about: "mask mail addresses, telephone, account, card and identity numbers too",
+    },
+    Key {
         path: "security.workspaceContainment",
         shape: Shape::Unused,
         sealing: Sealing::Pass,

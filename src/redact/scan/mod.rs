@@ -12,6 +12,7 @@ mod wrapped;
 use crate::redact::assign::{self, Read};
 use crate::redact::kinds::{ScanError, entropy};
 use crate::redact::marks::{self, Hit, Mark, Veil};
+use crate::redact::personal;
 use crate::redact::placeholder::{self, Reading};
 use crate::redact::rules::Rules;
 use crate::redact::shape::{B64U, Look};
@@ -265,6 +266,7 @@ impl<'r> Scan<'r, '_> {
                 Mark::Name => self.name(hit),
                 Mark::Scheme => self.scheme(hit),
                 Mark::Url => self.url(hit),
+                Mark::Personal => self.personal(hit),
                 Mark::Veiled(veil) => self.veiled(veil, hit.start),
                 Mark::WebKey => {
                     if let Some(range) = structure::web_key_part(text, hit.end) {
@@ -439,6 +441,25 @@ impl<'r> Scan<'r, '_> {
             self.push(range, &kind.id, BY_SHAPE, Identity::Source);
         }
         Ok(())
+    }
+
+    /// Personal data. On an unfinished line nothing behind them is decided: numbers hold blanks.
+    fn personal(&mut self, hit: Hit) {
+        if self.spans.iter().any(|span| span.range.contains(&hit.start)) {
+            return;
+        }
+        if !self.unit.whole {
+            let word = self.line_of(hit.start).max(hit.start.saturating_sub(64));
+            self.open = self.open.min(word);
+            return;
+        }
+        let found = match self.unit.text[hit.start] {
+            b'@' => personal::mail(self.unit.text, hit.start),
+            _ => personal::number(self.unit.text, hit.start),
+        };
+        if let Some((range, kind)) = found {
+            self.push(range, kind, BY_NAME, Identity::Source);
+        }
     }
 
     fn url(&mut self, hit: Hit) {
