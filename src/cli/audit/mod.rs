@@ -4,13 +4,14 @@
 //! paths were chosen by a model, so marks that a terminal acts on are made visible.
 
 mod shown;
+mod tail;
 
 use super::count::plural;
 use super::{CommandError, Exit, Output};
-use crate::audit::AuditError;
 use crate::audit::query::{self, Filter, Skipped};
 use crate::audit::record::is_deceptive;
 use crate::audit::verify::{self, Report};
+use crate::audit::{AuditError, Record};
 use crate::model::{AbsPath, Decision, Seq};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
@@ -22,6 +23,18 @@ pub enum AuditCommand {
     /// Lists records, oldest first.
     List {
         /// Which records.
+        #[command(flatten)]
+        which: Which,
+        /// One JSON object a line, as stored.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints the newest records, and with `--follow` each new one as it is written.
+    Tail {
+        /// Goes on until it is interrupted. The log need not exist yet.
+        #[arg(long, short)]
+        follow: bool,
+        /// Which records; the newest 10 without `--limit`.
         #[command(flatten)]
         which: Which,
         /// One JSON object a line, as stored.
@@ -57,7 +70,7 @@ pub enum AuditCommand {
     },
 }
 
-/// Filters of `list` and `denials`.
+/// Filters of `list`, `tail` and `denials`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Which {
     /// Not older than this: `90s`, `30m`, `24h`, `7d`, or a time such as 2026-01-31T08:00:00Z.
@@ -79,7 +92,7 @@ pub struct Which {
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
     /// Only the newest so many.
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, short = 'n', value_name = "COUNT")]
     pub limit: Option<usize>,
 }
 
@@ -103,6 +116,14 @@ impl From<AuditError> for CommandError {
 pub fn run(command: AuditCommand, file: &AbsPath, out: &mut Output) -> Result<Exit, CommandError> {
     match command {
         AuditCommand::List { which, json } => list(which.into(), json, file, out),
+        AuditCommand::Tail { follow, which, json } => {
+            let filter: Filter = which.into();
+            let filter = Filter { limit: filter.limit.or(Some(10)), ..filter };
+            match follow {
+                true => tail::follow(&filter, json, file, out),
+                false => list(filter, json, file, out),
+            }
+        }
         AuditCommand::Show { seq, json } => show(Seq(seq), json, file, out),
         AuditCommand::Denials { which, json } => denials(which.into(), json, file, out),
         AuditCommand::Verify { key, json } => verify(key.as_deref(), json, file, out),
@@ -119,26 +140,32 @@ fn list(
         out.say(&format!("no audit log at {file} yet: no call was recorded"));
         return Ok(Exit::Done);
     };
-    if !json {
-        out.line(&row(["N", "TIME", "KIND", "DECISION", "RULE", "WHO", "WHAT"]))?;
-    }
-    let skipped = query::each(file, &filter, |record| -> Result<(), CommandError> {
-        if json {
-            let text = serde_json::to_string(&record)
-                .map_err(|e| CommandError::new(Exit::Failed, "audit", e.to_string()))?;
-            return Ok(out.line(&visible(&text))?);
-        }
-        let seq = record.seq.to_string();
-        let decision = record.decision.map_or("-", Decision::as_str);
-        let rule = record.rule().or(record.text(&["decided_by"])).unwrap_or("-");
-        let who = record.user.clone().unwrap_or_else(|| record.uid.to_string());
-        let what = record.what();
-        let kind = record.kind.as_str();
-        Ok(out.line(&row([&seq, &record.time, kind, decision, rule, &who, &what]))?)
-    })?;
+    heading(json, out)?;
+    let skipped = query::each(file, &filter, |record| one(&record, json, out))?;
     // On a stream of JSON the status must not look like a record.
     out.say(&chain(&report, skipped));
     Ok(Exit::Done)
+}
+
+/// Names the columns; JSON has its own names.
+fn heading(json: bool, out: &mut Output) -> Result<(), CommandError> {
+    let names = ["N", "TIME", "KIND", "DECISION", "RULE", "WHO", "WHAT"];
+    if json { Ok(()) } else { Ok(out.line(&row(names))?) }
+}
+
+/// One record of a listing.
+fn one(record: &Record, json: bool, out: &mut Output) -> Result<(), CommandError> {
+    if json {
+        let text = serde_json::to_string(record)
+            .map_err(|e| CommandError::new(Exit::Failed, "audit", e.to_string()))?;
+        return Ok(out.line(&visible(&text))?);
+    }
+    let seq = record.seq.to_string();
+    let decision = record.decision.map_or("-", Decision::as_str);
+    let rule = record.rule().or(record.text(&["decided_by"])).unwrap_or("-");
+    let who = record.user.clone().unwrap_or_else(|| record.uid.to_string());
+    let what = record.what();
+    Ok(out.line(&row([&seq, &record.time, &record.kind, decision, rule, &who, &what]))?)
 }
 
 fn row(cells: [&str; 7]) -> String {
@@ -275,7 +302,11 @@ fn verify(
 fn chain(report: &Report, skipped: Skipped) -> String {
     let unread = match skipped.unreadable {
         0 => String::new(),
-        n => format!(", {} unreadable and not listed", plural(n as usize, "line")),
+        n => format!(
+            ", {} unreadable and not listed (the first is line {})",
+            plural(n as usize, "line"),
+            skipped.first
+        ),
     };
     match &report.broken {
         None => format!("chain intact to record {}{unread}", report.records),
