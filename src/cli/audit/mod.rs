@@ -3,16 +3,19 @@
 //! What it prints was redacted before it was stored. It may still be hostile: commands and
 //! paths were chosen by a model, so marks that a terminal acts on are made visible.
 
+mod export;
 mod shown;
 mod tail;
 
 use super::count::plural;
 use super::{CommandError, Exit, Output};
+use crate::audit::export::{Format, NAMES};
 use crate::audit::query::{self, Filter, Skipped};
-use crate::audit::record::is_deceptive;
+use crate::audit::record::visible;
 use crate::audit::verify::{self, Report};
 use crate::audit::{AuditError, Record};
 use crate::model::{AbsPath, Decision, Seq};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -50,6 +53,15 @@ pub enum AuditCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Writes records in the words of another system, one a line.
+    Export {
+        /// The stored lines (jsonl), OCSF, ECS, CEF, OTLP/JSON or syslog.
+        #[arg(long, value_name = "FORMAT", value_parser = format_parser())]
+        format: Format,
+        /// Which records.
+        #[command(flatten)]
+        which: Which,
+    },
     /// Counts refused calls by rule.
     Denials {
         /// Which records.
@@ -70,7 +82,7 @@ pub enum AuditCommand {
     },
 }
 
-/// Filters of `list`, `tail` and `denials`.
+/// Which records a command is about.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Which {
     /// Not older than this: `90s`, `30m`, `24h`, `7d`, or a time such as 2026-01-31T08:00:00Z.
@@ -124,6 +136,7 @@ pub fn run(command: AuditCommand, file: &AbsPath, out: &mut Output) -> Result<Ex
                 false => list(filter, json, file, out),
             }
         }
+        AuditCommand::Export { format, which } => export::export(format, &which.into(), file, out),
         AuditCommand::Show { seq, json } => show(Seq(seq), json, file, out),
         AuditCommand::Denials { which, json } => denials(which.into(), json, file, out),
         AuditCommand::Verify { key, json } => verify(key.as_deref(), json, file, out),
@@ -136,15 +149,18 @@ fn list(
     file: &AbsPath,
     out: &mut Output,
 ) -> Result<Exit, CommandError> {
-    let Some(report) = verify::verify(file)? else {
-        out.say(&format!("no audit log at {file} yet: no call was recorded"));
-        return Ok(Exit::Done);
-    };
+    let Some(report) = verify::verify(file)? else { return Ok(missing(file, out)) };
     heading(json, out)?;
     let skipped = query::each(file, &filter, |record| one(&record, json, out))?;
     // On a stream of JSON the status must not look like a record.
     out.say(&chain(&report, skipped));
     Ok(Exit::Done)
+}
+
+/// Nothing was recorded, which is not a failure on a new machine.
+fn missing(file: &AbsPath, out: &mut Output) -> Exit {
+    out.say(&format!("no audit log at {file} yet: no call was recorded"));
+    Exit::Done
 }
 
 /// Names the columns; JSON has its own names.
@@ -185,8 +201,7 @@ fn denials(
         if json {
             out.line(&json!({"denials": [], "count": 0, "chain": null}).to_string())?;
         }
-        out.say(&format!("no audit log at {file} yet: no call was recorded"));
-        return Ok(Exit::Done);
+        return Ok(missing(file, out));
     };
     let (groups, skipped) = query::denials(file, &filter)?;
     let count: u64 = groups.iter().map(|group| group.count).sum();
@@ -246,6 +261,12 @@ fn show(seq: Seq, json: bool, file: &AbsPath, out: &mut Output) -> Result<Exit, 
         None => out.line("  chain     the log is gone")?,
     }
     Ok(Exit::Done)
+}
+
+/// One of the names, which completions and errors list.
+fn format_parser() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(NAMES)
+        .try_map(|name| Format::named(&name).ok_or("no format of this name"))
 }
 
 /// 64 lower-case hexadecimal digits.
@@ -331,18 +352,6 @@ fn chain_json(report: &Report, skipped: Skipped) -> Value {
     json!({
         "intact": report.is_intact(), "records": report.records, "head_hash": report.head_hash, "signed": report.signed,
         "broken": report.broken, "unreadable": skipped.unreadable
-    })
-}
-
-/// Makes marks visible that a terminal would act on. In JSON this is an escape too.
-fn visible(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if is_deceptive(c) {
-            out.push_str(&format!("\\u{:04x}", u32::from(c)));
-        } else {
-            out.push(c);
-        }
-        out
     })
 }
 

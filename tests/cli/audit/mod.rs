@@ -1,5 +1,6 @@
 //! `ion audit tail`, `export` and `report` on logs with known and with hostile content.
 
+mod export;
 mod tail;
 
 use crate::support::Home;
