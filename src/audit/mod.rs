@@ -3,11 +3,14 @@
 //! A decision is on disk before its tool starts; whoever cannot write it does not run the
 //! tool. Only [`Redacted`](crate::redact::Redacted) bodies are taken, and nothing that was
 //! written is ever changed. Read [`record`] for the format, [`append`] for how a record
-//! becomes durable, [`verify`] for what tampering is seen, [`query`] for reading.
+//! becomes durable, [`verify`] for what tampering is seen, [`query`] and [`follow`] for reading,
+//! [`export`] for other systems.
 //! `docs/audit.md` tells outsiders how to check a log without Ion.
 
 pub mod append;
 mod checkpoint;
+pub mod export;
+pub mod follow;
 mod head;
 mod place;
 pub mod query;

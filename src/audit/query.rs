@@ -1,9 +1,11 @@
 //! Reading a log as a stream: list, show one, count denials by rule.
 //!
-//! Reading never needs the lock: lines are only ever added. A line that cannot be read is
+//! Reading waits for no writer, because lines are only ever added; only a last line without its
+//! end makes it look again under the lock. A line that cannot be read is
 //! counted, never skipped in silence; `verify` tells what is wrong with it.
 
 use super::AuditError;
+use super::append::Lock;
 use super::place;
 use super::record::{LONGEST_LINE, Record};
 use crate::model::{AbsPath, Decision, Seq};
@@ -11,7 +13,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 
 /// Which records to take; empty takes all.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +37,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    fn takes(&self, record: &Record) -> bool {
+    /// Whether this record is wanted; `limit` has no say here.
+    pub fn takes(&self, record: &Record) -> bool {
         let same = |wanted: &Option<String>, found: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
         };
@@ -106,6 +111,8 @@ impl Record {
 pub struct Skipped {
     /// Lines that are no records.
     pub unreadable: u64,
+    /// The 1-based line of the first of them; 0 when there is none.
+    pub first: u64,
 }
 
 /// Calls `each` for every record that the filter takes, oldest first. A log that does not
@@ -118,38 +125,102 @@ pub fn each<E: From<AuditError>>(
     filter: &Filter,
     mut each: impl FnMut(Record) -> Result<(), E>,
 ) -> Result<Skipped, E> {
+    each_stored(file, filter, false, &mut |record, _| each(record))
+}
+
+/// What is done with a record and the bytes of its line.
+pub type Each<'a, E> = &'a mut dyn FnMut(Record, &[u8]) -> Result<(), E>;
+
+/// How many allowed calls are remembered until their outcome comes.
+const OPEN_CALLS: usize = 256;
+
+/// As [`each`], with the bytes of the line as they are stored, its `\n` included. With `joined`
+/// the body of an outcome gets the `call` of its decision, where that is not more than a few
+/// hundred allowed calls back; the stored bytes stay what they are.
+///
+/// # Errors
+/// When the file cannot be read, or `each` fails.
+pub fn each_stored<E: From<AuditError>>(
+    file: &AbsPath,
+    filter: &Filter,
+    joined: bool,
+    each: Each<'_, E>,
+) -> Result<Skipped, E> {
     let path = file.as_path();
     let mut found = Skipped::default();
     let Some(opened) = place::read(path)? else { return Ok(found) };
-    let mut newest = VecDeque::new();
+    let (mut newest, mut calls) = (VecDeque::new(), BTreeMap::new());
     let mut lines = BufReader::with_capacity(256 * 1024, opened);
-    let limit = u64::try_from(LONGEST_LINE + 1).unwrap_or(u64::MAX);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = (&mut lines).take(limit).read_until(b'\n', &mut line);
-        if read.map_err(|e| AuditError::io("read it", path, e))? == 0 {
-            break;
-        }
-        let Ok(record) = serde_json::from_slice::<Record>(&line) else {
+    let (mut line, mut number) = (Vec::new(), 1);
+    while read_line(&mut lines, &mut line, path)? {
+        let at = number;
+        number += u64::from(line.ends_with(b"\n"));
+        let Ok(mut record) = serde_json::from_slice::<Record>(&line) else {
             found.unreadable += 1;
+            if found.first == 0 {
+                found.first = at;
+            }
             continue;
         };
+        if joined {
+            join(&mut record, &mut calls);
+        }
         if !filter.takes(&record) {
             continue;
         }
         match filter.limit {
-            None => each(record)?,
+            None => each(record, &line)?,
             Some(limit) => {
-                newest.push_back(record);
+                newest.push_back((record, line.clone()));
                 if newest.len() > limit {
                     newest.pop_front();
                 }
             }
         }
     }
-    newest.into_iter().try_for_each(each)?;
+    newest.into_iter().try_for_each(|(record, line)| each(record, &line))?;
     Ok(found)
+}
+
+/// One line; `false` at the end. A line without its end is either what a killed process left
+/// or being written just now: the lock tells, because no writer holds it then.
+fn read_line(
+    lines: &mut BufReader<File>,
+    line: &mut Vec<u8>,
+    path: &Path,
+) -> Result<bool, AuditError> {
+    line.clear();
+    for again in [false, true] {
+        let lock = match again {
+            true => Some(Lock::take(path, lines.get_ref(), true)?),
+            false => None,
+        };
+        let rest = u64::try_from((LONGEST_LINE + 1).saturating_sub(line.len())).unwrap_or(0);
+        let read = lines.by_ref().take(rest).read_until(b'\n', line);
+        read.map_err(|e| AuditError::io("read it", path, e))?;
+        drop(lock);
+        if line.is_empty() || line.ends_with(b"\n") || line.len() > LONGEST_LINE {
+            break;
+        }
+    }
+    Ok(!line.is_empty())
+}
+
+/// An outcome names its decision by number and has no call of its own.
+fn join(record: &mut Record, calls: &mut BTreeMap<u64, Value>) {
+    if record.kind == "decision" && record.decision == Some(Decision::Allow) {
+        if let Some(call) = record.body.get("call") {
+            calls.insert(record.seq.0, call.clone());
+        }
+        if calls.len() > OPEN_CALLS {
+            calls.pop_first();
+        }
+    } else if let Some(seq) = record.body.get("decision_seq").and_then(Value::as_u64)
+        && let Some(call) = calls.remove(&seq)
+        && let Value::Object(body) = &mut record.body
+    {
+        body.insert("call".to_owned(), call);
+    }
 }
 
 /// The record with this number.

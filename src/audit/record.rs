@@ -199,7 +199,7 @@ pub(in crate::audit) fn line(
         body: &body,
         prev,
     })?;
-    let mut text = escaped(&text);
+    let mut text = visible(&text);
     // The object goes on with its hash.
     text.pop();
     let hash = hex(&Sha256::digest(text.as_bytes()));
@@ -226,10 +226,11 @@ fn bounded(text: &str) -> Cow<'_, str> {
 
 /// JSON escapes only controls below the blank. The others that a terminal may act on, and
 /// marks that turn the direction of text, stand inside strings too, so they can be escaped
-/// in the finished text. The attack: a record that shows as another one.
-fn escaped(json: &str) -> String {
-    let mut out = String::with_capacity(json.len() + 80);
-    for c in json.chars() {
+/// in the finished text. The attack: a record that shows as another one. Outside JSON the
+/// same form (`\u202e`) makes a mark visible.
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 80);
+    for c in text.chars() {
         if is_deceptive(c) {
             out.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {

@@ -75,7 +75,15 @@ impl Output {
     /// # Errors
     /// [`OutputError`] when the bytes did not reach the other side.
     pub fn data(&mut self, text: &str) -> Result<(), OutputError> {
-        self.out.write_all(text.as_bytes())?;
+        self.bytes(text.as_bytes())
+    }
+
+    /// Writes data as it is and flushes it.
+    ///
+    /// # Errors
+    /// As [`Output::data`].
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
+        self.out.write_all(bytes)?;
         self.out.flush()?;
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Tests of `audit` from outside the crate.
 
 mod commands;
+mod export;
 mod faults;
 mod offline;

@@ -1,6 +1,7 @@
 //! The binary as people, scripts and pipelines meet it.
 
 mod anomalies;
+mod audit;
 mod basics;
 mod canary;
 mod classify;

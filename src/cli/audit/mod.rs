@@ -3,15 +3,19 @@
 //! What it prints was redacted before it was stored. It may still be hostile: commands and
 //! paths were chosen by a model, so marks that a terminal acts on are made visible.
 
+mod export;
 mod shown;
+mod tail;
 
 use super::count::plural;
 use super::{CommandError, Exit, Output};
-use crate::audit::AuditError;
+use crate::audit::export::{Format, NAMES};
 use crate::audit::query::{self, Filter, Skipped};
-use crate::audit::record::is_deceptive;
+use crate::audit::record::visible;
 use crate::audit::verify::{self, Report};
+use crate::audit::{AuditError, Record};
 use crate::model::{AbsPath, Decision, Seq};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -28,6 +32,18 @@ pub enum AuditCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Prints the newest records, and with `--follow` each new one as it is written.
+    Tail {
+        /// Goes on until it is interrupted. The log need not exist yet.
+        #[arg(long, short)]
+        follow: bool,
+        /// Which records; the newest 10 without `--limit`.
+        #[command(flatten)]
+        which: Which,
+        /// One JSON object a line, as stored.
+        #[arg(long)]
+        json: bool,
+    },
     /// Shows one record.
     Show {
         /// Its number.
@@ -36,6 +52,15 @@ pub enum AuditCommand {
         /// The record as stored.
         #[arg(long)]
         json: bool,
+    },
+    /// Writes records in the words of another system, one a line.
+    Export {
+        /// The stored lines (jsonl), OCSF, ECS, CEF, OTLP/JSON or syslog.
+        #[arg(long, value_name = "FORMAT", value_parser = format_parser())]
+        format: Format,
+        /// Which records.
+        #[command(flatten)]
+        which: Which,
     },
     /// Counts refused calls by rule.
     Denials {
@@ -57,7 +82,7 @@ pub enum AuditCommand {
     },
 }
 
-/// Filters of `list` and `denials`.
+/// Which records a command is about.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Which {
     /// Not older than this: `90s`, `30m`, `24h`, `7d`, or a time such as 2026-01-31T08:00:00Z.
@@ -79,7 +104,7 @@ pub struct Which {
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
     /// Only the newest so many.
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, short = 'n', value_name = "COUNT")]
     pub limit: Option<usize>,
 }
 
@@ -103,6 +128,15 @@ impl From<AuditError> for CommandError {
 pub fn run(command: AuditCommand, file: &AbsPath, out: &mut Output) -> Result<Exit, CommandError> {
     match command {
         AuditCommand::List { which, json } => list(which.into(), json, file, out),
+        AuditCommand::Tail { follow, which, json } => {
+            let filter: Filter = which.into();
+            let filter = Filter { limit: filter.limit.or(Some(10)), ..filter };
+            match follow {
+                true => tail::follow(&filter, json, file, out),
+                false => list(filter, json, file, out),
+            }
+        }
+        AuditCommand::Export { format, which } => export::export(format, &which.into(), file, out),
         AuditCommand::Show { seq, json } => show(Seq(seq), json, file, out),
         AuditCommand::Denials { which, json } => denials(which.into(), json, file, out),
         AuditCommand::Verify { key, json } => verify(key.as_deref(), json, file, out),
@@ -115,30 +149,39 @@ fn list(
     file: &AbsPath,
     out: &mut Output,
 ) -> Result<Exit, CommandError> {
-    let Some(report) = verify::verify(file)? else {
-        out.say(&format!("no audit log at {file} yet: no call was recorded"));
-        return Ok(Exit::Done);
-    };
-    if !json {
-        out.line(&row(["N", "TIME", "KIND", "DECISION", "RULE", "WHO", "WHAT"]))?;
-    }
-    let skipped = query::each(file, &filter, |record| -> Result<(), CommandError> {
-        if json {
-            let text = serde_json::to_string(&record)
-                .map_err(|e| CommandError::new(Exit::Failed, "audit", e.to_string()))?;
-            return Ok(out.line(&visible(&text))?);
-        }
-        let seq = record.seq.to_string();
-        let decision = record.decision.map_or("-", Decision::as_str);
-        let rule = record.rule().or(record.text(&["decided_by"])).unwrap_or("-");
-        let who = record.user.clone().unwrap_or_else(|| record.uid.to_string());
-        let what = record.what();
-        let kind = record.kind.as_str();
-        Ok(out.line(&row([&seq, &record.time, kind, decision, rule, &who, &what]))?)
-    })?;
+    let Some(report) = verify::verify(file)? else { return Ok(missing(file, out)) };
+    heading(json, out)?;
+    let skipped = query::each(file, &filter, |record| one(&record, json, out))?;
     // On a stream of JSON the status must not look like a record.
     out.say(&chain(&report, skipped));
     Ok(Exit::Done)
+}
+
+/// Nothing was recorded, which is not a failure on a new machine.
+fn missing(file: &AbsPath, out: &mut Output) -> Exit {
+    out.say(&format!("no audit log at {file} yet: no call was recorded"));
+    Exit::Done
+}
+
+/// Names the columns; JSON has its own names.
+fn heading(json: bool, out: &mut Output) -> Result<(), CommandError> {
+    let names = ["N", "TIME", "KIND", "DECISION", "RULE", "WHO", "WHAT"];
+    if json { Ok(()) } else { Ok(out.line(&row(names))?) }
+}
+
+/// One record of a listing.
+fn one(record: &Record, json: bool, out: &mut Output) -> Result<(), CommandError> {
+    if json {
+        let text = serde_json::to_string(record)
+            .map_err(|e| CommandError::new(Exit::Failed, "audit", e.to_string()))?;
+        return Ok(out.line(&visible(&text))?);
+    }
+    let seq = record.seq.to_string();
+    let decision = record.decision.map_or("-", Decision::as_str);
+    let rule = record.rule().or(record.text(&["decided_by"])).unwrap_or("-");
+    let who = record.user.clone().unwrap_or_else(|| record.uid.to_string());
+    let what = record.what();
+    Ok(out.line(&row([&seq, &record.time, &record.kind, decision, rule, &who, &what]))?)
 }
 
 fn row(cells: [&str; 7]) -> String {
@@ -158,8 +201,7 @@ fn denials(
         if json {
             out.line(&json!({"denials": [], "count": 0, "chain": null}).to_string())?;
         }
-        out.say(&format!("no audit log at {file} yet: no call was recorded"));
-        return Ok(Exit::Done);
+        return Ok(missing(file, out));
     };
     let (groups, skipped) = query::denials(file, &filter)?;
     let count: u64 = groups.iter().map(|group| group.count).sum();
@@ -221,6 +263,12 @@ fn show(seq: Seq, json: bool, file: &AbsPath, out: &mut Output) -> Result<Exit, 
     Ok(Exit::Done)
 }
 
+/// One of the names, which completions and errors list.
+fn format_parser() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(NAMES)
+        .try_map(|name| Format::named(&name).ok_or("no format of this name"))
+}
+
 /// 64 lower-case hexadecimal digits.
 fn public_key(text: &str) -> Result<String, String> {
     let digits = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
@@ -275,7 +323,11 @@ fn verify(
 fn chain(report: &Report, skipped: Skipped) -> String {
     let unread = match skipped.unreadable {
         0 => String::new(),
-        n => format!(", {} unreadable and not listed", plural(n as usize, "line")),
+        n => format!(
+            ", {} unreadable and not listed (the first is line {})",
+            plural(n as usize, "line"),
+            skipped.first
+        ),
     };
     match &report.broken {
         None => format!("chain intact to record {}{unread}", report.records),
@@ -300,18 +352,6 @@ fn chain_json(report: &Report, skipped: Skipped) -> Value {
     json!({
         "intact": report.is_intact(), "records": report.records, "head_hash": report.head_hash, "signed": report.signed,
         "broken": report.broken, "unreadable": skipped.unreadable
-    })
-}
-
-/// Makes marks visible that a terminal would act on. In JSON this is an escape too.
-fn visible(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if is_deceptive(c) {
-            out.push_str(&format!("\\u{:04x}", u32::from(c)));
-        } else {
-            out.push(c);
-        }
-        out
     })
 }
 
