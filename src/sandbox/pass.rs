@@ -40,6 +40,7 @@ pub fn available(backend: Backend) -> Result<(), Missing> {
         Backend::Bwrap if bwrap::program().is_none() => {
             Err(Missing { backend, cause: Cause::NoBwrap, words: String::new() })
         }
+        _ if !backend.is_built_in() => Err(Missing::not_built_in(backend)),
         _ => Ok(()),
     }
 }
@@ -121,7 +122,7 @@ impl Held {
                 let body = start::start(&plan.setup).map_err(|e| missing(&e))?;
                 (body.pid, body.input, body.output)
             }
-            Backend::Landlock | Backend::None => {
+            Backend::Birdcage | Backend::Landlock | Backend::None => {
                 let body = supervise::start_copy(&plan.setup).map_err(|e| missing(&e))?;
                 (body.pid, body.input, body.output)
             }

@@ -7,6 +7,8 @@
 
 pub mod backend;
 pub mod body;
+#[cfg(feature = "birdcage")]
+pub mod cage;
 pub mod confine;
 pub mod dialogue;
 pub mod family;
