@@ -80,8 +80,8 @@ impl Plan {
         Self::with(&Order::of(terms), backend, host, None)
     }
 
-    /// Plans an order under a backend. `control` is the descriptor over which bubblewrap's worker
-    /// is spoken to where the standard streams are a command's own.
+    /// Plans an order under a backend. `control` is the descriptor over which another program is
+    /// spoken to where the standard streams are a command's own.
     ///
     /// # Errors
     /// What this backend cannot hold of it.
@@ -123,7 +123,9 @@ impl Plan {
             }
             Backend::Userns | Backend::Birdcage | Backend::Landlock | Backend::None => {
                 setup.mounts = mounts;
-                (host.worker.clone(), [WORKER, "supervise"].map(OsString::from).to_vec())
+                let words = [WORKER, "supervise"].map(OsString::from).into_iter();
+                let control = control.map(|fd| fd.to_string().into());
+                (host.worker.clone(), words.chain(control).collect())
             }
         };
         Ok(Plan { backend, program, arguments, setup, guard, view })
