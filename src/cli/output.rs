@@ -88,16 +88,6 @@ impl Output {
         Ok(())
     }
 
-    /// As [`Output::data`], for what need not be text.
-    ///
-    /// # Errors
-    /// As [`Output::data`].
-    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
-        self.out.write_all(bytes)?;
-        self.out.flush()?;
-        Ok(())
-    }
-
     /// Writes one line of data and flushes it.
     ///
     /// # Errors

@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Cause {
     /// No bubblewrap where only the system can put one.
     NoBwrap,
+    /// A backend whose Cargo feature was off when this binary was made.
+    NotBuiltIn,
     /// A bubblewrap that lacks an option.
     TooOld,
     /// Ubuntu's restriction of user namespaces.
@@ -40,6 +42,11 @@ pub struct Missing {
 }
 
 impl Missing {
+    /// A backend that is not in this binary.
+    pub fn not_built_in(backend: Backend) -> Self {
+        Missing { backend, cause: Cause::NotBuiltIn, words: String::new() }
+    }
+
     /// Sorts what bubblewrap or a worker said into the list.
     pub fn understand(backend: Backend, words: &str) -> Self {
         let has = |part: &str| words.contains(part);
@@ -51,7 +58,7 @@ impl Missing {
             Cause::Seccomp
         } else if has("ion-worker") || has("starting the worker") || has("finding the worker") {
             Cause::Worker
-        } else if backend.has_view() {
+        } else if backend.has_view() || backend == Backend::Birdcage {
             namespace_cause(words)
         } else {
             Cause::Other
@@ -78,6 +85,8 @@ fn namespace_cause(words: &str) -> Cause {
         "pivot_root",
         "Failed to make / slave",
         "view:",
+        "sandboxing failure",
+        "birdcage: input/output error",
     ]
     .iter()
     .any(|part| words.contains(part))
@@ -93,6 +102,7 @@ impl fmt::Display for Missing {
         let needs = match self.backend {
             Backend::Bwrap => "an own view of the system (namespaces by bwrap)",
             Backend::Userns => "an own view of the system (namespaces by Ion)",
+            Backend::Birdcage => "the backend `birdcage` (namespaces, then kernel rules)",
             Backend::Landlock => "kernel rules for files and system calls (Landlock, seccomp)",
             Backend::None => "a separate worker process",
         };
@@ -112,6 +122,12 @@ fn explain(cause: &Cause) -> (String, String) {
         Cause::NoBwrap => pair(
             "no bubblewrap in /usr/bin, /usr/local/bin or /bin that belongs to root",
             "install the package `bubblewrap` (apt, dnf, apk, pacman)",
+        ),
+        Cause::NotBuiltIn => pair(
+            "this binary was built without it: the crate birdcage is GPL-3.0-or-later, and Ion's \
+             default binary is MIT",
+            "cargo build --release --features birdcage (that binary is then under the GPL as a \
+             whole), or choose bwrap, userns or landlock",
         ),
         Cause::TooOld => pair(
             "this bubblewrap lacks an option",

@@ -25,6 +25,10 @@ pub fn backend(
         Some("seatbelt") => return Err(of_another_system()),
         Some(name) => {
             let backend = Backend::named(name).ok_or_else(|| unknown(name))?;
+            // Before anything else that is wrong with it: no setting will help here.
+            if !backend.is_built_in() {
+                return Err(Missing::not_built_in(backend).to_string());
+            }
             if listed && !backend.has_view() {
                 return Err(no_own_network(backend));
             }
@@ -62,19 +66,31 @@ fn of_another_system() -> String {
 }
 
 fn unknown(name: &str) -> String {
+    let birdcage = if Backend::Birdcage.is_built_in() { "birdcage, " } else { "" };
     format!(
         "`sandbox.backend` names `{}`, which this build does not have; the tool did not run\n  \
-         known     bwrap, userns, landlock, none; or leave it out for the strongest that works",
+         known     bwrap, userns, {birdcage}landlock, none; or leave it out for the strongest that \
+         works",
         name.escape_debug()
     )
 }
 
+/// Why Ion's proxy has no place in a call's network.
+pub fn network_of(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Bwrap | Backend::Userns => "has a network of its own",
+        Backend::Birdcage => "makes a network in which nobody can listen, or shares the host's",
+        Backend::Landlock | Backend::None => "shares the host's network",
+    }
+}
+
 fn no_own_network(backend: Backend) -> String {
     format!(
-        "the backend `{}` shares the host's network; the tool did not run\n  \
+        "the backend `{}` {}; the tool did not run\n  \
          needs     a network of its own, so that only listed hosts are reached\n  \
          fix       choose the backend `bwrap` or `userns`, or no network",
-        backend.as_str()
+        backend.as_str(),
+        network_of(backend)
     )
 }
 
@@ -91,4 +107,16 @@ fn too_weak(backend: Backend, requirement: Requirement) -> String {
          `sandbox.minimum`",
         backend.as_str()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn birdcage_is_had_by_its_name_alone() {
+        for requirement in [Requirement::View, Requirement::Rules, Requirement::Open] {
+            assert!(!candidates(requirement).contains(&Backend::Birdcage), "{requirement:?}");
+        }
+    }
 }

@@ -52,7 +52,7 @@ use tokio_util::sync::CancellationToken;
 /// What was really enforced on one call.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Enforced {
-    /// `bwrap`, `landlock` or `none`.
+    /// `bwrap`, `userns`, `birdcage`, `landlock` or `none`.
     pub backend: String,
     /// The layers that took effect, for example `namespaces`, `landlock-abi-7`, `seccomp`.
     pub layers: Vec<String>,
@@ -116,6 +116,7 @@ pub struct Sandbox {
     host: Result<Host, String>,
     bwrap: OnceLock<Result<(), Missing>>,
     userns: OnceLock<Result<(), Missing>>,
+    birdcage: OnceLock<Result<(), Missing>>,
     landlock: OnceLock<Result<(), Missing>>,
     /// Credentials that the proxy adds, and whom it trusts.
     attached: Arc<Vec<Attached>>,
@@ -132,6 +133,7 @@ impl Sandbox {
             host: Host::look(),
             bwrap: OnceLock::new(),
             userns: OnceLock::new(),
+            birdcage: OnceLock::new(),
             landlock: OnceLock::new(),
             attached: Arc::default(),
             trust: Arc::default(),
@@ -266,6 +268,7 @@ impl Sandbox {
             Backend::None => None,
             Backend::Bwrap => Some(&self.bwrap),
             Backend::Userns => Some(&self.userns),
+            Backend::Birdcage => Some(&self.birdcage),
             Backend::Landlock => Some(&self.landlock),
         }
     }
@@ -283,9 +286,7 @@ impl Sandbox {
     }
 
     fn start(&self, terms: &Terms, backend: Backend) -> Result<Prepared, Missing> {
-        if backend == Backend::Bwrap && bwrap::program().is_none() {
-            return Err(Missing { backend, cause: Cause::NoBwrap, words: String::new() });
-        }
+        pass::available(backend)?;
         let no_worker = |words: String| Missing { backend, cause: Cause::Worker, words };
         let host = self.host.as_ref().map_err(|cause| no_worker(cause.clone()))?;
         let plan = Plan::of(terms, backend, host).map_err(no_worker)?;

@@ -40,6 +40,7 @@ pub fn available(backend: Backend) -> Result<(), Missing> {
         Backend::Bwrap if bwrap::program().is_none() => {
             Err(Missing { backend, cause: Cause::NoBwrap, words: String::new() })
         }
+        _ if !backend.is_built_in() => Err(Missing::not_built_in(backend)),
         _ => Ok(()),
     }
 }
@@ -109,8 +110,10 @@ impl Held {
     pub fn start(plan: Plan, control: Control) -> Result<Self, Missing> {
         let missing = |e: &dyn std::fmt::Display| Missing::understand(plan.backend, &e.to_string());
         let (child, input, output) = match plan.backend {
-            Backend::Bwrap => {
-                let (child, end) = bubblewrap(&plan, control).map_err(|e| missing(&e))?;
+            // Birdcage's first process stays a copy of its starter and does not hide its memory: it
+            // must know less than this process does.
+            Backend::Bwrap | Backend::Birdcage => {
+                let (child, end) = program(&plan, control).map_err(|e| missing(&e))?;
                 let other = end.try_clone().map_err(|e| missing(&e))?;
                 let setup = wire::line(&plan.setup).map_err(|e| missing(&e))?;
                 // A worker that cannot take it is found out by its missing report.
@@ -289,14 +292,17 @@ fn wait(child: Pid, until: Instant) -> bool {
     }
 }
 
-/// Starts bubblewrap with this process's standard streams and the far end of the channel.
-fn bubblewrap(plan: &Plan, control: Control) -> io::Result<(Pid, OwnedFd)> {
+/// Starts the plan's program with this process's standard streams and the far end of the channel.
+fn program(plan: &Plan, control: Control) -> io::Result<(Pid, OwnedFd)> {
     let Control { here, there } = control;
     #[expect(clippy::disallowed_methods, reason = "the operator's command starts here")]
     let mut command = std::process::Command::new(&plan.program);
     command.args(&plan.arguments).env_clear().current_dir("/");
     command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    // A supervisor makes a session of its own, which the leader of a group could not.
+    if plan.backend == Backend::Bwrap {
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    }
     rustix::io::fcntl_setfd(&there, FdFlags::empty())?;
     let child = command.spawn()?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);

@@ -5,7 +5,7 @@ use super::preview::{self, Scratch};
 use super::protect::Guard;
 use super::report::NAMESPACES;
 use super::view::{SYSTEM, View};
-use super::{bwrap, environ, mounts};
+use super::{bwrap, choose, environ, mounts};
 use crate::config::Environment;
 use crate::gate::Terms;
 use crate::model::AbsPath;
@@ -80,8 +80,8 @@ impl Plan {
         Self::with(&Order::of(terms), backend, host, None)
     }
 
-    /// Plans an order under a backend. `control` is the descriptor over which bubblewrap's worker
-    /// is spoken to where the standard streams are a command's own.
+    /// Plans an order under a backend. `control` is the descriptor over which another program is
+    /// spoken to where the standard streams are a command's own.
     ///
     /// # Errors
     /// What this backend cannot hold of it.
@@ -106,8 +106,8 @@ impl Plan {
             }
             _ => Guard::default(),
         };
-        if backend == Backend::Landlock {
-            no_hidden_path_below(&view)?;
+        if backend.only_grants() {
+            no_hidden_path_below(&view, backend)?;
         }
         let mut setup = setup(order, backend, host, &view, &guard, network);
         let mut mounts =
@@ -121,9 +121,11 @@ impl Plan {
                 let line = bwrap::arguments(&mounts, network, &host.worker, control);
                 (program.to_path_buf(), line)
             }
-            Backend::Userns | Backend::Landlock | Backend::None => {
+            Backend::Userns | Backend::Birdcage | Backend::Landlock | Backend::None => {
                 setup.mounts = mounts;
-                (host.worker.clone(), [WORKER, "supervise"].map(OsString::from).to_vec())
+                let words = [WORKER, "supervise"].map(OsString::from).into_iter();
+                let control = control.map(|fd| fd.to_string().into());
+                (host.worker.clone(), words.chain(control).collect())
             }
         };
         Ok(Plan { backend, program, arguments, setup, guard, view })
@@ -140,9 +142,10 @@ fn network(confinement: &Confinement, backend: Backend) -> Result<Network, Strin
         NetworkAccess::Listed => Err(format!(
             "this machine cannot hold the required confinement; the tool did not run\n  \
              needs     a network of its own, so that only listed hosts are reached\n  \
-             cause     the backend `{}` shares the host's network\n  \
+             cause     the backend `{}` {}\n  \
              fix       use the backend `bwrap` or `userns`, or `--net none`",
-            backend.as_str()
+            backend.as_str(),
+            choose::network_of(backend)
         )),
     }
 }
@@ -174,16 +177,18 @@ impl<'a> Order<'a> {
     }
 }
 
-/// FAIL CLOSED: Landlock can only grant, so it cannot take a part out of what it granted.
-fn no_hidden_path_below(view: &View) -> Result<(), String> {
+/// FAIL CLOSED: Landlock can only grant, so it cannot take a part out of what it granted, and
+/// birdcage's list of openings has no exceptions either.
+fn no_hidden_path_below(view: &View, backend: Backend) -> Result<(), String> {
     match view.hide.iter().find(|path| view.reaches(path)) {
         None => Ok(()),
         Some(path) => Err(format!(
             "this machine cannot hold the required confinement; the tool did not run\n  \
              needs     {} to be invisible below a folder that is visible\n  \
-             cause     the backend `landlock` cannot take a part out of what it grants\n  \
+             cause     the backend `{}` cannot take a part out of what it grants\n  \
              fix       use the backend `bwrap`, or work in a folder without that path",
-            path.display()
+            path.display(),
+            backend.as_str()
         )),
     }
 }
@@ -232,7 +237,7 @@ fn setup(
         pinned: pinned(guard),
         sealed: guard.sealed.iter().map(WirePath::new).collect(),
         network,
-        temporary: (backend == Backend::Landlock).then_some(temporary),
+        temporary: backend.only_grants().then_some(temporary),
         outside: host.namespaces.clone(),
         processes: limits.processes,
         file_size: limits.file_size,

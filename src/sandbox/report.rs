@@ -6,6 +6,8 @@ use crate::worker::wire::{Network, Report};
 
 /// Namespaces that an own view consists of.
 pub const NAMESPACES: &[&str] = &["user", "mnt", "pid", "ipc", "uts", "cgroup", "net"];
+/// Those of birdcage.
+const OF_BIRDCAGE: &[&str] = &["user", "mnt", "pid", "ipc", "net"];
 /// Below it, Landlock does not see truncation.
 const OLDEST_ALONE: u32 = 3;
 /// Below it, signals and abstract sockets are not held.
@@ -29,19 +31,21 @@ pub fn accept(backend: Backend, network: Network, report: &Report) -> Result<(),
     if !report.seccomp {
         return Err(Cause::Seccomp);
     }
-    let oldest = if backend == Backend::Landlock { OLDEST_ALONE } else { 1 };
+    let oldest = if backend.only_grants() { OLDEST_ALONE } else { 1 };
     if report.landlock < oldest {
         return Err(Cause::Landlock(report.landlock));
     }
-    if backend.has_view() {
-        if !report.first_process {
-            return absent("an own process table");
-        }
-        for name in NAMESPACES.iter().filter(|name| !(network == Network::Host && **name == "net"))
-        {
-            if !report.namespaces.iter().any(|own| own == name) {
-                return absent(&format!("the namespace `{name}`"));
-            }
+    if backend.has_view() && !report.first_process {
+        return absent("an own process table");
+    }
+    let promised = match backend {
+        Backend::Bwrap | Backend::Userns => NAMESPACES,
+        Backend::Birdcage => OF_BIRDCAGE,
+        Backend::Landlock | Backend::None => &[],
+    };
+    for name in promised.iter().filter(|name| !(network == Network::Host && **name == "net")) {
+        if !report.namespaces.iter().any(|own| own == name) {
+            return absent(&format!("the namespace `{name}`"));
         }
     }
     Ok(())
@@ -52,6 +56,11 @@ pub fn layers(backend: Backend, report: &Report) -> Vec<String> {
     let mut layers = vec!["worker".to_owned(), "environment".to_owned(), "limits".to_owned()];
     if backend.has_view() {
         layers.push("namespaces".to_owned());
+    }
+    if backend == Backend::Birdcage {
+        // By name: these are fewer than those of a view.
+        let own = OF_BIRDCAGE.iter().filter(|name| report.namespaces.iter().any(|n| n == *name));
+        layers.extend(own.map(|name| format!("namespace-{name}")));
     }
     if report.landlock > 0 {
         layers.push(format!("landlock-abi-{}", report.landlock));
@@ -70,6 +79,10 @@ pub fn missing(backend: Backend, report: &Report) -> Vec<String> {
     let mut missing: Vec<&str> = Vec::new();
     match backend {
         Backend::Bwrap | Backend::Userns => {}
+        Backend::Birdcage => {
+            missing.push("the names of the host and of its control groups are visible");
+            missing.push("protected names are compared and put back, not held");
+        }
         Backend::Landlock => {
             missing.push("other processes are visible in /proc");
             missing.push("modes and times of the user's files outside can be changed");
@@ -115,6 +128,29 @@ mod tests {
             breaks(&mut report);
             assert!(accept(Backend::Bwrap, Network::None, &report).is_err(), "layer {index}");
         }
+    }
+
+    #[test]
+    fn birdcage_must_add_its_namespaces_to_all_that_landlock_alone_holds() {
+        let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let report =
+            Report { first_process: false, namespaces: own(OF_BIRDCAGE), landlock: 3, ..full() };
+        assert!(accept(Backend::Birdcage, Network::None, &report).is_ok());
+        let old = Report { landlock: 2, ..report.clone() };
+        assert_eq!(accept(Backend::Birdcage, Network::None, &old), Err(Cause::Landlock(2)));
+        for name in OF_BIRDCAGE {
+            let mut report = report.clone();
+            report.namespaces.retain(|own| own != name);
+            assert!(accept(Backend::Birdcage, Network::None, &report).is_err(), "{name}");
+            let shared = accept(Backend::Birdcage, Network::Host, &report);
+            assert_eq!(shared.is_ok(), *name == "net", "{name}");
+        }
+        let layers = layers(Backend::Birdcage, &report);
+        assert!(
+            !layers.contains(&"namespaces".to_owned()),
+            "never told as a whole view: {layers:?}"
+        );
+        assert!(!missing(Backend::Birdcage, &report).is_empty());
     }
 
     #[test]

@@ -447,7 +447,10 @@ fn last_words(said: &[u8]) -> String {
         ["bwrap: ", "worker: ", "supervisor: "].iter().any(|prefix| line.starts_with(prefix))
             || line.contains("panicked at src/")
     };
-    text.lines().rev().find(ours).map(printable).unwrap_or_default()
+    // Birdcage's first process says why it failed, before those around it say that it did.
+    let birdcage = |line: &&str| line.starts_with("sandboxing failure: ");
+    let line = text.lines().find(birdcage).or_else(|| text.lines().rev().find(ours));
+    line.map(printable).unwrap_or_default()
 }
 
 /// A worker's words, fit for a terminal.

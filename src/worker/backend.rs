@@ -11,6 +11,9 @@ pub enum Backend {
     Bwrap,
     /// Namespaces and a view by Ion itself, then Landlock and seccomp.
     Userns,
+    /// Namespaces and a view by the crate birdcage, then all that [`Landlock`](Self::Landlock)
+    /// holds. Its view has no private folders and no protected mounts, so it counts as rules.
+    Birdcage,
     /// Landlock and seccomp.
     Landlock,
     /// A separate process with a rebuilt environment, no more.
@@ -19,14 +22,15 @@ pub enum Backend {
 
 impl Backend {
     /// All, strongest first.
-    pub const ALL: [Backend; 4] =
-        [Backend::Bwrap, Backend::Userns, Backend::Landlock, Backend::None];
+    pub const ALL: [Backend; 5] =
+        [Backend::Bwrap, Backend::Userns, Backend::Birdcage, Backend::Landlock, Backend::None];
 
     /// The name used in configuration, records and messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Backend::Bwrap => "bwrap",
             Backend::Userns => "userns",
+            Backend::Birdcage => "birdcage",
             Backend::Landlock => "landlock",
             Backend::None => "none",
         }
@@ -41,7 +45,7 @@ impl Backend {
     pub fn strength(self) -> Requirement {
         match self {
             Backend::Bwrap | Backend::Userns => Requirement::View,
-            Backend::Landlock => Requirement::Rules,
+            Backend::Birdcage | Backend::Landlock => Requirement::Rules,
             Backend::None => Requirement::Open,
         }
     }
@@ -49,6 +53,17 @@ impl Backend {
     /// Whether the call has mounts, processes and a network of its own.
     pub fn has_view(self) -> bool {
         self.strength() == Requirement::View
+    }
+
+    /// Whether it is in this binary: one comes with a Cargo feature.
+    pub const fn is_built_in(self) -> bool {
+        !matches!(self, Backend::Birdcage) || cfg!(feature = "birdcage")
+    }
+
+    /// Whether it only grants: nothing is taken out of what it grants, and what it protects is
+    /// compared and put back.
+    pub fn only_grants(self) -> bool {
+        self.strength() == Requirement::Rules
     }
 
     /// Whether anything is held at all.

@@ -6,6 +6,7 @@ use crate::worker::wire;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::stdio;
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::io;
 use std::time::Duration;
 
@@ -110,6 +111,20 @@ impl Channel {
     /// Over standard input and output; lines up to `longest` bytes are heard.
     pub fn stdio(longest: usize) -> Self {
         Channel { ends: Ends::Stdio, lines: Lines::new(longest) }
+    }
+
+    /// As whoever started this process says: over the descriptor that `control` names, or without
+    /// one over standard input and output.
+    ///
+    /// # Errors
+    /// In a person's words: there is no such descriptor.
+    pub fn told(control: Option<&OsString>, longest: usize) -> Result<Self, String> {
+        let Some(number) = control else { return Ok(Channel::stdio(longest)) };
+        let number = number.to_str().and_then(|text| text.parse().ok());
+        let own = number.and_then(|number| sys::inherited(number).ok());
+        let input = own.ok_or("no descriptor to hear the parent by")?;
+        let output = input.try_clone().map_err(|e| format!("control: {e}"))?;
+        Ok(Channel::own(input, output, longest))
     }
 
     /// Over descriptors of its own.

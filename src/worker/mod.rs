@@ -7,6 +7,8 @@
 
 pub mod backend;
 pub mod body;
+#[cfg(feature = "birdcage")]
+pub mod cage;
 pub mod confine;
 pub mod dialogue;
 pub mod family;
@@ -27,7 +29,7 @@ use std::process::ExitCode;
 pub fn entry(args: &[OsString]) -> ExitCode {
     match args.first().and_then(|role| role.to_str()) {
         Some("run") => serve::run(args.get(1)),
-        Some("supervise") => supervise::run(),
+        Some("supervise") => supervise::run(args.get(1)),
         _ => ExitCode::from(2),
     }
 }

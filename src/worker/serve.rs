@@ -35,16 +35,7 @@ pub fn run(control: Option<&OsString>) -> ExitCode {
 
 fn serve(control: Option<&OsString>) -> Result<(), String> {
     bind_to_parent()?;
-    let mut channel = match control {
-        None => Channel::stdio(SETUP_MAX),
-        Some(number) => {
-            let number = number.to_str().and_then(|text| text.parse().ok());
-            let own = number.and_then(|number| sys::inherited(number).ok());
-            let input = own.ok_or("no descriptor to hear the parent by")?;
-            let output = input.try_clone().map_err(|e| format!("control: {e}"))?;
-            Channel::own(input, output, SETUP_MAX)
-        }
-    };
+    let mut channel = Channel::told(control, SETUP_MAX)?;
     sys::prepare_process().map_err(|e| format!("preparing the process: {e}"))?;
     let Some(setup) = channel.wait().map_err(|e| format!("reading the setup: {e}"))? else {
         return Ok(());

@@ -32,6 +32,9 @@ pub struct Body {
 /// # Errors
 /// From the system.
 pub fn start(setup: &Setup) -> io::Result<Body> {
+    if setup.backend == Backend::Birdcage {
+        return caged(setup);
+    }
     let (its_input, input) = match setup.network {
         // A descriptor can be handed over by it.
         Network::Listed => {
@@ -44,7 +47,7 @@ pub fn start(setup: &Setup) -> io::Result<Body> {
     let owner = Owner::of_this_process();
     let copy = match setup.backend {
         Backend::Userns => sys::fork_into_namespaces(setup.network != Network::Host)?,
-        Backend::Bwrap | Backend::Landlock | Backend::None => sys::fork()?,
+        Backend::Bwrap | Backend::Birdcage | Backend::Landlock | Backend::None => sys::fork()?,
     };
     if let Some(pid) = copy {
         return Ok(Body { pid, input, output });
@@ -63,6 +66,17 @@ pub fn start(setup: &Setup) -> io::Result<Body> {
         sys::end_at_once(1);
     }
     serve::run_as_copy(setup, channel)
+}
+
+#[cfg(feature = "birdcage")]
+fn caged(setup: &Setup) -> io::Result<Body> {
+    super::cage::start(setup)
+}
+
+/// FAIL CLOSED: the parent refuses it before, and a worker that is told all the same starts nothing.
+#[cfg(not(feature = "birdcage"))]
+fn caged(_: &Setup) -> io::Result<Body> {
+    Err(io::Error::other("built without the feature birdcage"))
 }
 
 /// A tool's worker speaks by its standard streams, so that the starter's own are closed; a

@@ -14,6 +14,7 @@ use rustix::fd::AsFd;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, WaitOptions};
 use rustix::stdio;
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
@@ -23,9 +24,9 @@ use std::time::{Duration, Instant};
 /// Longest reply that is passed on; the parent has its own, smaller bound.
 const REPLY_MAX: usize = 512 << 20;
 
-/// Runs as the supervisor.
-pub fn run() -> ExitCode {
-    let outcome = supervise();
+/// Runs as the supervisor. `control` as in [`serve::run`](super::serve::run).
+pub fn run(control: Option<&OsString>) -> ExitCode {
+    let outcome = supervise(control);
     let clean = family::end_descendants(None);
     match outcome {
         Ok(()) if clean => ExitCode::SUCCESS,
@@ -37,9 +38,9 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn supervise() -> Result<(), String> {
+fn supervise(control: Option<&OsString>) -> Result<(), String> {
+    let mut parent = Channel::told(control, SETUP_MAX)?;
     sys::prepare_process().map_err(|e| format!("preparing the process: {e}"))?;
-    let mut parent = Channel::stdio(SETUP_MAX);
     let Some(setup) = parent.wait().map_err(|e| format!("setup: {e}"))? else {
         return Ok(());
     };

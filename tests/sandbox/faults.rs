@@ -132,7 +132,13 @@ fn holds(fault: &Fault) -> bool {
                 assert!(layers.contains(layer), "{what}: {:#}", played.0);
             }
             assert_eq!(played.0["enforced"]["backend"], **backend, "{what}");
-            assert_eq!(layers.contains("namespaces"), *backend != "landlock", "{what}");
+            let view = super::stage::has_view(backend);
+            assert_eq!(layers.contains("\"namespaces\""), view, "{what}");
+            if *backend == "birdcage" {
+                for name in ["user", "mnt", "pid", "ipc", "net"] {
+                    assert!(layers.contains(&format!("namespace-{name}")), "{what}: {layers}");
+                }
+            }
         }
         None => {}
     }

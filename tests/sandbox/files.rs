@@ -160,7 +160,7 @@ impl Drop for StopsWhenDropped<'_> {
 
 #[test]
 fn a_link_swapped_in_after_the_check_gains_nothing() {
-    for backend in ["bwrap", "userns", "landlock", "none"] {
+    for backend in super::stage::ALL {
         let stage = Stage::new(EVERYBODY[0]);
         // Even with the outside folder granted: the judged path was inside.
         let outside = text(&stage.path("outside"));

@@ -257,13 +257,17 @@ print(s.server_port, flush=True); s.serve_forever()
 }
 
 #[test]
-fn landlock_alone_refuses_and_nothing_runs() {
+fn a_backend_without_a_network_for_the_proxy_refuses_and_nothing_runs() {
     for who in EVERYBODY {
         let stage = Stage::new(who);
-        let (_, err, code) = run(&stage, "landlock", "localhost:1", "echo > ran");
-        assert_eq!(code, Some(2), "{err}");
-        assert!(err.contains("shares the host's network") && err.contains("userns"), "{err}");
-        assert!(!stage.work().join("ran").exists());
+        for backend in
+            super::stage::CONFINING.into_iter().filter(|name| !super::stage::has_view(name))
+        {
+            let (_, err, code) = run(&stage, backend, "localhost:1", "echo > ran");
+            assert_eq!(code, Some(2), "{err}");
+            assert!(err.contains("the host's") && err.contains("userns"), "{err}");
+            assert!(!stage.work().join("ran").exists());
+        }
         let (_, err, code) = run(&stage, "bwrap", "a.test,0x7f.1", "echo > ran");
         assert_eq!(code, Some(2), "{err}");
         assert!(err.contains("--net") && err.contains("0x7f.1"), "{err}");

@@ -1,6 +1,6 @@
 //! Nothing that a call started outlives it, whoever dies first.
 
-use super::stage::{EVERYBODY, Stage, everywhere};
+use super::stage::{ALL, EVERYBODY, Stage, everywhere};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -31,8 +31,6 @@ fn falls_silent(path: &Path) {
         assert!(Instant::now() < until, "something goes on");
     }
 }
-
-const ALL: [&str; 4] = ["bwrap", "userns", "landlock", "none"];
 
 #[test]
 fn an_orphan_is_gone_before_the_reply() {

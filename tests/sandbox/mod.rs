@@ -5,6 +5,8 @@
 //! did is checked from outside wherever it leaves a trace. `bwrap` is needed: a machine without
 //! it fails these tests, it does not skip them.
 
+#[cfg(feature = "birdcage")]
+mod birdcage;
 mod command;
 mod doctor;
 mod escape;

@@ -3,12 +3,20 @@
 use super::stage::{Stage, Who};
 use std::process::Stdio;
 
-/// Runs a script with the strongest backend of this machine, with the real home of whoever runs the
-/// tests: toolchains live there.
+/// Runs a script with the strongest backend of this machine, and with birdcage where it is built in.
 fn works(script: &str, wanted: &str) {
+    works_under("auto", script, wanted);
+    if cfg!(feature = "birdcage") {
+        works_under("birdcage", script, wanted);
+    }
+}
+
+/// With the real home of whoever runs the tests: toolchains live there.
+fn works_under(backend: &str, script: &str, wanted: &str) {
     let stage = Stage::new(Who::Me);
     let home = std::env::var("HOME").expect("a home");
-    let mut ion = stage.program(&["sandbox", "run", "--", "/bin/bash", "-ec", script]);
+    let words = ["sandbox", "run", "--backend", backend, "--", "/bin/bash", "-ec", script];
+    let mut ion = stage.program(&words);
     ion.current_dir(stage.work()).stdin(Stdio::null());
     ion.env("HOME", &home).env("PATH", std::env::var("PATH").expect("a path"));
     ion.env("ION_DATA_DIR", stage.path("home/data"));
@@ -16,14 +24,16 @@ fn works(script: &str, wanted: &str) {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success() && said.contains(wanted),
-        "{script}\n{said}{}",
+        "{backend}: {script}\n{said}{}",
         String::from_utf8_lossy(&output.stderr)
     );
 }
 
 #[test]
 fn cargo_builds_and_runs() {
-    works(
+    // `rustup` finds its toolchains by `HOME`, which is the private folder under birdcage.
+    works_under(
+        "auto",
         "cargo -q init --vcs none --name ordinary . && cargo -q build --offline && \
          ./target/debug/ordinary && cargo -q test --offline > /dev/null",
         "Hello, world!",

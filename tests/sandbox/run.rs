@@ -132,9 +132,12 @@ fn killed_at_any_moment_nothing_of_it_stays() {
 #[test]
 fn below_what_is_asked_nothing_runs() {
     let stage = Stage::new(Who::Me);
-    for (backend, options) in
-        [("landlock", &["--profile", "strict"][..]), ("none", &[]), ("nonsense", &[])]
-    {
+    for (backend, options) in [
+        ("landlock", &["--profile", "strict"][..]),
+        ("birdcage", &["--profile", "strict"]),
+        ("none", &[]),
+        ("nonsense", &[]),
+    ] {
         let output = shell(&stage, backend, options, "echo ran > ran");
         assert_eq!(output.status.code(), Some(2), "{backend}: {}", err(&output));
         assert!(err(&output).contains("did not run"), "{}", err(&output));

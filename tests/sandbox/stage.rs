@@ -10,7 +10,17 @@ use std::process::{Child, Command, Stdio};
 /// Stands in the parent's environment and in files outside; no reply may hold it.
 pub const CANARY: &str = "canary-7f3a91";
 /// Backends that confine.
+#[cfg(not(feature = "birdcage"))]
 pub const CONFINING: [&str; 3] = ["bwrap", "userns", "landlock"];
+/// Backends that confine.
+#[cfg(feature = "birdcage")]
+pub const CONFINING: [&str; 4] = ["bwrap", "userns", "birdcage", "landlock"];
+/// Backends.
+#[cfg(not(feature = "birdcage"))]
+pub const ALL: [&str; 4] = ["bwrap", "userns", "landlock", "none"];
+/// Backends.
+#[cfg(feature = "birdcage")]
+pub const ALL: [&str; 5] = ["bwrap", "userns", "birdcage", "landlock", "none"];
 /// An account without any rights, the same number everywhere.
 const NOBODY: u32 = 65_534;
 
@@ -38,6 +48,11 @@ impl Stage {
         let dir = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir();
         let dir = dir.expect("a temporary folder");
         let stage = Stage { dir, who };
+        if cfg!(feature = "birdcage") && is_root() {
+            // Birdcage's fixed place. Made first by `nobody`, it would be refused to root.
+            let _ = std::fs::create_dir("/tmp/birdcage-root");
+            std::os::unix::fs::chown("/tmp/birdcage-root", Some(0), Some(0)).expect("chown");
+        }
         for folder in ["home/.ssh", "home/.ion", "work/sub", "outside", "tmp"] {
             std::fs::create_dir_all(stage.path(folder)).expect("folders");
         }
@@ -81,7 +96,7 @@ impl Stage {
     pub fn scene(&self, backend: &str, tool: &str, input: Value) -> Scene<'_> {
         let requirement = match backend {
             "bwrap" | "userns" => "view",
-            "landlock" => "rules",
+            "birdcage" | "landlock" => "rules",
             _ => "open",
         };
         let mut terms = Map::new();
@@ -220,6 +235,11 @@ impl Played {
         assert_eq!(self.0["is_error"], json!(true), "{:#}", self.0);
         self.content()
     }
+}
+
+/// Whether it has mounts, processes and a network of its own, as Ion means it.
+pub fn has_view(backend: &str) -> bool {
+    matches!(backend, "bwrap" | "userns")
 }
 
 /// A path as text.

@@ -10,6 +10,7 @@ use crate::runtime::start;
 use crate::sandbox::Sandbox;
 use crate::sandbox::doctor::machine::Facts;
 use crate::sandbox::doctor::{BACKENDS, Outcome, Row, Standing, examine};
+use crate::worker::backend::Backend;
 use serde_json::{Value, json};
 
 /// One thing that is not held, and what to do.
@@ -36,8 +37,8 @@ pub fn run(
     confinement.requirement = confinement.requirement.max(Requirement::Rules);
     let chosen = sandbox.can_hold(&confinement);
     let standings: Vec<Standing> = BACKENDS
-        .into_iter()
-        .map(|backend| Standing { backend, missing: sandbox.missing(backend) })
+        .iter()
+        .map(|backend| Standing { backend: *backend, missing: sandbox.missing(*backend) })
         .collect();
     let rows = examine(&standings)
         .map_err(|words| CommandError::new(Exit::Failed, "sandbox_doctor", words))?;
@@ -121,12 +122,16 @@ fn head(facts: &Facts, profile: &str, chosen: &Result<String, String>) -> String
     let yes = |on: bool| if on { "yes" } else { "no" };
     format!(
         "sandbox    {} for profile `{profile}`\nkernel     {}, {landlock}, seccomp {}, container: {}\n\
-         bubblewrap {}\n",
+         bubblewrap {}\nbirdcage   {}\n",
         chosen.as_deref().unwrap_or("UNAVAILABLE"),
         facts.kernel,
         yes(facts.seccomp),
         yes(facts.container),
         facts.bwrap.as_deref().unwrap_or("not installed"),
+        match Backend::Birdcage.is_built_in() {
+            true => "in this binary, which is under the GPL-3.0 because of it",
+            false => "not in this binary (GPL-3.0; cargo build --features birdcage)",
+        },
     )
 }
 
@@ -198,6 +203,7 @@ fn document(
             "legacyTiocsti": facts.legacy_tiocsti,
         },
         "bubblewrap": facts.bwrap,
+        "birdcageBuiltIn": Backend::Birdcage.is_built_in(),
         "backends": standings.iter().map(|s| json!({
             "name": s.backend.as_str(), "works": s.missing.is_none(),
             "missing": s.missing.as_ref().map(ToString::to_string),

@@ -15,7 +15,10 @@ use stage::Stage;
 use std::time::{Duration, Instant};
 
 /// The backends that are looked at, strongest first.
-pub const BACKENDS: [Backend; 3] = [Backend::Bwrap, Backend::Userns, Backend::Landlock];
+pub const BACKENDS: &[Backend] = match Backend::Birdcage.is_built_in() {
+    true => &[Backend::Bwrap, Backend::Userns, Backend::Birdcage, Backend::Landlock],
+    false => &[Backend::Bwrap, Backend::Userns, Backend::Landlock],
+};
 
 /// What came of one attack.
 #[derive(Debug, Clone, PartialEq, Eq)]

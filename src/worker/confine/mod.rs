@@ -9,6 +9,8 @@ pub mod limits;
 pub mod mounts;
 pub mod seccomp;
 
+use crate::worker::backend::Backend;
+use crate::worker::view;
 use crate::worker::wire::{Report, Setup};
 
 /// Applies `setup` to this process. A failure is part of the report; the parent then never
@@ -25,6 +27,11 @@ fn try_apply(setup: &Setup) -> Result<Report, String> {
     let namespaces = separate_namespaces(setup);
     if setup.backend.has_view() {
         mounts::verify(setup)?;
+    }
+    if setup.backend == Backend::Birdcage {
+        mounts::verify_openings(setup)?;
+        // While the root in memory can still be written to.
+        view::link_streams()?;
     }
     limits::apply(setup)?;
     let mut landlock_version = 0;

@@ -25,9 +25,7 @@ pub fn verify(setup: &Setup) -> Result<(), String> {
     if setup.pinned.is_empty() && setup.sealed.is_empty() {
         return Ok(());
     }
-    let table = std::fs::read("/proc/self/mountinfo")
-        .map_err(|e| format!("reading /proc/self/mountinfo: {e}"))?;
-    let table: Vec<Mounted> = table.split(|b| *b == b'\n').filter_map(parse).collect();
+    let table = table()?;
     let workspace = setup.workspace.to_path();
     let ground = table.iter().rev().find(|mounted| mounted.at == workspace);
     let ground = ground.ok_or("the workspace is not mounted")?;
@@ -58,6 +56,39 @@ pub fn verify(setup: &Setup) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Compares all mounts with the openings, where another program's code made the view: an own root
+/// in memory, and nothing on it that is not at or below an opening.
+///
+/// # Errors
+/// The first mount that is something else.
+pub fn verify_openings(setup: &Setup) -> Result<(), String> {
+    let table = table()?;
+    let worker = std::env::current_exe().map_err(|e| format!("finding the worker: {e}"))?;
+    // Mounts stand where the links of an opening lead.
+    let listed = setup.read.iter().chain(&setup.write).chain(&setup.devices);
+    let real = |path: PathBuf| path.canonicalize().ok();
+    let mut openings: Vec<PathBuf> = listed.filter_map(|path| real(path.to_path())).collect();
+    openings.extend([PathBuf::from("/proc"), worker]);
+    match unplanned(&table, &openings) {
+        None => Ok(()),
+        Some(at) => Err(format!("birdcage: {} shows what no opening names", at.display())),
+    }
+}
+
+fn unplanned<'a>(table: &'a [Mounted], openings: &[PathBuf]) -> Option<&'a Path> {
+    let planned = |mounted: &&Mounted| match mounted.at == Path::new("/") {
+        true => mounted.kind == b"tmpfs",
+        false => openings.iter().any(|opening| mounted.at.starts_with(opening)),
+    };
+    table.iter().find(|mounted| !planned(mounted)).map(|mounted| mounted.at.as_path())
+}
+
+fn table() -> Result<Vec<Mounted>, String> {
+    let table = std::fs::read("/proc/self/mountinfo")
+        .map_err(|e| format!("reading /proc/self/mountinfo: {e}"))?;
+    Ok(table.split(|b| *b == b'\n').filter_map(parse).collect())
 }
 
 fn changed(at: &Path) -> String {
@@ -107,5 +138,21 @@ mod tests {
         assert_eq!(mounted.kind, b"ext3");
         assert_eq!(mounted.at.as_os_str().as_bytes(), br"/w\s");
         assert!(parse(b"").is_none());
+    }
+
+    #[test]
+    fn a_mount_beside_the_openings_and_the_hosts_own_root_are_noticed() {
+        let table = |lines: &[&str]| -> Vec<Mounted> {
+            lines.iter().filter_map(|line| parse(line.as_bytes())).collect()
+        };
+        let openings = [PathBuf::from("/usr"), PathBuf::from("/w")];
+        let root = "1 0 0:1 / / rw - tmpfs tmpfs rw";
+        let good =
+            table(&[root, "2 1 8:0 /usr /usr ro - ext4 d rw", "3 2 8:1 / /w/x rw - ext4 e rw"]);
+        assert_eq!(unplanned(&good, &openings), None);
+        let beside = table(&[root, "2 1 8:0 / /w-evil rw - ext4 d rw"]);
+        assert_eq!(unplanned(&beside, &openings), Some(Path::new("/w-evil")));
+        let whole = table(&[root, "2 1 8:0 / / rw - ext4 d rw"]);
+        assert_eq!(unplanned(&whole, &[PathBuf::from("/")]), Some(Path::new("/")));
     }
 }

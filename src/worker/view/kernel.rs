@@ -3,21 +3,22 @@
 use super::tree::{Loose, clone_of, file_system, memory, place, put};
 use crate::sys::{self, MountLimits};
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::path::Path;
 
 /// Devices that reach nobody. `tty` is whatever terminal the process has of its own.
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
-/// Links that programs expect.
-const LINKS: &[(&str, &str)] = &[
+/// Links that programs expect: the standard streams and other descriptors.
+const STREAMS: &[(&str, &str)] = &[
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
     ("stdout", "/proc/self/fd/1"),
     ("stderr", "/proc/self/fd/2"),
-    ("ptmx", "pts/ptmx"),
 ];
+/// The one to terminals.
+const TERMINALS: (&str, &str) = ("ptmx", "pts/ptmx");
 /// Size of `/dev/shm`, bytes.
 const SHARED_MEMORY: &str = "134217728";
 
@@ -32,6 +33,21 @@ pub fn take_devices() -> Result<Vec<Loose>, String> {
         clone_of(&path, limits).map_err(|e| format!("view: {}: {e}", path.display()))
     };
     DEVICES.iter().map(take).collect()
+}
+
+/// Makes the links to the standard streams in the `/dev` of a view that another program made
+/// without them.
+///
+/// # Errors
+/// In a person's words.
+pub fn link_streams() -> Result<(), String> {
+    for (name, target) in STREAMS {
+        match rustix::fs::symlinkat(*target, CWD, Path::new("/dev").join(name)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(format!("view: /dev/{name}: {error}")),
+        }
+    }
+    Ok(())
 }
 
 /// Mounts `/proc` and `/dev` below `root`.
@@ -66,7 +82,7 @@ fn device_folder(root: BorrowedFd<'_>, devices: &[Loose]) -> std::io::Result<()>
     for name in ["pts", "shm"] {
         rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(0o755))?;
     }
-    for (name, target) in LINKS {
+    for (name, target) in STREAMS.iter().chain([&TERMINALS]) {
         rustix::fs::symlinkat(*target, &folder, *name)?;
     }
     // Shut before the rest is mounted on it, so that only this folder becomes read-only.

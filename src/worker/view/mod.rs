@@ -7,6 +7,8 @@
 mod kernel;
 mod tree;
 
+pub use kernel::link_streams;
+
 use crate::sys;
 use crate::worker::wire::{Network, Setup};
 use rustix::process::{DumpableBehavior, Gid, Uid, set_dumpable_behavior};
