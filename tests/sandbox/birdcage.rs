@@ -4,7 +4,7 @@
 use super::leftovers::processes;
 use super::stage::{CANARY, EVERYBODY, Stage, Who, is_root};
 use std::fs;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -102,18 +102,4 @@ fn whichever_of_its_processes_is_killed_nothing_stays() {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
-}
-
-/// Devices are the host's own files: what is done to one there is done to everybody.
-#[test]
-fn the_mode_of_a_device_cannot_be_changed_and_it_can_be_used() {
-    let stage = Stage::new(Who::Me);
-    let before = fs::metadata("/dev/full").unwrap();
-    let command = "chmod 640 /dev/full; chown 1 /dev/full; touch -d 2001-01-01 /dev/full; \
-                   echo x > /dev/null && head -c1 /dev/zero | wc -c";
-    let played = stage.bash("birdcage", command).play();
-    let after = fs::metadata("/dev/full").unwrap();
-    let about = |found: &fs::Metadata| (found.mode(), found.uid(), found.mtime());
-    assert_eq!(about(&before), about(&after));
-    assert!(played.ok().starts_with("1\n"), "{:#}", played.0);
 }

@@ -1,10 +1,10 @@
 //! Attempts to get out: each is made by a real process inside, under each backend, as root and
 //! as nobody, and its effect is looked for from outside.
 
-use super::stage::{CANARY, Stage, Who, everywhere, is_root, text};
+use super::stage::{CANARY, CONFINING, Stage, Who, everywhere, is_root, text};
 use serde_json::json;
 use std::net::TcpListener;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 
 #[test]
@@ -437,6 +437,38 @@ fn the_superuser_inside_is_not_the_superuser() {
         stage.bash(backend, command).play();
         assert_eq!(std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap(), before);
         assert!(!stage.path("work/d").exists());
+    }
+}
+
+/// Devices are the host's own files: what is done to one there is done to everybody. Landlock alone
+/// does not see modes, and bubblewrap can make no device read-only that can still be used.
+#[test]
+fn the_mode_of_a_device_cannot_be_changed_and_it_can_be_used() {
+    for backend in CONFINING.into_iter().filter(|name| !["bwrap", "landlock"].contains(name)) {
+        let stage = Stage::new(Who::Me);
+        let about = |path: &str| {
+            let about = std::fs::metadata(path).unwrap();
+            (about.mode(), about.uid())
+        };
+        for device in ["full", "zero", "random", "urandom", "tty", "null"] {
+            let path = format!("/dev/{device}");
+            let before = about(&path);
+            let command = format!(
+                "chmod 640 {path} && echo OPEN; chown 1 {path} && echo OPEN; \
+                 touch -d 2001-01-01 {path} && echo OPEN; echo x > /dev/null && echo used"
+            );
+            let played = stage.bash(backend, &command).play();
+            let after = about(&path);
+            if before != after {
+                // Everybody else needs it.
+                let mode = std::fs::Permissions::from_mode(before.0 & 0o7777);
+                std::fs::set_permissions(&path, mode).unwrap();
+                std::os::unix::fs::chown(&path, Some(before.1), None).unwrap();
+            }
+            assert_eq!(before, after, "{backend}: {path}");
+            let content = played.ok();
+            assert!(content.starts_with("used\n"), "{backend}: {path}: {content}");
+        }
     }
 }
 

@@ -29,7 +29,9 @@ const SHARED_MEMORY: &str = "134217728";
 pub fn take_devices() -> Result<Vec<Loose>, String> {
     let take = |name: &&str| {
         let path = Path::new("/dev").join(name);
-        let limits = MountLimits { read_only: false, no_devices: false, below: false };
+        // Written to it can be all the same. What cannot be changed is its mode and its owner, which
+        // are the host's own.
+        let limits = MountLimits { read_only: true, no_devices: false, below: false };
         clone_of(&path, limits).map_err(|e| format!("view: {}: {e}", path.display()))
     };
     DEVICES.iter().map(take).collect()
