@@ -8,6 +8,8 @@ use std::ops::Range;
 
 const LONGEST_NAME: usize = 64;
 const LONGEST_GAP: usize = 24;
+/// A longer value is judged by its beginning.
+pub(in crate::redact) const LONGEST_VALUE: usize = 4 * 1024;
 
 /// A value behind a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +117,16 @@ pub(in crate::redact) fn may_follow(text: &[u8], end: usize, whole: bool) -> boo
         Some(_) => {
             let word = &text[at + gap..];
             let length = word.iter().take(24).take_while(|&&byte| byte > b' ').count();
-            length >= 4
+            let before = text[..end]
+                .iter()
+                .rev()
+                .take(LONGEST_NAME)
+                .take_while(|&&byte| is_name(byte))
+                .count();
+            let name = &text[end - before..at];
+            length >= 20
+                || length >= 4 && (name.starts_with(b"-") || name.ends_with(b"password"))
+                || word.len() >= 6 && word[..6].eq_ignore_ascii_case(b"value=")
         }
     }
 }
@@ -249,7 +260,7 @@ pub(in crate::redact) fn read(
                 true => *b <= b' ',
                 false => ends_value(*b) || (in_url || glued) && *b == b'&' || in_url && *b == b'#',
             };
-            (start + text[start..].iter().position(stops).unwrap_or(text.len() - start), false)
+            (stop(text, start, stops), false)
         }
     };
     let in_sight = end < text.len();
@@ -296,6 +307,12 @@ pub(in crate::redact) fn read(
         in_query: in_url,
     };
     Read::Value(Assigned { name, value: start..end.max(start), place, is_call, is_cut })
+}
+
+/// The first byte that ends a value, or the end of what is judged of a longer one.
+fn stop(text: &[u8], start: usize, stops: impl Fn(&u8) -> bool) -> usize {
+    let most = text.len().min(start + LONGEST_VALUE);
+    text[start..most].iter().position(stops).map_or(most, |length| start + length)
 }
 
 fn blanks(text: &[u8], at: usize) -> usize {

@@ -326,7 +326,12 @@ impl Marks {
         let may_begin = |at: usize| {
             self.bare(text[at]).iter().any(|bare| {
                 let looked = kinds.all[bare.kind].shapes[bare.shape].look(text, at);
-                !matches!(looked, Look::No(reach) if reach < run.end)
+                match looked {
+                    Look::No(reach) if reach < run.end => false,
+                    // It may go on in the next line.
+                    Look::No(_) => view::line_break(&text[run.end..], false) > 0,
+                    Look::Partial | Look::Full(_) => true,
+                }
             })
         };
         may_begin(run.start)

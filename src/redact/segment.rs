@@ -21,6 +21,8 @@ const STEP: usize = 32 * 1024;
 const MOST_LINES: usize = 64;
 /// No unit of several lines grows beyond this.
 const LONGEST_JOINED: usize = 24 * 1024;
+/// How much of one further line is at hand.
+const LOOK_AHEAD: usize = 4 * 1024;
 /// How much of an unfinished line is looked at for what can be shown early.
 const LIVE: usize = 4 * 1024;
 /// Bytes before a unit that must stay at hand.
@@ -184,10 +186,15 @@ impl<'r> Segmenter<'r> {
                 }
                 (end, cut) = (at, false);
             }
-            let accept = if cut { start + STEP } else { end };
+            // Places of this line alone are looked at; the lines behind it are at hand for what
+            // goes on over its end. INVARIANT: how many are at hand changes no answer, because an
+            // answer that would need more asks for more.
+            let until = if cut { start + STEP } else { end };
             let mut lines = 1;
+            if !cut && key.is_none() {
+                end = self.further(text, base, &hits[hit..], end).unwrap_or(end);
+            }
             let found = loop {
-                let until = if cut { accept } else { end };
                 let places = (&hits[hit..], &runs[run..]);
                 let ends_here =
                     cut || key.is_some() || lines >= MOST_LINES || end - start > LONGEST_JOINED;
@@ -196,8 +203,11 @@ impl<'r> Segmenter<'r> {
                 if !found.more {
                     break found;
                 }
-                match memchr::memchr(b'\n', &text[end..]) {
-                    Some(length) => end += length + 1,
+                lines += 1;
+                match self.further(text, base, &hits[hit..], end) {
+                    Some(at) if at > end => end = at,
+                    // A key begins there: it is not for this unit.
+                    Some(_) => lines = MOST_LINES,
                     None if last => end = text.len(),
                     None => {
                         // What is sure before the open token can be shown; the rest waits.
@@ -207,17 +217,11 @@ impl<'r> Segmenter<'r> {
                         return Ok(());
                     }
                 }
-                lines += 1;
-                if self.key_in(text, base, &hits[hit..], end).is_some_and(|(at, _)| at >= start) {
-                    // A key begins in the line that was added: it is not for this unit.
-                    end = self.key_in(text, base, &hits[hit..], end).map_or(end, |(at, _)| at);
-                    lines = MOST_LINES;
-                }
             };
             let spilled = cut
                 .then(|| found.spans.last().filter(|span| span.range.end == end).cloned())
                 .flatten();
-            *from = if cut { accept } else { end };
+            *from = until;
             if let Some(last) = found.spans.last() {
                 *from = (*from).max(last.range.end);
             }
@@ -244,6 +248,20 @@ impl<'r> Segmenter<'r> {
             self.shown = base + text.len() as u64;
         }
         Ok(())
+    }
+
+    /// The end of the next line (or of the piece of it that is looked at ahead), up to a private
+    /// key. `None` when it is not there yet.
+    fn further(&self, text: &[u8], base: u64, hits: &[Hit], end: usize) -> Option<usize> {
+        let most = text.len().min(end + LOOK_AHEAD);
+        let next = match memchr::memchr(b'\n', &text[end..most]) {
+            Some(length) => end + length + 1,
+            None if most == end + LOOK_AHEAD => most,
+            None => return None,
+        };
+        let ahead = &hits[hits.partition_point(|hit| hit.end <= end)..];
+        let key = self.key_in(text, base, ahead, next).map(|(at, _)| at);
+        Some(key.filter(|&at| at >= end).unwrap_or(next))
     }
 
     fn unit(

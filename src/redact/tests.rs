@@ -447,6 +447,9 @@ fn a_long_line_passes_unchanged_and_a_long_token_is_masked_whole() {
     assert_eq!(masked(&lump), lump);
     let token = format!("ya29.{}", grow("{b62:100000}", 3));
     assert_eq!(masked(&format!("x {token} y")), "x [secret:google-oauth-token:1] y");
+    let value = grow("{b62:9000}", 4);
+    assert_eq!(masked(&format!("a PASSWORD={value} y\n")), "a PASSWORD=[secret:password:1] y\n");
+    assert_eq!(masked(&format!("PASSWORD={value}\n")), "PASSWORD=[secret:password:1]\n");
 }
 
 #[test]

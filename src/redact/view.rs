@@ -237,7 +237,15 @@ pub(in crate::redact) fn base64(text: &[u8], run: Range<usize>) -> Option<View> 
 /// look costs less than decoding.
 pub(in crate::redact) fn may_hold_text(run: &[u8]) -> bool {
     (run.len() >= 24 && (0..4).any(|skip| begins_text(&run[skip..])))
-        || (run.len() >= 32 && run[..16].iter().all(u8::is_ascii_hexdigit))
+        || (run.len() >= 32 && (0..2).any(|skip| begins_text_in_hex(&run[skip..])))
+}
+
+fn begins_text_in_hex(run: &[u8]) -> bool {
+    run[..16].chunks_exact(2).all(|pair| {
+        hex_pair(pair).is_some_and(|byte| {
+            (b' '..=b'~').contains(&byte) || matches!(byte, b'\n' | b'\r' | b'\t')
+        })
+    })
 }
 
 /// Whether four groups of base64 decode to printable text. The first character of a group

@@ -21,7 +21,8 @@ impl<'r> Scan<'r, '_> {
                     |byte: &u8| *byte <= b' ' || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`');
                 text[at..].iter().position(stops).map_or(text.len(), |length| at + length)
             }
-            _ => text.len(),
+            // Of the line that hides something; what follows is looked at in its turn.
+            _ => memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |length| at + length),
         };
         self.veils.push((veil, at, end));
     }
@@ -58,7 +59,7 @@ impl<'r> Scan<'r, '_> {
         let covered = |span: &Span<'_>| {
             span.rank >= BY_SHAPE && span.range.start <= run.start && span.range.end >= run.end
         };
-        if self.spans.iter().any(covered) {
+        if self.spans.iter().rev().take(super::RECENT).any(covered) {
             return Ok(());
         }
         if length >= 32
@@ -138,7 +139,7 @@ impl<'r> Scan<'r, '_> {
             // The plain text was judged first; a view only adds.
             let inside =
                 |seen: &Span<'_>| seen.range.start <= source.start && seen.range.end >= source.end;
-            if !self.spans.iter().any(inside) {
+            if !self.spans.iter().rev().take(super::RECENT).any(inside) {
                 self.push(source.start.max(first)..source.end, span.kind, span.rank, identity);
             }
         }

@@ -29,6 +29,8 @@ const VEIL_CONTEXT: usize = 512;
 const LONGEST_WORD: usize = 4 * 1024;
 /// Each further pass can find only what stands beside what the last one masked.
 const MOST_PASSES: usize = 4;
+/// How many of the last spans are asked what touches them; a line can hold thousands.
+const RECENT: usize = 64;
 
 /// From what the number of a placeholder is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +98,8 @@ struct Scan<'r, 't> {
     unit: Unit<'t>,
     spans: Vec<Span<'r>>,
     standing: Vec<Range<usize>>,
+    /// Where known values begin.
+    known_at: Vec<usize>,
     open: usize,
     more: bool,
     /// What hides text: where it begins, and where its region ends.
@@ -115,7 +119,15 @@ pub(in crate::redact) fn unit<'r>(
     unit: Unit<'_>,
 ) -> Result<Found<'r>, ScanError> {
     let mut found = once(rules, unit)?;
-    if unit.depth > 0 {
+    // Only what a masked token touches can read differently without it.
+    let touches = |at: Option<&u8>| {
+        at.is_some_and(|&byte| !assign::ends_value(byte) && !b"=:@&?".contains(&byte))
+    };
+    let touched = |span: &Span<'_>| {
+        let before = span.range.start.checked_sub(1).and_then(|at| unit.text.get(at));
+        touches(before) || touches(unit.text.get(span.range.end))
+    };
+    if unit.depth > 0 || found.more || !found.spans.iter().any(touched) {
         return Ok(found);
     }
     let from = unit.start.saturating_sub(VEIL_CONTEXT);
@@ -154,6 +166,7 @@ fn once<'r>(rules: &'r Rules, unit: Unit<'_>) -> Result<Found<'r>, ScanError> {
         unit,
         spans: Vec::new(),
         standing: Vec::new(),
+        known_at: Vec::new(),
         open: usize::MAX,
         more: false,
         veils: Vec::new(),
@@ -188,12 +201,13 @@ impl<'r> Scan<'r, '_> {
         for &hit in self.unit.hits.iter().filter(|hit| (start..until).contains(&hit.start)) {
             for mark in self.rules.marks.of(hit) {
                 if let Mark::Known(group) = *mark
-                    && !self.standing.iter().any(|placed| placed.contains(&hit.start))
+                    && !self.holds_standing(&(hit.start..hit.end))
                 {
                     self.known(hit.start, group);
                 }
             }
         }
+        self.known_at.sort_unstable();
     }
 
     /// Placeholders that stand there already. INVARIANT (idempotence): nothing that overlaps
@@ -212,8 +226,7 @@ impl<'r> Scan<'r, '_> {
     }
 
     fn push(&mut self, range: Range<usize>, kind: &'r str, rank: u8, identity: Identity) {
-        let touches = |placed: &Range<usize>| placed.start < range.end && range.start < placed.end;
-        if range.start < range.end && !self.standing.iter().any(touches) {
+        if range.start < range.end && !self.holds_standing(&range) {
             self.spans.push(Span { range, kind, rank, identity });
         }
     }
@@ -255,7 +268,8 @@ impl<'r> Scan<'r, '_> {
         let text = self.unit.text;
         let rules = self.rules;
         // INVARIANT (idempotence): the words of a placeholder announce nothing.
-        if self.standing.iter().any(|placed| placed.contains(&hit.start)) {
+        let before = self.standing.partition_point(|placed| placed.start <= hit.start);
+        if before > 0 && self.standing[before - 1].contains(&hit.start) {
             return Ok(());
         }
         for mark in rules.marks.of(hit) {
@@ -320,6 +334,7 @@ impl<'r> Scan<'r, '_> {
 
     fn push_known(&mut self, range: Range<usize>, owner: usize) {
         let label = self.rules.known.label(owner);
+        self.known_at.push(range.start);
         self.push(range, label, BY_VALUE, Identity::Known(owner));
     }
 
@@ -350,8 +365,8 @@ impl<'r> Scan<'r, '_> {
     fn shape(&mut self, start: usize, kind: usize, shape: usize) {
         let text = self.unit.text;
         // What is masked leaves a boundary behind it.
-        let bounded =
-            is_boundary(text, start) || self.spans.iter().any(|span| span.range.end == start);
+        let bounded = is_boundary(text, start)
+            || self.spans.iter().rev().take(RECENT).any(|span| span.range.end == start);
         if !bounded
             || self
                 .spans
@@ -370,7 +385,10 @@ impl<'r> Scan<'r, '_> {
         let place = (kind, shape);
         let kind = &rules.kinds.all[kind];
         let shape = &kind.shapes[shape];
-        let ends = |at: usize| self.spans.iter().any(|span| span.range.start == at);
+        let ends = |at: usize| {
+            let mut recent = self.spans.iter().rev().take(RECENT);
+            recent.any(|span| span.range.start == at) || self.known_at.binary_search(&at).is_ok()
+        };
         match kind.look(shape, text, start, ends) {
             Look::Full(mut end) => {
                 if shape.is_open() {
@@ -445,7 +463,7 @@ impl<'r> Scan<'r, '_> {
 
     /// Personal data. On an unfinished line nothing behind them is decided: numbers hold blanks.
     fn personal(&mut self, hit: Hit) {
-        if self.spans.iter().any(|span| span.range.contains(&hit.start)) {
+        if self.spans.iter().rev().take(RECENT).any(|span| span.range.contains(&hit.start)) {
             return;
         }
         if !self.unit.whole {

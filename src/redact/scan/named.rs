@@ -89,6 +89,12 @@ impl<'r> Scan<'r, '_> {
                 if secret {
                     let mut value = assigned.value;
                     if !assigned.place.quoted {
+                        // INVARIANT (no remainder): it was judged by its beginning.
+                        let rest = &self.unit.text[value.end..];
+                        if value.len() >= assign::LONGEST_VALUE {
+                            let length = rest.iter().position(|&byte| assign::ends_value(byte));
+                            value.end += length.unwrap_or(rest.len());
+                        }
                         value.end = self.over_line_ends(value.start, value.end);
                     }
                     self.push(value, named.kind, BY_NAME, Identity::Source);
@@ -98,7 +104,8 @@ impl<'r> Scan<'r, '_> {
     }
 
     pub(super) fn holds_standing(&self, range: &Range<usize>) -> bool {
-        self.standing.iter().any(|placed| placed.start < range.end && range.start < placed.end)
+        let before = self.standing.partition_point(|placed| placed.start < range.end);
+        before > 0 && self.standing[before - 1].end > range.start
     }
 
     /// The value stands in the next line, as in a block of YAML.
