@@ -19,7 +19,7 @@ needs:
 	@sh tests/needs.sh bwrap:bubblewrap
 
 test-needs:
-	@sh tests/needs.sh bwrap:bubblewrap jq:jq strace:strace python3:python3 git:git cc:gcc node:nodejs npm:npm openssl:openssl
+	@sh tests/needs.sh bwrap:bubblewrap jq:jq strace:strace python3:python3 git:git cc:gcc node:nodejs npm:npm openssl:openssl chromium:chromium
 
 test: test-needs
 	$(CARGO) fmt --check

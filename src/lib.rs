@@ -14,6 +14,7 @@ pub mod net;
 pub mod policy;
 pub mod provider;
 pub mod redact;
+pub mod report;
 pub mod runtime;
 pub mod sandbox;
 pub mod session;

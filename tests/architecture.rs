@@ -14,6 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("conversation", &["model", "redact"]),
     ("config", &["model", "shipped", "redact"]),
     ("audit", &["model", "redact"]),
+    ("report", &["model", "audit"]),
     ("policy", &["model", "shipped", "config"]),
     ("gate", &["model", "redact", "config", "audit", "policy"]),
     ("worker", &["model", "sys"]),
@@ -69,6 +70,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "model", "sys", "redact", "config", "audit", "policy", "gate", "egress", "sandbox",
             "worker", "tool", "approve", "event", "provider", "session", "agent", "runtime",
+            "report",
         ],
     ),
 ];

@@ -4,3 +4,4 @@ mod commands;
 mod export;
 mod faults;
 mod offline;
+mod report;

@@ -4,6 +4,7 @@
 //! paths were chosen by a model, so marks that a terminal acts on are made visible.
 
 mod export;
+mod report;
 mod shown;
 mod tail;
 
@@ -19,6 +20,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 /// Reads and verifies the audit log.
 #[derive(Debug, Clone, Subcommand)]
@@ -58,6 +60,15 @@ pub enum AuditCommand {
         /// The stored lines (jsonl), OCSF, ECS, CEF, OTLP/JSON or syslog.
         #[arg(long, value_name = "FORMAT", value_parser = format_parser())]
         format: Format,
+        /// Which records.
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Writes one HTML page for a reviewer, which needs no script and no network.
+    Report {
+        /// Where to; standard output otherwise. A file there is replaced.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
         /// Which records.
         #[command(flatten)]
         which: Which,
@@ -137,6 +148,9 @@ pub fn run(command: AuditCommand, file: &AbsPath, out: &mut Output) -> Result<Ex
             }
         }
         AuditCommand::Export { format, which } => export::export(format, &which.into(), file, out),
+        AuditCommand::Report { out: target, which } => {
+            report::report(target.as_deref(), which, file, out)
+        }
         AuditCommand::Show { seq, json } => show(Seq(seq), json, file, out),
         AuditCommand::Denials { which, json } => denials(which.into(), json, file, out),
         AuditCommand::Verify { key, json } => verify(key.as_deref(), json, file, out),
@@ -286,21 +300,7 @@ fn verify(
     file: &AbsPath,
     out: &mut Output,
 ) -> Result<Exit, CommandError> {
-    // A log that is not there does not verify: somebody may have removed it.
-    let Some(report) = verify::verify_by(file, key)? else {
-        let what = format!("there is no audit log with a record at {file}");
-        let mut error = CommandError::new(Exit::Failed, "audit", what)
-            .detail("if calls were recorded there, it was removed")
-            .detail(
-                "next: check ION_DATA_DIR and the key `audit.file`, which decide where it lies",
-            );
-        let mut document = error.to_json();
-        document["file"] = json!(file);
-        document["exists"] = json!(false);
-        document["intact"] = json!(false);
-        error.document = Some(Box::new(document));
-        return Err(error);
-    };
+    let Some(report) = verify::verify_by(file, key)? else { return Err(no_log(file)) };
     if json {
         let mut document = chain_json(&report, Skipped::default());
         if let Value::Object(members) = &mut document {
@@ -318,6 +318,20 @@ fn verify(
         out.line(&format!("BROKEN: {}", chain(&report, Skipped::default())))?;
     }
     Ok(if report.is_intact() { Exit::Done } else { Exit::Failed })
+}
+
+/// A log that is not there does not verify: somebody may have removed it.
+fn no_log(file: &AbsPath) -> CommandError {
+    let what = format!("there is no audit log with a record at {file}");
+    let mut error = CommandError::new(Exit::Failed, "audit", what)
+        .detail("if calls were recorded there, it was removed")
+        .detail("next: check ION_DATA_DIR and the key `audit.file`, which decide where it lies");
+    let mut document = error.to_json();
+    document["file"] = json!(file);
+    document["exists"] = json!(false);
+    document["intact"] = json!(false);
+    error.document = Some(Box::new(document));
+    error
 }
 
 fn chain(report: &Report, skipped: Skipped) -> String {

@@ -2,9 +2,14 @@
 
 use super::{HOSTILE, judged, open, path};
 use crate::support::{Home, stderr, stdout};
+use ion::audit::AuditError;
 use ion::audit::export::NAMES;
+use ion::audit::query::{self, Filter};
 use ion::model::Decision;
+use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
+use std::io::Write;
+use std::time::Duration;
 
 fn filled() -> Home {
     let home = Home::new();
@@ -87,4 +92,27 @@ fn an_unknown_format_is_wrong_usage_and_no_log_is_no_record() {
     let nothing = home.run(&["audit", "export", "--format", "cef"]);
     assert!(nothing.status.success() && nothing.stdout.is_empty());
     assert!(stderr(&nothing).contains("no audit log at"));
+}
+
+#[test]
+fn a_line_that_is_being_written_is_waited_for_and_not_taken_for_torn() {
+    let home = filled();
+    let text = std::fs::read(path(&home)).expect("the log");
+    let (start, end) = text.split_at(text.len() - 40);
+    let mut file = std::fs::File::create(path(&home)).expect("the log");
+    flock(&file, FlockOperation::LockExclusive).expect("the lock of a writer");
+    file.write_all(start).expect("half a line");
+    let log = super::file(&home);
+    let reader = std::thread::spawn(move || {
+        let mut seen = 0;
+        let skipped = query::each(&log, &Filter::default(), |_| {
+            seen += 1;
+            Ok::<(), AuditError>(())
+        });
+        (seen, skipped.expect("a readable log").unreadable)
+    });
+    std::thread::sleep(Duration::from_millis(200));
+    file.write_all(end).expect("the other half");
+    flock(&file, FlockOperation::Unlock).expect("the end of the append");
+    assert_eq!(reader.join().expect("the reader"), (6, 0));
 }

@@ -1,6 +1,7 @@
 //! `ion audit tail`, `export` and `report` on logs with known and with hostile content.
 
 mod export;
+mod report;
 mod tail;
 
 use crate::support::Home;
