@@ -14,13 +14,12 @@ pub(in crate::redact) const LONGEST_VALUE: usize = 4 * 1024;
 /// A value behind a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::redact) struct Assigned {
-    pub(in crate::redact) name: Range<usize>,
     /// The value without quotes and scheme.
     pub(in crate::redact) value: Range<usize>,
     pub(in crate::redact) place: Place,
     /// A call, an index or a type: code, not a value.
     pub(in crate::redact) is_call: bool,
-    /// The value may be longer than its line lets see.
+    /// The quote is still open where the text ends: the value goes on.
     pub(in crate::redact) is_cut: bool,
 }
 
@@ -281,7 +280,7 @@ pub(in crate::redact) fn read(
         && (matches!(byte(end), Some(b'(' | b'[' | b'{'))
             || byte(end) == Some(b'<') && kind != b'>');
     let ends_line = matches!(byte(end), None | Some(b'\n' | b'\r'));
-    let is_cut = quote.is_some() && !closed || end == text.len();
+    let is_cut = quote.is_some() && !closed && end == text.len();
     if quote.is_some() && slashes > 0 {
         while end > start && text[end - 1] == b'\\' {
             end -= 1;
@@ -306,7 +305,7 @@ pub(in crate::redact) fn read(
         loose: matches!(kind, b'_' | b'('),
         in_query: in_url,
     };
-    Read::Value(Assigned { name, value: start..end.max(start), place, is_call, is_cut })
+    Read::Value(Assigned { value: start..end.max(start), place, is_call, is_cut })
 }
 
 /// The first byte that ends a value, or the end of what is judged of a longer one.

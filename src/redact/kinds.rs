@@ -36,6 +36,19 @@ enum Check {
     Panic,
 }
 
+/// What a look for a kind at one place told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::redact) enum Looked {
+    /// It does not stand here; nothing beyond this offset was looked at.
+    No(usize),
+    /// The text ended before it was complete.
+    Partial,
+    /// Up to there it has the shape, and a check says that it is none: an example, too regular.
+    Refused(usize),
+    /// It stands here and ends there.
+    Full(usize),
+}
+
 /// One kind of secret.
 pub(in crate::redact) struct Kind {
     pub(in crate::redact) id: String,
@@ -124,11 +137,12 @@ impl Kind {
         text: &[u8],
         at: usize,
         ends: impl Fn(usize) -> bool,
-    ) -> Look {
+    ) -> Looked {
         match shape.look(text, at) {
-            Look::Full(end) if self.holds(shape, text, at..end, ends) => Look::Full(end),
-            Look::Full(end) => Look::No(end),
-            other => other,
+            Look::Full(end) if self.holds(shape, text, at..end, ends) => Looked::Full(end),
+            Look::Full(end) => Looked::Refused(end),
+            Look::Partial => Looked::Partial,
+            Look::No(reach) => Looked::No(reach),
         }
     }
 

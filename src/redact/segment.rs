@@ -189,34 +189,47 @@ impl<'r> Segmenter<'r> {
             // Places of this line alone are looked at; the lines behind it are at hand for what
             // goes on over its end. INVARIANT: how many are at hand changes no answer, because an
             // answer that would need more asks for more.
-            let until = if cut { start + STEP } else { end };
-            let mut lines = 1;
-            if !cut && key.is_none() {
+            let mut until = if cut { start + STEP } else { end };
+            let (mut lines, mut closed) = (1, cut || key.is_some());
+            if !closed {
                 end = self.further(text, base, &hits[hit..], end).unwrap_or(end);
             }
             let found = loop {
                 let places = (&hits[hit..], &runs[run..]);
-                let ends_here =
-                    cut || key.is_some() || lines >= MOST_LINES || end - start > LONGEST_JOINED;
+                let ends_here = closed || lines >= MOST_LINES || end - start > LONGEST_JOINED;
                 let is_last = ends_here || last && end == text.len();
                 let found = self.unit(&text[..end], start, until, places, is_last)?;
-                if !found.more {
-                    break found;
-                }
-                lines += 1;
-                match self.further(text, base, &hits[hit..], end) {
-                    Some(at) if at > end => end = at,
-                    // A key begins there: it is not for this unit.
-                    Some(_) => lines = MOST_LINES,
-                    None if last => end = text.len(),
-                    None => {
+                if found.more {
+                    // Twice as many each time: a block of lines is read a few times, not once a line.
+                    let before = end;
+                    for _ in 0..lines {
+                        match self.further(text, base, &hits[hit..], end) {
+                            Some(at) if at > end => end = at,
+                            // A key begins there: it is not for this unit.
+                            Some(_) => closed = true,
+                            None if last => end = text.len(),
+                            None => break,
+                        }
+                    }
+                    if end == before && !closed && !last {
                         // What is sure before the open token can be shown; the rest waits.
                         let open = found.open.unwrap_or(start);
                         self.take(found, base, open);
                         self.shown = self.shown.max(base + open as u64);
                         return Ok(());
                     }
+                    lines *= 2;
+                    continue;
                 }
+                // INVARIANT: no place is left out. Where lines behind the first were judged with it,
+                // all that they hold is looked at as well, before the next unit begins behind them.
+                let behind = found.spans.iter().rev().find(|span| span.range.start >= until);
+                let reach = behind.map_or(0, |span| span.range.end).max(found.judged);
+                if cut || reach <= until {
+                    break found;
+                }
+                let line = memchr::memchr(b'\n', &text[reach - 1..end]);
+                until = line.map_or(end, |length| reach + length);
             };
             let spilled = cut
                 .then(|| found.spans.last().filter(|span| span.range.end == end).cloned())
@@ -307,9 +320,7 @@ impl<'r> Segmenter<'r> {
             .find_map(|hit| {
                 let line = memchr::memchr(b'\n', &text[hit.start..end])
                     .map_or(end, |length| hit.start + length);
-                let header_end = pem::header(&text[..line], hit.start)?;
-                // In quotes with nothing behind it, it is a constant of a program.
-                Some((hit.start, header_end))
+                pem::header(&text[..line], hit.start).map(|header_end| (hit.start, header_end))
             })
     }
 

@@ -458,6 +458,66 @@ fn nested_assignments_do_not_take_time_without_end() {
     let _ = masked(&text);
     let _ = masked(&"-----BEGIN ".repeat(20_000));
     let _ = masked(&"password=\\\"".repeat(20_000));
+    // Lines of base64 that hold text were read again for each of them.
+    let encoded =
+        STANDARD.encode("INFO request served from cache in 12 ms by worker 7\n".repeat(4000));
+    let lines: Vec<&str> =
+        encoded.as_bytes().chunks(76).map(|c| std::str::from_utf8(c).unwrap()).collect();
+    let text = lines.join("\n") + "\n";
+    assert_eq!(masked(&text), text);
+    let tokens: String = (1..4000).map(|seed| grow("ghp_{b62:36}\n", seed)).collect();
+    assert_eq!(masked(&tokens).matches("[secret:").count(), 3999);
+    let refused = format!("ghp_{}", "-ghp_xxxxxxxx".repeat(4000));
+    let _ = masked(&refused);
+}
+
+#[test]
+fn fillers_dots_and_the_word_example_make_no_example_of_a_secret() {
+    let token = grow("ghp_{b62:36}", 5);
+    for text in [
+        format!("ghp_xxxxxx-{token}"),
+        format!("{token}-xxxxxxx"),
+        format!("ghp_{}-{token}", "x".repeat(80)),
+        format!("{token}... and so on"),
+        format!("{token}EXAMPLE"),
+        format!("TOKEN=your-{token}"),
+        format!("PASSWORD=changeme{}", grow("{b62:16}", 3)),
+    ] {
+        let shown = masked(&text);
+        assert!(!shown.contains(&token[8..]) && shown.contains("[secret:"), "{text} -> {shown}");
+    }
+}
+
+#[test]
+fn nothing_between_lines_that_are_read_together_is_left_out() {
+    let known = vec![("k".to_owned(), Secret::new("plainvalue99".to_owned()))];
+    let redactor = Redactor::new(true, known);
+    let token = grow("ghp_{b62:36}", 6);
+    let text = format!(
+        "words of a file that is long enough to be wrapped over lines\nmore plainvalue99 words in it\nTOKEN={token}\nthe end of it\n"
+    );
+    let encoded = STANDARD.encode(text);
+    let mut lines: Vec<&str> =
+        encoded.as_bytes().chunks(76).map(|c| std::str::from_utf8(c).unwrap()).collect();
+    let shown = redactor.text(&lines.join("\n")).as_str().to_owned();
+    assert!(shown.contains("[secret:k:") && shown.contains("[secret:github-token:"), "{shown}");
+    // A line of another kind between them: what stands before and behind it is still found.
+    let other = grow("glpat-{b62:24}", 7);
+    lines.insert(1, &other);
+    let shown = redactor.text(&lines.join("\n")).as_str().to_owned();
+    assert!(shown.contains("[secret:k:") && shown.contains("[secret:gitlab-token:"), "{shown}");
+}
+
+#[test]
+fn a_quoted_value_that_is_longer_than_a_window_is_masked_to_its_end() {
+    let value = format!("{} {}", grow("{b62:30}", 8), "word1 ".repeat(4000));
+    let line = format!("{}\"password\":\"{value}\",\"x\":1", "a,".repeat(20_000));
+    let shown = masked(&line);
+    assert!(
+        !shown.contains("word1") && shown.ends_with("\",\"x\":1"),
+        "{}",
+        &shown[shown.len() - 80..]
+    );
 }
 
 #[test]

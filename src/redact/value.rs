@@ -197,6 +197,9 @@ fn is_reference(value: &str) -> bool {
 }
 
 /// Whether it is a documented example or a row of fillers.
+///
+/// The attack: `xxxxxx-` before a secret, or `EXAMPLE` and dots behind it, must not make an
+/// example of it. So fillers must be most of the value, and the rest of it short.
 pub(in crate::redact) fn is_example(value: &[u8]) -> bool {
     const BEGINNINGS: &[&[u8]] = &[
         b"your-",
@@ -215,13 +218,17 @@ pub(in crate::redact) fn is_example(value: &[u8]) -> bool {
     ];
     let starts =
         |word: &&[u8]| value.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
-    let (mut run, mut before) = (0, 0);
+    let (mut run, mut before, mut longest, mut fillers) = (0, 0, 0, 0);
     for &byte in value {
         let byte = byte.to_ascii_lowercase();
         run = if byte == before { run + 1 } else { 1 };
-        // Six in a row: no generator writes that.
-        if run >= 6 && matches!(byte, b'x' | b'*' | b'0' | b'.' | b'-' | b'_' | b'#') {
-            return true;
+        if matches!(byte, b'x' | b'*' | b'0' | b'.' | b'-' | b'_' | b'#') {
+            longest = longest.max(run);
+            fillers += match run {
+                6 => 6,
+                7.. => 1,
+                _ => 0,
+            };
         }
         before = byte;
     }
@@ -229,15 +236,18 @@ pub(in crate::redact) fn is_example(value: &[u8]) -> bool {
         matches!(first, b'x' | b'X' | b'*' | b'.' | b'-' | b'?' | b'#')
             && value.iter().all(|byte| byte == first)
     });
+    let holds = |part: &[u8]| memchr::memmem::find(value, part).is_some();
     one_filler
+        // Six in a row: no generator writes that.
+        || longest >= 6 && fillers * 2 >= value.len()
         // The example of RFC 7617.
         || value.starts_with(b"QWxhZGRpbjpvcGVuIHNlc2FtZQ")
-        || value.ends_with(b"EXAMPLE")
-        || value.ends_with(b"EXAMPLEKEY")
-        || memchr::memmem::find(value, b"...").is_some()
-        || memchr::memmem::find(value, "\u{2026}".as_bytes()).is_some()
-        || memchr::memmem::find(value, "\u{2022}\u{2022}".as_bytes()).is_some()
-        || BEGINNINGS.iter().any(starts)
+        // The examples of the documentation of AWS.
+        || value.ends_with(b"EXAMPLE") && value.len() <= 20
+        || value.ends_with(b"EXAMPLEKEY") && value.len() <= 40
+        || value.len() <= 24 && holds(b"...")
+        || value.len() <= 32 && (holds("\u{2026}".as_bytes()) || holds("\u{2022}\u{2022}".as_bytes()))
+        || BEGINNINGS.iter().any(starts) && !value.iter().any(u8::is_ascii_digit)
 }
 
 /// Words that a secret is described with.

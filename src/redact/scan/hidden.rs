@@ -68,6 +68,7 @@ impl<'r> Scan<'r, '_> {
             self.through(&view, 0, run.start)?;
         }
         if length >= 24
+            && run.start >= self.decoded
             && let Some(view) = view::base64(text, run.clone())
         {
             // Encoders wrap their lines: the next one may go on.
@@ -80,9 +81,14 @@ impl<'r> Scan<'r, '_> {
             {
                 self.wants_more(run.start);
             }
-            let view = if whole == run { Some(view) } else { view::base64(text, whole) };
-            if let Some(view) = view {
-                self.through(&view, 0, run.start)?;
+            let joined = if whole == run { None } else { view::base64(text, whole.clone()) };
+            match joined {
+                Some(joined) => {
+                    self.decoded = whole.end;
+                    self.through(&joined, 0, run.start)?;
+                }
+                // What follows is no part of it: then the line stands for itself.
+                None => self.through(&view, 0, run.start)?,
             }
         }
         Ok(())

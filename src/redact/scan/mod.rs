@@ -10,7 +10,7 @@ mod named;
 mod wrapped;
 
 use crate::redact::assign::{self, Read};
-use crate::redact::kinds::{ScanError, entropy};
+use crate::redact::kinds::{Looked, ScanError, entropy};
 use crate::redact::marks::{self, Hit, Mark, Veil};
 use crate::redact::personal;
 use crate::redact::placeholder::{self, Reading};
@@ -29,6 +29,8 @@ const VEIL_CONTEXT: usize = 512;
 const LONGEST_WORD: usize = 4 * 1024;
 /// Each further pass can find only what stands beside what the last one masked.
 const MOST_PASSES: usize = 4;
+/// Looks at one long token that a check may refuse.
+const MOST_REFUSALS: u8 = 16;
 /// How many of the last spans are asked what touches them; a line can hold thousands.
 const RECENT: usize = 64;
 
@@ -91,6 +93,8 @@ pub(in crate::redact) struct Found<'r> {
     pub(in crate::redact) open: Option<usize>,
     /// Whether the next line is needed.
     pub(in crate::redact) more: bool,
+    /// Up to where lines behind the first were judged together with it.
+    pub(in crate::redact) judged: usize,
 }
 
 struct Scan<'r, 't> {
@@ -110,6 +114,10 @@ struct Scan<'r, 't> {
     judged: Range<usize>,
     /// Up to where looks for a kind's shape failed for a reason that stands there.
     failed: Vec<(usize, usize, usize)>,
+    /// How often a check refused a kind's shape that ends at an offset.
+    refused: Vec<(usize, usize, u8)>,
+    /// Up to where lines were decoded together.
+    decoded: usize,
 }
 
 /// Scans one unit. INVARIANT (idempotence): what a second pass over the masked unit would find
@@ -124,8 +132,12 @@ pub(in crate::redact) fn unit<'r>(
         at.is_some_and(|&byte| !assign::ends_value(byte) && !b"=:@&?".contains(&byte))
     };
     let touched = |span: &Span<'_>| {
-        let before = span.range.start.checked_sub(1).and_then(|at| unit.text.get(at));
-        touches(before) || touches(unit.text.get(span.range.end))
+        let before = &unit.text[..span.range.start];
+        // Behind `=` stands a value, unless what is before it may be a token that ends in `=`.
+        let padding = before.iter().rev().take_while(|&&byte| byte == b'=').count();
+        let token = before.iter().rev().skip(padding).take(24);
+        let padded = padding > 0 && token.take_while(|&&byte| marks::is_run(byte)).count() == 24;
+        padded || touches(before.last()) || touches(unit.text.get(span.range.end))
     };
     if unit.depth > 0 || found.more || !found.spans.iter().any(touched) {
         return Ok(found);
@@ -173,6 +185,8 @@ fn once<'r>(rules: &'r Rules, unit: Unit<'_>) -> Result<Found<'r>, ScanError> {
         named: None,
         judged: 0..0,
         failed: Vec::new(),
+        refused: Vec::new(),
+        decoded: 0,
     };
     scan.standing();
     scan.known_values();
@@ -256,7 +270,7 @@ impl<'r> Scan<'r, '_> {
             }
         }
         let open = (self.open != usize::MAX).then_some(self.open);
-        Found { spans: apart, open, more: self.more && !self.unit.last }
+        Found { spans: apart, open, more: self.more && !self.unit.last, judged: self.decoded }
     }
 
     fn line_of(&self, at: usize) -> usize {
@@ -390,7 +404,14 @@ impl<'r> Scan<'r, '_> {
             recent.any(|span| span.range.start == at) || self.known_at.binary_search(&at).is_ok()
         };
         match kind.look(shape, text, start, ends) {
-            Look::Full(mut end) => {
+            Looked::Refused(end) if end == text.len() && !self.unit.whole => {
+                self.open = self.open.min(start);
+            }
+            Looked::Refused(end) if self.is_refused_too_often(place.0, end) => {
+                self.push(start..end, &kind.id, BY_SHAPE, Identity::Source);
+            }
+            Looked::Refused(_) => {}
+            Looked::Full(mut end) => {
                 if shape.is_open() {
                     // INVARIANT (no remainder): what is glued to a token is a part of it.
                     end += text[end..].iter().take_while(|&&byte| B64U[usize::from(byte)]).count();
@@ -406,9 +427,9 @@ impl<'r> Scan<'r, '_> {
                 range.start += kind.secret_at(&text[start..end]);
                 self.push(range, &kind.id, BY_SHAPE, Identity::Source);
             }
-            Look::Partial if !self.unit.whole => self.open = self.open.min(start),
-            Look::Partial => {}
-            Look::No(reach) => {
+            Looked::Partial if !self.unit.whole => self.open = self.open.min(start),
+            Looked::Partial => {}
+            Looked::No(reach) => {
                 if reach > start + 48 {
                     self.failed.push((place.0, place.1, reach));
                 }
@@ -421,10 +442,10 @@ impl<'r> Scan<'r, '_> {
                     self.is_marked(start),
                 );
                 match kind.look(shape, &view.text, 0, |_| false) {
-                    Look::Full(length) if length == view.text.len() && !self.unit.last => {
+                    Looked::Full(length) if length == view.text.len() && !self.unit.last => {
                         self.wants_more(start);
                     }
-                    Look::Full(length) => {
+                    Looked::Full(length) => {
                         let source = view.source(0..length);
                         let skip =
                             view.source(0..kind.secret_at(&view.text[..length]).max(1)).end - 1;
@@ -432,9 +453,24 @@ impl<'r> Scan<'r, '_> {
                         let identity = Identity::Bytes(view.text[..length].to_vec());
                         self.push(start + skip..start + source.end, &kind.id, BY_SHAPE, identity);
                     }
-                    Look::Partial => self.wants_more(start),
-                    Look::No(_) => {}
+                    Looked::Partial => self.wants_more(start),
+                    Looked::No(_) | Looked::Refused(_) => {}
                 }
+            }
+        }
+    }
+
+    /// The attack: one long token in which the shape begins again and again, and a check that
+    /// refuses each time, would take time with its square. FAIL CLOSED: then it counts as one.
+    fn is_refused_too_often(&mut self, kind: usize, end: usize) -> bool {
+        match self.refused.iter_mut().find(|seen| (seen.0, seen.1) == (kind, end)) {
+            Some(seen) => {
+                seen.2 = seen.2.saturating_add(1);
+                seen.2 > MOST_REFUSALS
+            }
+            None => {
+                self.refused.push((kind, end, 1));
+                false
             }
         }
     }

@@ -88,7 +88,11 @@ impl<'r> Scan<'r, '_> {
                 };
                 if secret {
                     let mut value = assigned.value;
-                    if !assigned.place.quoted {
+                    if assigned.is_cut {
+                        // FAIL CLOSED: it was judged by its first word, and is masked as far as
+                        // it is known.
+                        value.end = self.unit.text.len();
+                    } else if !assigned.place.quoted {
                         // INVARIANT (no remainder): it was judged by its beginning.
                         let rest = &self.unit.text[value.end..];
                         if value.len() >= assign::LONGEST_VALUE {

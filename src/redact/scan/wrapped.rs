@@ -2,7 +2,7 @@
 
 use super::{BY_PLACE, BY_SHAPE, Identity, LONGEST_JOIN, Scan, is_boundary, is_varied};
 use crate::redact::assign;
-use crate::redact::kinds::{Kind, entropy};
+use crate::redact::kinds::{Kind, Looked, entropy};
 use crate::redact::known::Group;
 use crate::redact::marks::{self, Mark};
 use crate::redact::shape::Look;
@@ -167,12 +167,12 @@ impl<'r> Scan<'r, '_> {
                     continue;
                 }
                 match kind.look(&kind.shapes[shape], &joined, hit.start, |_| false) {
-                    Look::Full(end) if end > tail.len() => {
+                    Looked::Full(end) if end > tail.len() => {
                         let source = view.source(0..end - tail.len());
                         let identity = Identity::Bytes(joined[hit.start..end].to_vec());
                         self.push(run.start..run.start + source.end, &kind.id, BY_SHAPE, identity);
                     }
-                    Look::Partial => self.wants_more(run.start),
+                    Looked::Partial => self.wants_more(run.start),
                     _ => {}
                 }
             }
