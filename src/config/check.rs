@@ -19,6 +19,8 @@ pub(super) const LONGEST: usize = 4096;
 pub(super) const MOST_RULES: usize = 16_384;
 /// The most warnings about one file.
 const MOST_WARNINGS: usize = 20;
+/// Kinds of secrets in one file.
+const MOST_PATTERNS: usize = 200;
 
 /// What was found wrong so far, over all files.
 #[derive(Debug, Default)]
@@ -263,6 +265,12 @@ impl Checker<'_> {
                     Shape::Patterns => Pattern::parse(&item.value).err(),
                     _ => AddressBlock::parse(&item.value).err(),
                 };
+                if key.shape == Shape::Patterns && items.len() > MOST_PATTERNS {
+                    // The attack: a stranger's file with a million of them fills the memory.
+                    let what = format!("holds {} patterns; at most {MOST_PATTERNS}", items.len());
+                    self.problem(node.at, path.to_string(), what, None);
+                    return None;
+                }
                 let mut sound = true;
                 for item in &items {
                     if let Some(why) = wrong(item) {
