@@ -39,7 +39,7 @@ pub fn backend(
         }
     }
     let mut refused = Vec::new();
-    for backend in candidates(requirement) {
+    for backend in candidates(requirement, rustix::process::geteuid().is_root()) {
         match works(*backend) {
             Ok(()) => return Ok(*backend),
             Err(missing) => refused.push(missing.to_string()),
@@ -48,13 +48,16 @@ pub fn backend(
     Err(refused.join("\n"))
 }
 
-/// What is tried, strongest first.
-pub fn candidates(requirement: Requirement) -> &'static [Backend] {
-    match requirement {
-        Requirement::View => &[Backend::Bwrap, Backend::Userns],
-        Requirement::Rules => &[Backend::Bwrap, Backend::Userns, Backend::Landlock],
+/// What is tried, strongest first. To root the devices in `/dev` belong, and bubblewrap shows them
+/// so that a call of root's could change the host's own: then Ion's own view is the stronger one.
+pub fn candidates(requirement: Requirement, root: bool) -> &'static [Backend] {
+    match (requirement, root) {
+        (Requirement::View, false) => &[Backend::Bwrap, Backend::Userns],
+        (Requirement::View, true) => &[Backend::Userns, Backend::Bwrap],
+        (Requirement::Rules, false) => &[Backend::Bwrap, Backend::Userns, Backend::Landlock],
+        (Requirement::Rules, true) => &[Backend::Userns, Backend::Bwrap, Backend::Landlock],
         // A choice that somebody made and that is on record, not a fallback.
-        Requirement::Open => &[Backend::None],
+        (Requirement::Open, _) => &[Backend::None],
     }
 }
 
@@ -116,7 +119,10 @@ mod tests {
     #[test]
     fn birdcage_is_had_by_its_name_alone() {
         for requirement in [Requirement::View, Requirement::Rules, Requirement::Open] {
-            assert!(!candidates(requirement).contains(&Backend::Birdcage), "{requirement:?}");
+            for root in [false, true] {
+                let tried = candidates(requirement, root);
+                assert!(!tried.contains(&Backend::Birdcage), "{requirement:?}");
+            }
         }
     }
 }

@@ -37,7 +37,7 @@ fn masked(line: &str) -> String {
         (r#""durationMs":\d+"#, "\"durationMs\":N"),
         (r#""(toolUseId|tool_use_id|toolId)":"[^"]*""#, "\"$1\":\"ID\""),
         (r" \d+ / main", " USER / main"),
-        (r"sandbox bwrap[^-]*-", "sandbox BACKEND -"),
+        (r"sandbox (bwrap|userns)[^-]*-", "sandbox BACKEND -"),
         (r"in \d\.\d s:", "in N s:"),
     ];
     patterns.iter().fold(line.to_owned(), |line, (pattern, word)| {
