@@ -95,7 +95,7 @@ impl Stage {
     /// A scene with any tool.
     pub fn scene(&self, backend: &str, tool: &str, input: Value) -> Scene<'_> {
         let requirement = match backend {
-            "bwrap" | "userns" => "view",
+            "auto" | "bwrap" | "userns" => "view",
             "birdcage" | "landlock" => "rules",
             _ => "open",
         };
