@@ -46,9 +46,10 @@ audit: $(TOOLS)/bin/cargo-deny
 $(TOOLS)/bin/cargo-deny:
 	$(CARGO) install cargo-deny --version 0.20.2 --locked --root $(TOOLS)
 
-# One static, stripped binary. Its many addresses are packed: less to read at each start.
+# One static, stripped binary. Its many addresses are packed: less to read at each start; and functions
+# that compile to the same code are one.
 dist:
-	RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs" \
+	RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all -C link-arg=-Wl,-O2" \
 		$(CARGO) build --locked --release --target $(TARGET)
 	@mkdir -p dist
 	@cp target/$(TARGET)/release/ion dist/ion

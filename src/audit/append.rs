@@ -6,21 +6,23 @@
 
 use super::checkpoint::Signer;
 use super::head::{Head, HeadFile};
+use super::lock::Lock;
 use super::record::{self, Draft, Kind, Origin};
-use super::{AuditError, place, tail, verify};
+use super::retired::{self, Retired};
+use super::settings::{Settings, Sync};
+use super::{AuditError, place, segment, tail, verify};
 use crate::model::{AbsPath, Seq};
 use crate::redact::Redactor;
-use rustix::fs::{FlockOperation, OFlags, Stat};
-use serde_json::json;
+use rustix::fs::{OFlags, Stat};
+use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
-/// How long to wait for other writers. Each holds the lock for one sync.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How often one append finds that another process began a new file, at most.
+const PATIENCE: usize = 100;
 
 /// The log. Usable from several threads; several processes may open the same file.
 pub struct AuditLog {
@@ -33,9 +35,14 @@ struct State {
     log: File,
     head_file: HeadFile,
     signer: Signer,
-    /// The newest record that this object knows of, and the size of the log then.
+    settings: Settings,
+    /// The newest record that this object knows of, and the size of the file then.
     head: Head,
     size: u64,
+    /// Number and time (seconds) of the first record of the file; `None` when it has none.
+    began: Option<(Seq, i64)>,
+    /// The file system cannot exchange two names, so the log stays in one file.
+    stays: bool,
     /// Why nothing can be appended any more.
     spoiled: Option<String>,
 }
@@ -46,25 +53,35 @@ impl AuditLog {
     /// # Errors
     /// When the file or its folder is not safe, is damaged, or cannot be written.
     pub fn open(file: &AbsPath) -> Result<Self, AuditError> {
-        AuditLog::open_as(file, Origin::here(None))
+        AuditLog::open_as(file, Origin::here(None), Settings::default())
     }
 
-    /// Opens the log for records of this origin.
+    /// Opens the log for records of this origin, to be kept like this.
     ///
     /// # Errors
     /// As [`AuditLog::open`].
-    pub fn open_as(file: &AbsPath, origin: Origin) -> Result<Self, AuditError> {
+    pub fn open_as(file: &AbsPath, origin: Origin, settings: Settings) -> Result<Self, AuditError> {
         place::folder(file)?;
-        let (log, _) = place::open(file.as_path(), OFlags::RDWR | OFlags::APPEND)?;
-        let lock = Lock::take(file.as_path(), &log, false)?;
-        let size = stat(file.as_path(), &log)?.st_size;
-        let head_file = HeadFile::open(file.as_path(), size == 0)?;
-        let signer = Signer::open(file.as_path(), size == 0)?;
-        let (head, size) = (Head::none(), u64::MAX);
-        let mut state = State { log, head_file, signer, head, size, spoiled: None };
-        state.catch_up(file, &origin)?;
-        drop(lock);
-        Ok(AuditLog { file: file.clone(), origin, state: Mutex::new(state) })
+        let path = file.as_path();
+        for _ in 0..PATIENCE {
+            let (log, _) = place::open(path, OFlags::RDWR | OFlags::APPEND)?;
+            let lock = Lock::take(path, &log, false)?;
+            // An empty file behind a closed one is no new log.
+            let unborn = stat(path, &log)?.st_size == 0 && segment::closed(path)?.is_empty();
+            let head_file = HeadFile::open(path, unborn)?;
+            let signer = Signer::open(path, unborn)?;
+            let (head, size, settings) = (Head::none(), u64::MAX, settings.clone());
+            let (began, stays, spoiled) = (None, false, None);
+            let mut state =
+                State { log, head_file, signer, settings, head, size, began, stays, spoiled };
+            if state.reopen_if_replaced(path)? {
+                continue;
+            }
+            state.catch_up(file, &origin)?;
+            drop(lock);
+            return Ok(AuditLog { file: file.clone(), origin, state: Mutex::new(state) });
+        }
+        Err(replaced_again_and_again(path))
     }
 
     /// Writes one record durably and gives its number.
@@ -84,17 +101,20 @@ impl AuditLog {
         if let Some(reason) = &state.spoiled {
             return Err(AuditError::new(reason.clone()));
         }
-        let mut lock = Lock::take(path, &state.log, false)?;
-        if state.reopen_if_replaced(path)? {
-            lock = Lock::take(path, &state.log, false)?;
+        for _ in 0..PATIENCE {
+            let lock = Lock::take(path, &state.log, false)?;
             if state.reopen_if_replaced(path)? {
-                return Err(AuditError::io("append", path, "it is being replaced again and again"));
+                continue;
             }
+            state.catch_up(&self.file, &self.origin)?;
+            if state.is_full() && state.close(path)? {
+                continue;
+            }
+            let seq = state.write(path, draft, &self.origin)?;
+            drop(lock);
+            return Ok(seq);
         }
-        state.catch_up(&self.file, &self.origin)?;
-        let seq = state.write(path, draft, &self.origin)?;
-        drop(lock);
-        Ok(seq)
+        Err(replaced_again_and_again(path))
     }
 
     /// The file.
@@ -114,8 +134,7 @@ impl State {
         let replaced = (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino);
         if replaced {
             let (log, _) = place::open(path, OFlags::RDWR | OFlags::APPEND)?;
-            self.log = log;
-            self.size = u64::MAX;
+            (self.log, self.size, self.began) = (log, u64::MAX, None);
         }
         Ok(replaced)
     }
@@ -127,14 +146,18 @@ impl State {
         if size == self.size {
             return Ok(());
         }
-        let tail = tail::read(path, &self.log, size)?;
+        let mut tail = tail::read(path, &self.log, size)?;
+        let fresh = tail.length == 0;
+        if fresh {
+            tail.head = before(path, &self.signer)?;
+        }
         let stated = self.head_file.read(path)?;
         let contradicts = match stated.seq.cmp(&tail.head.seq) {
             Ordering::Greater => true,
             Ordering::Equal => stated.hash != tail.head.hash,
             // A process was killed between the record and the head, or power was lost. The
             // attack: a longer log in the place of ours, which going on would make good.
-            Ordering::Less => !continues(file, tail.length, stated.clone())?,
+            Ordering::Less => !verify::continues(file, stated.clone())?,
         };
         if contradicts {
             return Err(AuditError::new(format!(
@@ -157,21 +180,103 @@ impl State {
         }
         self.head = tail.head.clone();
         self.size = tail.length;
+        self.began = segment::beginning(&self.log).map(|(seq, time)| (seq, time.as_second()));
         if !tail.torn.is_empty() {
             let moved_to = tail::set_aside(path, &self.log, &tail)?;
             let body =
                 json!({"reason": "torn_line", "bytes": tail.torn.len(), "moved_to": moved_to});
-            let body = Redactor::new(true, Vec::new()).for_log().json(&body);
-            let (session, call_id, tool, decision) = (None, None, None, None);
-            let kind = Kind::Recovered;
-            self.write(path, &Draft { kind, session, call_id, tool, decision, body }, origin)?;
+            self.note(path, Kind::Recovered, &body, origin)?;
+        }
+        if fresh && tail.head.seq > Seq(0) {
+            let closed = segment::closed(path)?.pop().map(|part| part.name);
+            let body = json!({"closed": closed, "last": tail.head.seq, "hash": tail.head.hash});
+            self.note(path, Kind::Rotated, &body, origin)?;
+            self.retire(path, origin)?;
         }
         Ok(())
     }
 
+    /// Whether the next record begins a new file. The first record of one never is the last.
+    fn is_full(&self) -> bool {
+        let Some((first, began)) = self.began.filter(|_| !self.stays) else { return false };
+        let age = jiff::Timestamp::now().as_second().saturating_sub(began);
+        let old = self
+            .settings
+            .rotate_seconds
+            .is_some_and(|most| u64::try_from(age).is_ok_and(|age| age >= most));
+        self.head.seq > first && (old || self.size >= self.settings.rotate_bytes)
+    }
+
+    /// Begins a new file. What was closed is signed to its last record.
+    fn close(&mut self, path: &Path) -> Result<bool, AuditError> {
+        let Some((first, _)) = self.began else { return Ok(false) };
+        self.sign(path)?;
+        self.head_file.sync(path)?;
+        self.stays = !segment::close(path, first)?;
+        Ok(!self.stays)
+    }
+
+    /// Removes files whose newest record is older than is kept, oldest first. One that does not
+    /// verify stays, with all after it: it is evidence.
+    fn retire(&mut self, path: &Path, origin: &Origin) -> Result<(), AuditError> {
+        let Some(keep) = self.settings.keep_seconds else { return Ok(()) };
+        let now = jiff::Timestamp::now().as_second();
+        for part in segment::closed(path)? {
+            let Ok(tail) = tail::read(&part.path, &part.file, part.size) else { return Ok(()) };
+            let age = u64::try_from(now.saturating_sub(tail.time)).unwrap_or(0);
+            let (Some(first), false) = (part.first, age < keep) else { return Ok(()) };
+            if place::beside(path, ".hold").symlink_metadata().is_ok() {
+                let body = json!({"held": true, "file": part.name});
+                return self.note(path, Kind::Retired, &body, origin).map(|_| ());
+            }
+            let (name, place) = (part.name.clone(), part.path.clone());
+            let Head { seq: last, hash } = tail.head;
+            if !verify::part_checks(path, part, last, &self.signer.public())? {
+                return Ok(());
+            }
+            let file = Retired { first, last, hash };
+            retired::state(path, &self.signer, &file)?;
+            let body = json!({"file": name, "first": first, "last": last, "hash": file.hash});
+            self.note(path, Kind::Retired, &body, origin)?;
+            let removed = std::fs::remove_file(&place);
+            removed.map_err(|e| AuditError::io(&format!("remove {name}"), path, e))?;
+            place::sync_folder(path)?;
+        }
+        Ok(())
+    }
+
+    /// A record about the log itself.
+    fn note(
+        &mut self,
+        path: &Path,
+        kind: Kind,
+        body: &Value,
+        origin: &Origin,
+    ) -> Result<Seq, AuditError> {
+        let body = Redactor::new(true, Vec::new()).for_log().json(body);
+        let (session, call_id, tool, decision) = (None, None, None, None);
+        self.write(path, &Draft { kind, session, call_id, tool, decision, body }, origin)
+    }
+
+    /// Signs the newest record. A checkpoint names nothing that a power cut could still take.
+    fn sign(&mut self, path: &Path) -> Result<(), AuditError> {
+        if self.settings.sync != Sync::Always {
+            self.log.sync_data().map_err(|e| {
+                let failed = AuditError::io("make its records durable", path, e);
+                self.spoiled = Some(format!("{}; the log is closed for good", failed.message));
+                failed
+            })?;
+        }
+        self.signer.sign(path, &self.head).inspect_err(|failed| {
+            // A sync that failed once says nothing the next time.
+            self.spoiled = Some(format!("{}; the log is closed for good", failed.message));
+        })
+    }
+
     fn write(&mut self, path: &Path, draft: &Draft, origin: &Origin) -> Result<Seq, AuditError> {
         let seq = Seq(self.head.seq.0.saturating_add(1));
-        let time = format!("{:.3}", jiff::Timestamp::now());
+        let now = jiff::Timestamp::now();
+        let time = format!("{now:.3}");
         let (line, hash) = record::line(draft, origin, seq, &time, &self.head.hash)
             .map_err(|e| AuditError::io("write a record", path, e))?;
         if line.len() > record::LONGEST_LINE {
@@ -190,76 +295,42 @@ impl State {
             self.size = u64::MAX;
             return Err(AuditError::io(&doing, path, reason));
         }
-        if let Err(error) = self.log.sync_data() {
+        if self.settings.sync == Sync::Always
+            && let Err(error) = self.log.sync_data()
+        {
             let failed = AuditError::io(&format!("make record {seq} durable"), path, error);
             self.spoiled = Some(format!("{}; the log is closed for good", failed.message));
             return Err(failed);
         }
         self.size = self.size.saturating_add(u64::try_from(line.len()).unwrap_or(0));
         self.head = Head { seq, hash };
+        if self.began.is_none() {
+            self.began = Some((seq, now.as_second()));
+        }
         self.head_file.write(path, &self.head)?;
-        let ends = matches!(draft.kind, Kind::SessionEnd);
-        if let Err(failed) = self.signer.after(path, &self.head, ends) {
-            // A sync that failed once says nothing the next time.
-            self.spoiled = Some(format!("{}; the log is closed for good", failed.message));
-            return Err(failed);
+        if self.signer.is_due(&self.head, matches!(draft.kind, Kind::SessionEnd)) {
+            self.sign(path)?;
         }
         Ok(seq)
     }
 }
 
-/// Whether the whole log checks and holds the record that the head names.
-fn continues(file: &AbsPath, length: u64, head: Head) -> Result<bool, AuditError> {
-    let log =
-        File::open(file.as_path()).map_err(|e| AuditError::io("read it", file.as_path(), e))?;
-    Ok(verify::check(file, Some(log.take(length)), Ok(Some(head)))?.is_intact())
+/// The newest record before a file that has none: that of the closed file before it.
+fn before(path: &Path, signer: &Signer) -> Result<Head, AuditError> {
+    if let Some(part) = segment::closed(path)?.pop() {
+        return Ok(tail::read(&part.path, &part.file, part.size)?.head);
+    }
+    let retired = retired::of(path, &signer.public())?.map_err(AuditError::new)?;
+    let last = retired.into_iter().next_back();
+    Ok(last.map_or_else(Head::none, |file| Head { seq: file.last, hash: file.hash }))
+}
+
+fn replaced_again_and_again(path: &Path) -> AuditError {
+    AuditError::io("append", path, "it is being replaced again and again")
 }
 
 fn stat(path: &Path, file: &File) -> Result<Stat, AuditError> {
     rustix::fs::fstat(file).map_err(|e| AuditError::io("look at it", path, e))
-}
-
-/// The right to append, given up when dropped.
-pub(in crate::audit) struct Lock(File);
-
-impl Lock {
-    /// Waits for the lock; `shared` is enough to see a state between two appends.
-    pub(in crate::audit) fn take(
-        path: &Path,
-        file: &File,
-        shared: bool,
-    ) -> Result<Self, AuditError> {
-        // The copy shares the lock; it is only there so that the state stays free to change.
-        let file = file.try_clone().map_err(|e| AuditError::io("lock it", path, e))?;
-        let wanted = match shared {
-            true => FlockOperation::NonBlockingLockShared,
-            false => FlockOperation::NonBlockingLockExclusive,
-        };
-        let begun = Instant::now();
-        let mut pause = Duration::from_micros(100);
-        loop {
-            match rustix::fs::flock(&file, wanted) {
-                Ok(()) => return Ok(Lock(file)),
-                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(AuditError::io("lock it", path, error)),
-            }
-            if begun.elapsed() > PATIENCE {
-                return Err(AuditError::io(
-                    "lock it",
-                    path,
-                    "another process has held it for ten seconds",
-                ));
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(5));
-        }
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
-    }
 }
 
 #[cfg(test)]

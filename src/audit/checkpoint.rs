@@ -7,15 +7,18 @@
 //! checkpoints were all put back to an earlier state; a checkpoint kept elsewhere can.
 
 use super::head::Head;
+use super::segment::At;
 use super::{AuditError, place};
 use crate::model::{Seq, hex};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use rustix::fs::OFlags;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::ops::RangeBounds;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -91,8 +94,7 @@ impl Signer {
         }
         let lines = text.get(..whole).and_then(|text| text.strip_suffix(b"\n")).unwrap_or_default();
         let line = lines.rsplit(|&b| b == b'\n').next().unwrap_or_default();
-        let ours = hex(self.key.public_key().as_ref());
-        self.last = checked(line, &ours).map_err(|what| {
+        self.last = checked(line, &self.public()).map_err(|what| {
             AuditError::new(format!(
                 "audit log {}: its newest checkpoint {what}; next: ion audit verify",
                 log.display()
@@ -101,33 +103,43 @@ impl Signer {
         Ok(&self.last.head)
     }
 
-    /// Signs this record when it is time to, or when a run ends.
-    pub(in crate::audit) fn after(
-        &mut self,
-        log: &Path,
-        head: &Head,
-        ends: bool,
-    ) -> Result<(), AuditError> {
-        let now = jiff::Timestamp::now().as_second();
-        let many = head.seq.0.saturating_sub(self.last.head.seq.0) >= EVERY;
-        // A clock that was set back must not put the next checkpoint off for long.
-        let long = now.abs_diff(self.last.time) >= SECONDS.unsigned_abs();
-        if ends || many || long { self.sign(log, head) } else { Ok(()) }
-    }
-
-    fn sign(&mut self, log: &Path, head: &Head) -> Result<(), AuditError> {
+    /// Signs this record, whether or not it is time to.
+    pub(in crate::audit) fn sign(&mut self, log: &Path, head: &Head) -> Result<(), AuditError> {
         let now = jiff::Timestamp::now();
-        let public = hex(self.key.public_key().as_ref());
-        let stated = format!(
-            "{{\"v\":1,\"seq\":{},\"hash\":\"{}\",\"time\":\"{now:.3}\",\"key\":\"{public}\"",
-            head.seq.0, head.hash
+        let line = self.signed(
+            CONTEXT,
+            format!(
+                "{{\"v\":1,\"seq\":{},\"hash\":\"{}\",\"time\":\"{now:.3}\"",
+                head.seq.0, head.hash
+            ),
         );
-        let signature = hex(self.key.sign(&[CONTEXT, stated.as_bytes()].concat()).as_ref());
-        let line = format!("{stated},\"sig\":\"{signature}\"}}\n");
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
         written.map_err(|e| failed(log, e))?;
         self.last = Checkpoint { head: head.clone(), time: now.as_second() };
         Ok(())
+    }
+
+    /// Completes the beginning of a line with the public key and the signature over what stands
+    /// before it, in a context that keeps it from fitting anywhere else.
+    pub(in crate::audit) fn signed(&self, context: &[u8], beginning: String) -> String {
+        let public = self.public();
+        let stated = format!("{beginning},\"key\":\"{public}\"");
+        let signature = hex(self.key.sign(&[context, stated.as_bytes()].concat()).as_ref());
+        format!("{stated},\"sig\":\"{signature}\"}}\n")
+    }
+
+    /// The public key, hexadecimal.
+    pub(in crate::audit) fn public(&self) -> String {
+        hex(self.key.public_key().as_ref())
+    }
+
+    /// Whether the next record is to be signed, or this is the end of a run.
+    pub(in crate::audit) fn is_due(&self, head: &Head, ends: bool) -> bool {
+        let now = jiff::Timestamp::now().as_second();
+        let many = head.seq.0.saturating_sub(self.last.head.seq.0) >= EVERY;
+        // A clock that was set back must not put the next checkpoint off for long.
+        let long = now.abs_diff(self.last.time) >= SECONDS.unsigned_abs();
+        ends || many || long
     }
 }
 
@@ -138,13 +150,15 @@ pub(in crate::audit) struct Signed {
     pub(in crate::audit) key: String,
 }
 
-/// Reads and checks all of them. `Ok(None)` when there are none; `Err` holds what is wrong.
+/// Reads and checks those about these records. `Ok(None)` when there are none; `Err` holds what is
+/// wrong.
 ///
 /// # Errors
 /// The outer one when the file cannot be read.
 pub(in crate::audit) fn of(
     log: &Path,
     pinned: Option<&str>,
+    range: impl RangeBounds<u64>,
 ) -> Result<Result<Option<Signed>, String>, AuditError> {
     let Some(file) = place::read(&place::beside(log, ".checkpoints"))? else {
         return Ok(Ok(None));
@@ -166,6 +180,10 @@ pub(in crate::audit) fn of(
             let first: Option<Line> = serde_json::from_slice(line).ok();
             signed.key = first.map(|line| line.key).unwrap_or_default();
         }
+        let about: Option<Line> = serde_json::from_slice(line).ok();
+        if about.is_some_and(|about| !range.contains(&about.seq.0)) {
+            continue;
+        }
         match checked(line, &signed.key) {
             Ok(found) => signed.hashes.insert(found.head.seq.0, found.head.hash),
             Err(what) => return Ok(Err(format!("checkpoint {} {what}", index + 1))),
@@ -176,25 +194,37 @@ pub(in crate::audit) fn of(
 
 /// Checks one line without its `\n`.
 fn checked(line: &[u8], key: &str) -> Result<Checkpoint, &'static str> {
-    const SUFFIX: usize = 8 + 128 + 2;
-    let cannot = "cannot be read";
-    let at = line.len().checked_sub(SUFFIX).ok_or(cannot)?;
-    let (stated, suffix) = line.split_at_checked(at).ok_or(cannot)?;
-    let suffix = std::str::from_utf8(suffix).map_err(|_| cannot)?;
-    let signature = suffix.strip_prefix(",\"sig\":\"").and_then(|s| s.strip_suffix("\"}"));
-    let signature = signature.and_then(bytes).ok_or(cannot)?;
-    let said: Line = serde_json::from_slice(line).map_err(|_| cannot)?;
+    let said: Line = signed_by(line, CONTEXT, key)?;
     if said.v != 1 {
         return Err("has an unknown version");
     }
     if said.key != key {
         return Err("is signed by another key");
     }
-    let public = UnparsedPublicKey::new(&ED25519, bytes(key).ok_or("names no key")?);
-    let message = [CONTEXT, stated].concat();
-    public.verify(&message, &signature).map_err(|_| "does not fit its signature")?;
-    let time = said.time.parse::<jiff::Timestamp>().map_err(|_| cannot)?.as_second();
+    let time = said.time.parse::<jiff::Timestamp>().map_err(|_| CANNOT)?.as_second();
     Ok(Checkpoint { head: Head { seq: said.seq, hash: said.hash }, time })
+}
+
+const CANNOT: &str = "cannot be read";
+
+/// What a line without its `\n` says, when this key signed it in this context.
+pub(in crate::audit) fn signed_by<T: DeserializeOwned>(
+    line: &[u8],
+    context: &[u8],
+    key: &str,
+) -> Result<T, &'static str> {
+    const SUFFIX: usize = 8 + 128 + 2;
+    let at = line.len().checked_sub(SUFFIX).ok_or(CANNOT)?;
+    let (stated, suffix) = line.split_at_checked(at).ok_or(CANNOT)?;
+    let suffix = std::str::from_utf8(suffix).map_err(|_| CANNOT)?;
+    let signature = suffix.strip_prefix(",\"sig\":\"").and_then(|s| s.strip_suffix("\"}"));
+    let signature = signature.and_then(bytes).ok_or(CANNOT)?;
+    let public = UnparsedPublicKey::new(&ED25519, bytes(key).ok_or("names no key")?);
+    let message = [context, stated].concat();
+    public
+        .verify(&message, &signature)
+        .map_err(|_| "does not fit its signature, or another key signed it")?;
+    serde_json::from_slice(line).map_err(|_| CANNOT)
 }
 
 /// The key in this file; a new one is made for a log that has no checkpoint.
@@ -238,20 +268,6 @@ fn content(log: &Path, file: &File) -> Result<Vec<u8>, AuditError> {
     let mut reader = std::io::BufReader::new(At { file, at: 0 }).take(size);
     reader.read_to_end(&mut text).map_err(|e| failed(log, e))?;
     Ok(text)
-}
-
-/// Reads without moving the place where another handle reads.
-struct At<'a> {
-    file: &'a File,
-    at: u64,
-}
-
-impl Read for At<'_> {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.file.read_at(into, self.at)?;
-        self.at = self.at.saturating_add(u64::try_from(read).unwrap_or(0));
-        Ok(read)
-    }
 }
 
 fn failed(log: &Path, error: impl std::fmt::Display) -> AuditError {

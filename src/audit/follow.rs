@@ -2,11 +2,12 @@
 //! writes, after it was moved aside.
 //!
 //! A line is taken when its end is there and never before, so half a record is never given
-//! out. What was taken must go on as one chain; where it does not, that is news too.
+//! out. What was taken must go on as one chain, also from file to file; where it does not,
+//! that is news too.
 
 use super::record::{self, LONGEST_LINE, NO_HASH, Record};
-use super::{AuditError, place};
-use crate::model::AbsPath;
+use super::{AuditError, place, segment};
+use crate::model::{AbsPath, Seq};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
@@ -26,22 +27,27 @@ pub enum News {
     Replaced,
 }
 
-/// A place in a log, from its first record on.
+/// A place in a log, from the oldest record that is kept on.
 pub struct Follow {
     file: AbsPath,
     open: Option<File>,
     gone: bool,
-    /// Bytes and lines up to the end of the last whole line.
+    /// Another file was opened, and its first record is not there yet.
+    switched: bool,
+    /// Bytes and lines of the open file up to the end of the last whole line.
     at: u64,
     line: u64,
-    hash: String,
+    /// The newest record that was given out; no hash where nobody can tell what it follows.
+    seq: Seq,
+    hash: Option<String>,
 }
 
 impl Follow {
     /// Before the first record. The log need not exist yet.
     pub fn new(file: &AbsPath) -> Self {
-        let (file, hash) = (file.clone(), NO_HASH.to_owned());
-        Follow { file, open: None, gone: false, at: 0, line: 0, hash }
+        let (open, gone, switched) = (None, false, false);
+        let hash = Some(NO_HASH.to_owned());
+        Follow { file: file.clone(), open, gone, switched, at: 0, line: 0, seq: Seq(0), hash }
     }
 
     /// Gives out what was added since the last time; does not wait.
@@ -64,21 +70,25 @@ impl Follow {
         }
         // The last lines of the old file come before the new one.
         self.read(each)?;
-        let began = self.open.is_some();
-        match there {
-            None if !self.gone => {
-                self.gone = true;
-                each(News::Gone)
-            }
-            None => Ok(()),
-            Some(there) => {
-                if began {
-                    each(News::Replaced)?;
-                }
-                *self = Follow { open: Some(there), ..Follow::new(&self.file) };
-                self.read(each)
-            }
+        if there.is_none() {
+            return match std::mem::replace(&mut self.gone, true) {
+                true => Ok(()),
+                false => each(News::Gone),
+            };
         }
+        self.gone = false;
+        for part in segment::all(self.file.as_path())? {
+            if part.first.is_some_and(|first| first <= self.seq) {
+                continue;
+            }
+            if self.open.is_none() && part.first.is_some_and(|first| first > Seq(1)) {
+                self.hash = None;
+            }
+            self.switched = self.open.is_some();
+            (self.open, self.at, self.line) = (Some(part.file), 0, 0);
+            self.read(each)?;
+        }
+        Ok(())
     }
 
     fn read<E: From<AuditError>>(
@@ -117,10 +127,15 @@ impl Follow {
                 each(News::Unreadable(self.line))?;
                 continue;
             };
-            if record::checked_hash(text).is_none() || record.prev != self.hash {
+            let follows = |hash: &Option<String>| hash.as_ref().is_none_or(|h| *h == record.prev);
+            if std::mem::take(&mut self.switched) && !follows(&self.hash) {
+                each(News::Replaced)?;
+                self.hash = Some(NO_HASH.to_owned());
+            }
+            if record::checked_hash(text).is_none() || !follows(&self.hash) {
                 each(News::Unlinked(self.line))?;
             }
-            self.hash.clone_from(&record.hash);
+            (self.seq, self.hash) = (record.seq, Some(record.hash.clone()));
             each(News::Record(Box::new(record)))?;
         }
     }

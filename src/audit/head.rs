@@ -73,6 +73,12 @@ impl HeadFile {
         written.map_err(|e| AuditError::io("write its head file", log, e))
     }
 
+    /// Makes what was written durable: before a new file is begun, so that a head that lost its
+    /// newest state in a power cut never lies before the newest closed file.
+    pub(in crate::audit) fn sync(&self, log: &Path) -> Result<(), AuditError> {
+        self.0.sync_data().map_err(|e| AuditError::io("write its head file", log, e))
+    }
+
     pub(in crate::audit) fn read(&self, log: &Path) -> Result<Head, AuditError> {
         let mut text = [0; 256];
         let read = self

@@ -12,14 +12,19 @@ mod checkpoint;
 pub mod export;
 pub mod follow;
 mod head;
+mod lock;
 mod place;
 pub mod query;
 pub mod record;
+mod retired;
+mod segment;
+pub mod settings;
 mod tail;
 pub mod verify;
 
 pub use append::AuditLog;
 pub use record::{Draft, Kind, Origin, Record};
+pub use settings::Settings;
 
 /// Why a record could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -39,5 +44,7 @@ impl AuditError {
     }
 }
 
+#[cfg(test)]
+mod rotation;
 #[cfg(test)]
 mod tests;

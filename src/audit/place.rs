@@ -93,12 +93,17 @@ pub(in crate::audit) fn open(path: &Path, flags: OFlags) -> Result<(File, bool),
     };
     let stat = rustix::fs::fstat(&fd).map_err(|e| AuditError::io("look at it", path, e))?;
     check(path, &stat)?;
-    if created && let Some(folder) = path.parent() {
-        // The name must be as durable as what is written under it.
-        let synced = File::open(folder).and_then(|folder| folder.sync_all());
-        synced.map_err(|e| AuditError::io("sync its folder", path, e))?;
+    if created {
+        sync_folder(path)?;
     }
     Ok((File::from(fd), created))
+}
+
+/// The name of a file must be as durable as what is written under it.
+pub(in crate::audit) fn sync_folder(path: &Path) -> Result<(), AuditError> {
+    let Some(folder) = path.parent() else { return Ok(()) };
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|e| AuditError::io("sync its folder", path, e))
 }
 
 fn check(path: &Path, stat: &Stat) -> Result<(), AuditError> {

@@ -4,10 +4,9 @@
 //! end makes it look again under the lock. A line that cannot be read is
 //! counted, never skipped in silence; `verify` tells what is wrong with it.
 
-use super::AuditError;
-use super::append::Lock;
-use super::place;
+use super::lock::Lock;
 use super::record::{LONGEST_LINE, Record};
+use super::{AuditError, segment};
 use crate::model::{AbsPath, Decision, Seq};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -111,7 +110,7 @@ impl Record {
 pub struct Skipped {
     /// Lines that are no records.
     pub unreadable: u64,
-    /// The 1-based line of the first of them; 0 when there is none.
+    /// The 1-based line of the first of them, counted over all files; 0 when there is none.
     pub first: u64,
 }
 
@@ -148,11 +147,20 @@ pub fn each_stored<E: From<AuditError>>(
 ) -> Result<Skipped, E> {
     let path = file.as_path();
     let mut found = Skipped::default();
-    let Some(opened) = place::read(path)? else { return Ok(found) };
     let (mut newest, mut calls) = (VecDeque::new(), BTreeMap::new());
-    let mut lines = BufReader::with_capacity(256 * 1024, opened);
     let (mut line, mut number) = (Vec::new(), 1);
-    while read_line(&mut lines, &mut line, path)? {
+    let mut parts = segment::all(path)?.into_iter();
+    let Some(mut part) = parts.next() else { return Ok(found) };
+    let mut lines = BufReader::with_capacity(256 * 1024, part.file);
+    loop {
+        if !read_line(&mut lines, &mut line, &part.path)? {
+            match parts.next() {
+                Some(next) => part = next,
+                None => break,
+            }
+            lines = BufReader::with_capacity(256 * 1024, part.file);
+            continue;
+        }
         let at = number;
         number += u64::from(line.ends_with(b"\n"));
         let Ok(mut record) = serde_json::from_slice::<Record>(&line) else {

@@ -45,6 +45,10 @@ pub enum Kind {
     Trust,
     /// The log itself was repaired after a crash; written by the log alone.
     Recovered,
+    /// The records before this one lie in a file that was closed; written by the log alone.
+    Rotated,
+    /// An old file is about to be removed; written by the log alone.
+    Retired,
 }
 
 /// A record before the log gives it a number, a time and its place in the chain.
@@ -215,6 +219,16 @@ pub(in crate::audit) fn checked_hash(line: &[u8]) -> Option<&str> {
     let suffix = std::str::from_utf8(suffix).ok()?;
     let stated = suffix.strip_prefix(",\"hash\":\"")?.strip_suffix("\"}")?;
     (hex(&Sha256::digest(covered)) == stated).then_some(stated)
+}
+
+/// Number and time as they stand at the beginning of a line of Ion's own.
+pub(in crate::audit) fn beginning(line: &[u8]) -> Option<(Seq, &str)> {
+    let rest = line.strip_prefix(b"{\"v\":1,\"seq\":")?;
+    let (digits, rest) = rest.split_at_checked(memchr::memchr(b',', rest)?)?;
+    let seq = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    let rest = rest.strip_prefix(b",\"time\":\"")?;
+    let time = rest.get(..memchr::memchr(b'"', rest)?)?;
+    Some((Seq(seq), std::str::from_utf8(time).ok()?))
 }
 
 fn bounded(text: &str) -> Cow<'_, str> {

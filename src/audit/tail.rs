@@ -24,11 +24,14 @@ pub(in crate::audit) struct Tail {
     pub(in crate::audit) length: u64,
     /// What stands behind it.
     pub(in crate::audit) torn: Vec<u8>,
+    /// When the newest record was written, in seconds; never, when that cannot be told.
+    pub(in crate::audit) time: i64,
 }
 
 #[derive(Deserialize)]
 struct Numbered {
     seq: Seq,
+    time: String,
 }
 
 /// Reads the end of the log.
@@ -44,7 +47,7 @@ pub(in crate::audit) fn read(log: &Path, file: &File, size: u64) -> Result<Tail,
         if length > 0 {
             return Err(damaged(log, "its last line has no end"));
         }
-        return Ok(Tail { head: Head::none(), length, torn });
+        return Ok(Tail { head: Head::none(), length, torn, time: i64::MAX });
     }
     bytes.pop();
     let from = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
@@ -54,9 +57,10 @@ pub(in crate::audit) fn read(log: &Path, file: &File, size: u64) -> Result<Tail,
     let line = bytes.get(from..).unwrap_or_default();
     let hash =
         record::checked_hash(line).ok_or_else(|| damaged(log, "its last record was changed"))?;
-    let Numbered { seq } =
+    let Numbered { seq, time } =
         serde_json::from_slice(line).map_err(|_| damaged(log, "its last record cannot be read"))?;
-    Ok(Tail { head: Head { seq, hash: hash.to_owned() }, length, torn })
+    let time = time.parse::<jiff::Timestamp>().map_or(i64::MAX, |time| time.as_second());
+    Ok(Tail { head: Head { seq, hash: hash.to_owned() }, length, torn, time })
 }
 
 /// Moves a torn line to `<log>.torn-<n>`, durably, before it is taken off the log. Gives

@@ -28,7 +28,11 @@ impl Log {
     }
 
     pub(super) fn open(&self) -> AuditLog {
-        AuditLog::open_as(&self.file(), Origin::here(Some("lena".to_owned()))).unwrap()
+        self.open_with(Settings::default())
+    }
+
+    pub(super) fn open_with(&self, settings: Settings) -> AuditLog {
+        AuditLog::open_as(&self.file(), Origin::here(Some("lena".to_owned())), settings).unwrap()
     }
 
     pub(super) fn with(records: usize) -> Self {

@@ -4,14 +4,15 @@
 //! Reads only. What it cannot see: a log, head and checkpoints that were all put back to an
 //! earlier state, and what a holder of the signing key made anew (`docs/audit.md`).
 
-use super::append::Lock;
-use super::place;
-use super::record::{self, LONGEST_LINE, NO_HASH, VERSION};
+use super::record::{self, LONGEST_LINE, VERSION};
+use super::retired::{self, Retired};
+use super::segment::{self, Part};
 use super::{AuditError, checkpoint, head};
 use crate::model::{AbsPath, Seq};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, Read};
+use std::path::Path;
 
 /// What was done to a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -52,8 +53,10 @@ pub struct Vouched {
 pub struct Broken {
     /// The first record that cannot be trusted, by its place in the chain.
     pub seq: Seq,
-    /// The 1-based line of the file.
+    /// The 1-based line of its file.
     pub line: u64,
+    /// The name of the file, without its folder.
+    pub file: String,
     /// What was done.
     pub fault: Fault,
     /// The same for a person.
@@ -63,8 +66,10 @@ pub struct Broken {
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// How many records check, from the first on.
+    /// How many records check, from the first that is kept.
     pub records: u64,
+    /// How many records before them were removed because they were old, under a signature.
+    pub retired: u64,
     /// The hash of the last of them.
     pub head_hash: String,
     /// What is signed.
@@ -77,6 +82,11 @@ impl Report {
     /// Whether every record is as it was written and none is missing.
     pub fn is_intact(&self) -> bool {
         self.broken.is_none()
+    }
+
+    /// The number of the newest record that checks.
+    pub fn last(&self) -> Seq {
+        Seq(self.retired.saturating_add(self.records))
     }
 }
 
@@ -102,14 +112,9 @@ pub fn verify(file: &AbsPath) -> Result<Option<Report>, AuditError> {
 /// When the file cannot be read.
 pub fn verify_by(file: &AbsPath, pinned: Option<&str>) -> Result<Option<Report>, AuditError> {
     let path = file.as_path();
-    let opened = place::read(path)?;
-    // Head and size are taken between two appends; what is appended meanwhile is left out.
-    let lock = opened.as_ref().map(|opened| Lock::take(path, opened, true)).transpose()?;
-    let stated = head::of(path);
-    let signed = checkpoint::of(path, pinned)?;
-    let size = opened.as_ref().map_or(Ok(0), |opened| opened.metadata().map(|meta| meta.len()));
-    let size = size.map_err(|e| AuditError::io("look at it", path, e))?;
-    drop(lock);
+    // All is taken between two appends; what is appended meanwhile is left out.
+    let (parts, (stated, signed)) =
+        segment::all_locked(path, || Ok((head::of(path), checkpoint::of(path, pinned, ..)?)))?;
     // Without head and records there is no log, whether or not an empty file stands there: a
     // process may have been killed before it wrote anything, or somebody emptied it.
     let nothing_signed = match &signed {
@@ -122,71 +127,112 @@ pub fn verify_by(file: &AbsPath, pinned: Option<&str>) -> Result<Option<Report>,
     };
     // A head without checkpoints and records is what a killed process leaves of a new log.
     let unborn = matches!(&signed, Ok(None)) && nothing_stated;
-    if (opened.is_none() || size == 0) && (matches!(stated, Ok(None)) || unborn) && nothing_signed {
+    let empty = parts.iter().all(|part| part.size == 0);
+    if empty && (matches!(stated, Ok(None)) || unborn) && nothing_signed {
         return Ok(None);
     }
-    check_signed(file, opened.map(|opened| opened.take(size)), stated, Some(signed)).map(Some)
-}
-
-/// Verifies what is read against what the head file says, without taking the lock.
-pub(in crate::audit) fn check(
-    file: &AbsPath,
-    log: Option<impl Read>,
-    stated: Result<Option<head::Head>, AuditError>,
-) -> Result<Report, AuditError> {
-    check_signed(file, log, stated, None)
-}
-
-/// The same, against the checkpoints too where they are given.
-fn check_signed(
-    file: &AbsPath,
-    log: Option<impl Read>,
-    stated: Result<Option<head::Head>, AuditError>,
-    signed: Option<Result<Option<checkpoint::Signed>, String>>,
-) -> Result<Report, AuditError> {
-    let unreadable = |e| AuditError::io("read it", file.as_path(), e);
-    let stated_seq = match &stated {
-        Ok(Some(head)) => head.seq,
-        _ => Seq(0),
+    let retired = match &signed {
+        Ok(Some(signed)) => retired::of(path, &signed.key)?,
+        _ => Ok(Vec::new()),
     };
-    let mut chain = Chain::new(stated_seq);
-    if let Some(Ok(Some(signed))) = &signed {
+    let (retired, wrong) = match retired {
+        Ok(retired) => (retired, None),
+        Err(what) => (Vec::new(), Some(what)),
+    };
+    let mut chain = Chain::after(&beginning(&parts, &retired));
+    if let Ok(Some(signed)) = &signed {
         chain.signed = signed.hashes.clone();
     }
-    if let Some(log) = log {
-        let mut lines = BufReader::with_capacity(256 * 1024, log);
-        while let Some(line) = next_line(&mut lines).map_err(unreadable)? {
-            chain.take(&line);
-            if chain.broken.is_some() {
-                chain.tell_apart(&mut lines).map_err(unreadable)?;
-                break;
-            }
-        }
-    }
+    chain.stated(&stated);
+    chain.take_all(path, parts)?;
     if chain.broken.is_none() {
         chain.compare_with(stated);
     }
-    let mut vouched = None;
-    match signed {
-        None => {}
-        Some(Err(what)) => chain.unsigned(what),
-        Some(Ok(None)) => {
-            chain.unsigned(
-                "there is no signed checkpoint, so a log put in its place could not be seen"
-                    .to_owned(),
-            );
-        }
-        Some(Ok(Some(signed))) => {
-            let through = signed.hashes.keys().next_back().copied().unwrap_or(0);
-            if through > chain.records {
-                chain.unsigned(format!("record {through} was signed and is not there"));
-            }
-            let checkpoints = u64::try_from(signed.hashes.len()).unwrap_or(u64::MAX);
-            vouched = Some(Vouched { key: signed.key, checkpoints, through: Seq(through) });
-        }
+    if let Some(what) = wrong {
+        chain.unsigned(what);
     }
-    let Chain { records, hash, broken, .. } = chain;
-    Ok(Report { records, head_hash: hash, signed: vouched, broken })
+    let signed = chain.vouched(signed);
+    let Chain { began, last, hash, broken, .. } = chain;
+    Ok(Some(Report { records: last - began, retired: began, head_hash: hash, signed, broken }))
+}
+
+/// What stood before the first record that is kept. A file that was about to be removed when its
+/// process was killed is still there, although it is stated as removed.
+fn beginning(parts: &[Part], retired: &[Retired]) -> head::Head {
+    let first = parts.iter().find(|part| part.size > 0).and_then(|part| part.first);
+    let before = first.and_then(|first| first.0.checked_sub(1));
+    let stated = match before {
+        Some(0) => None,
+        Some(before) => retired.iter().find(|file| file.last.0 == before).or(retired.last()),
+        None => retired.last(),
+    };
+    stated.map_or_else(head::Head::none, |file| head::Head {
+        seq: file.last,
+        hash: file.hash.clone(),
+    })
+}
+
+/// Whether the records from that of the head on check and go on from it, up to the end of the log.
+/// Runs under the lock. A head falls behind when a process is killed or power is lost.
+pub(in crate::audit) fn continues(log: &AbsPath, head: head::Head) -> Result<bool, AuditError> {
+    let path = log.as_path();
+    let mut parts = segment::all(path)?;
+    // Files before the one that holds its record have nothing to say about it.
+    let before = parts
+        .iter()
+        .filter(|part| segment::beginning(&part.file).is_some_and(|(seq, _)| seq <= head.seq))
+        .count();
+    parts.drain(..before.saturating_sub(1));
+    let mut chain = match parts.first() {
+        Some(part) if part.first.is_some_and(|first| first.0 > 1) || before > 0 => {
+            Chain::after(&beside(part)?)
+        }
+        _ => Chain::after(&head::Head::none()),
+    };
+    let stated = Ok(Some(head));
+    chain.stated(&stated);
+    chain.take_all(path, parts)?;
+    if chain.broken.is_none() {
+        chain.compare_with(stated);
+    }
+    Ok(chain.broken.is_none())
+}
+
+/// Whether the oldest closed file, up to this record, is whole and follows what was removed.
+pub(in crate::audit) fn part_checks(
+    log: &Path,
+    part: Part,
+    last: Seq,
+    key: &str,
+) -> Result<bool, AuditError> {
+    let before = beside(&part)?;
+    let mut chain = Chain::after(&before);
+    let records = before.seq.0..=last.0;
+    if let Ok(Some(signed)) = checkpoint::of(log, Some(key), records)? {
+        chain.signed = signed.hashes;
+    }
+    let retired = retired::of(log, key)?.unwrap_or_default();
+    let stated = retired.iter().find(|file| file.last == before.seq);
+    // The first file of all follows nothing, and every other one what was removed before it.
+    let follows = match stated {
+        Some(file) => file.hash == before.hash,
+        None => before == head::Head::none(),
+    };
+    chain.take_all(log, vec![part])?;
+    Ok(follows && chain.broken.is_none() && chain.last == last.0)
+}
+
+/// What a file says stood before its first record.
+fn beside(part: &Part) -> Result<head::Head, AuditError> {
+    let failed = |e| AuditError::io("read it", &part.path, e);
+    let copy = part.file.try_clone().map_err(failed)?;
+    let mut lines = std::io::BufReader::new(segment::At { file: &copy, at: 0 });
+    let first = next_line(&mut lines).map_err(failed)?.unwrap_or_default();
+    let envelope: Option<Envelope> = serde_json::from_slice(&first).ok();
+    Ok(envelope.map_or_else(head::Head::none, |first| head::Head {
+        seq: Seq(first.seq.0.saturating_sub(1)),
+        hash: first.prev,
+    }))
 }
 
 /// One line with its `\n`, cut off where no line of Ion's can still go on.
@@ -199,9 +245,14 @@ fn next_line(lines: &mut impl BufRead) -> std::io::Result<Option<Vec<u8>>> {
 
 #[derive(Clone)]
 struct Chain {
-    records: u64,
+    /// The numbers before the first record, and of the newest that checks.
+    began: u64,
+    last: u64,
     hash: String,
     broken: Option<Broken>,
+    /// The file that is read, and how many of its lines check.
+    file: String,
+    line: u64,
     /// The number that the head file names, and the hash found at it.
     stated_seq: Seq,
     hash_at_stated: Option<String>,
@@ -212,22 +263,80 @@ struct Chain {
 }
 
 impl Chain {
-    fn new(stated_seq: Seq) -> Self {
-        let hash_at_stated = (stated_seq == Seq(0)).then(|| NO_HASH.to_owned());
-        let (hash, recent) = (NO_HASH.to_owned(), VecDeque::new());
+    /// Goes on after this record.
+    fn after(head: &head::Head) -> Self {
         Chain {
-            records: 0,
-            hash,
+            began: head.seq.0,
+            last: head.seq.0,
+            hash: head.hash.clone(),
             broken: None,
-            stated_seq,
-            hash_at_stated,
-            recent,
+            file: String::new(),
+            line: 0,
+            stated_seq: Seq(0),
+            hash_at_stated: None,
+            recent: VecDeque::new(),
             signed: BTreeMap::new(),
         }
     }
 
+    /// The record to compare with the head file.
+    fn stated(&mut self, stated: &Result<Option<head::Head>, AuditError>) {
+        if let Ok(Some(head)) = stated {
+            self.stated_seq = head.seq;
+        }
+        if self.stated_seq.0 == self.last {
+            self.hash_at_stated = Some(self.hash.clone());
+        }
+    }
+
+    /// Takes the lines of all files, up to the first that does not fit.
+    fn take_all(&mut self, log: &Path, parts: Vec<Part>) -> Result<(), AuditError> {
+        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        self.file = name(log).unwrap_or_default();
+        let mut parts = parts.into_iter();
+        while let Some(part) = parts.next() {
+            let path = part.path.clone();
+            let unreadable = |e| AuditError::io("read it", &path, e);
+            (self.file, self.line) = (part.name.clone(), 0);
+            let mut lines = part.lines();
+            while let Some(line) = next_line(&mut lines).map_err(unreadable)? {
+                self.take(&line);
+                if self.broken.is_some() {
+                    self.tell_apart(&mut lines).map_err(unreadable)?;
+                    for part in parts {
+                        self.tell_apart(&mut part.lines()).map_err(unreadable)?;
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the signatures vouch for; what is wrong with them, where nothing else is.
+    fn vouched(&mut self, signed: Result<Option<checkpoint::Signed>, String>) -> Option<Vouched> {
+        match signed {
+            Err(what) => self.unsigned(what),
+            Ok(None) => {
+                self.unsigned(
+                    "there is no signed checkpoint, so a log put in its place could not be seen"
+                        .to_owned(),
+                );
+            }
+            Ok(Some(signed)) => {
+                let through = signed.hashes.keys().next_back().copied().unwrap_or(0);
+                if through > self.last {
+                    self.unsigned(format!("record {through} was signed and is not there"));
+                }
+                let checkpoints = u64::try_from(signed.hashes.len()).unwrap_or(u64::MAX);
+                return Some(Vouched { key: signed.key, checkpoints, through: Seq(through) });
+            }
+        }
+        None
+    }
+
     fn take(&mut self, line: &[u8]) {
-        let expected = Seq(self.records + 1);
+        let expected = Seq(self.last + 1);
         let Some(line) = line.strip_suffix(b"\n") else {
             let (fault, detail) = if line.len() > LONGEST_LINE {
                 (Fault::Changed, "the line is longer than any record")
@@ -265,7 +374,8 @@ impl Chain {
             let detail = "it is not the record that was signed".to_owned();
             return self.broken(expected, Fault::Signature, detail);
         }
-        self.records += 1;
+        self.last += 1;
+        self.line += 1;
         self.hash = hash.to_owned();
         if expected == self.stated_seq {
             self.hash_at_stated = Some(self.hash.clone());
@@ -293,7 +403,7 @@ impl Chain {
     }
 
     fn compare_with(&mut self, stated: Result<Option<head::Head>, AuditError>) {
-        let next = Seq(self.records + 1);
+        let next = Seq(self.last + 1);
         match stated {
             Err(error) => self.broken(next, Fault::Head, error.message),
             Ok(None) => {
@@ -316,12 +426,13 @@ impl Chain {
     /// What is wrong with the chain itself says more, and stands.
     fn unsigned(&mut self, detail: String) {
         if self.broken.is_none() {
-            self.broken(Seq(self.records + 1), Fault::Signature, detail);
+            self.broken(Seq(self.last + 1), Fault::Signature, detail);
         }
     }
 
     fn broken(&mut self, seq: Seq, fault: Fault, detail: String) {
-        self.broken = Some(Broken { seq, line: self.records + 1, fault, detail });
+        let file = self.file.clone();
+        self.broken = Some(Broken { seq, line: self.line + 1, file, fault, detail });
     }
 }
 
@@ -335,7 +446,8 @@ mod tests {
         let log = Log::with(50);
         let whole = std::fs::read(log.path()).unwrap();
         let lines: Vec<&[u8]> = whole.split_inclusive(|&b| b == b'\n').collect();
-        let mut before = Chain::new(Seq(50));
+        let mut before = Chain::after(&head::Head::none());
+        before.stated_seq = Seq(50);
         for (index, line) in lines.iter().enumerate() {
             for at in 0..line.len() {
                 for flip in [1, 0x20, 0x80] {
@@ -355,6 +467,6 @@ mod tests {
             }
             before.take(line);
         }
-        assert_eq!((before.records, before.broken), (50, None));
+        assert_eq!((before.last, before.broken), (50, None));
     }
 }

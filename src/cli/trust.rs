@@ -4,10 +4,9 @@
 //! a changed file makes the folder a stranger again. Nothing of the folder is run here.
 
 use super::{CommandError, Exit, Output};
-use crate::audit::{AuditLog, Draft, Kind, Origin};
+use crate::audit::{Draft, Kind};
 use crate::config::trust::{FILE, TrustError, TrustStore};
 use crate::config::{Environment, Flags, Loaded};
-use crate::model::AbsPath;
 use crate::redact::Redactor;
 use crate::runtime::{StartError, start};
 use serde_json::json;
@@ -103,9 +102,7 @@ fn show(loaded: &Loaded, json: bool, out: &mut Output) -> Result<Exit, CommandEr
 }
 
 fn record(loaded: &Loaded, action: &str, environment: &Environment) -> Result<(), CommandError> {
-    let file: &AbsPath = loaded.effective.audit.file.as_ref().ok_or(StartError::NoHome)?;
-    let user = environment.get("USER").or(environment.get("LOGNAME")).map(str::to_owned);
-    let log = AuditLog::open_as(file, Origin::here(user))?;
+    let log = crate::runtime::log::open(&loaded.effective, environment)?;
     let body = json!({
         "action": action,
         "folder": loaded.effective.places.workspace,

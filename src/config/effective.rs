@@ -269,6 +269,14 @@ pub struct RedactionSettings {
 pub struct AuditSettings {
     /// The log file; `None` without a home folder.
     pub file: Option<AbsPath>,
+    /// Whether each record is synced, and not each checkpoint alone.
+    pub sync_always: Located<bool>,
+    /// `rotateBytes`; `None` is never.
+    pub rotate_bytes: Option<u64>,
+    /// `rotateHours`; `None` is never.
+    pub rotate_hours: Option<u64>,
+    /// `keepDays`; `None` is for ever.
+    pub keep_days: Option<u64>,
 }
 
 /// `hook`.

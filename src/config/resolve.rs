@@ -60,6 +60,15 @@ impl View<'_> {
         }
     }
 
+    /// A whole number; `None` where somebody said that there is no limit.
+    fn whole_or(&self, key: &str, default: u64) -> Option<u64> {
+        match self.held(key).map(|held| &held.setting.value) {
+            Some(Value::Whole(whole)) => Some(u64::try_from(*whole).unwrap_or(0)),
+            Some(Value::Unlimited) => None,
+            _ => Some(default),
+        }
+    }
+
     fn millis(&self, key: &str, default: Duration) -> Duration {
         match self.held(key).map(|held| &held.setting.value) {
             Some(Value::Whole(ms)) => {
@@ -283,7 +292,16 @@ pub(super) fn resolve(
             personal: view.flag("security.redactPii", false),
             patterns: view.items("security.redactPatterns"),
         },
-        audit: AuditSettings { file: audit_file },
+        audit: AuditSettings {
+            file: audit_file,
+            sync_always: match view.text("audit.sync") {
+                Some(word) => Located::new(word.value == "always", word.source),
+                None => Located::new(true, built_in()),
+            },
+            rotate_bytes: view.whole_or("audit.rotateBytes", 64 * 1024 * 1024),
+            rotate_hours: view.whole_or("audit.rotateHours", 24),
+            keep_days: view.whole_or("audit.keepDays", 400),
+        },
         hook: HookSettings { allow_skips_prompt: view.flag("hook.allowSkipsPrompt", false) },
         approvals,
         network: network_settings(&view, parts.environment),

@@ -4,7 +4,6 @@
 use super::StartError;
 use super::account::Account;
 use super::start::{compile, load, redactor};
-use crate::audit::{AuditLog, Origin};
 use crate::config::{Environment, Flags};
 use crate::gate::{Advisers, Gate, GateParts, Lift, RunsNothing, SystemClock};
 use crate::model::{Effects, SessionId, ToolName};
@@ -54,9 +53,7 @@ pub fn guard(
     let effective = &loaded.effective;
     let rules = Arc::new(compile(effective)?);
     let redactor = redactor(effective, environment);
-    let audit_file = effective.audit.file.as_ref().ok_or(StartError::NoHome)?;
-    let user = environment.get("USER").or(environment.get("LOGNAME"));
-    let audit = AuditLog::open_as(audit_file, Origin::here(user.map(str::to_owned)))?;
+    let audit = super::log::open(effective, environment)?;
     let mut effects = Registry::builtin(&effective.tools).effects();
     effects.extend(KNOWN.iter().map(|(name, effects)| (ToolName::resolve(name), *effects)));
     let agent = format!("guard/{}", client.name);

@@ -3,12 +3,13 @@
 //! It builds a run from configuration and decides nothing itself. Read [`start`] for the order
 //! in which parts are made, [`error`] for what can be missing, [`machine`] for the one-line
 //! picture of this machine, [`account`] for who runs it, [`guard`] for the gate that judges other
-//! agents.
+//! agents, [`log`] for the audit log.
 
 pub mod account;
 pub mod classifier;
 pub mod error;
 pub mod guard;
+pub mod log;
 pub mod machine;
 pub mod start;
 

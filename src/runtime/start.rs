@@ -6,7 +6,7 @@ use super::account::Account;
 use super::classifier::classifier;
 use crate::agent::{Agent, RunError, RunLimits, RunReport};
 use crate::approve::{self, Reach};
-use crate::audit::{AuditLog, Draft, Kind, Origin};
+use crate::audit::{AuditLog, Draft, Kind};
 use crate::config::{self, Effective, Environment, Flags, LoadRequest, Loaded, SealedSources};
 use crate::conversation::{Block, Message};
 use crate::event::kinds::SCHEMA_VERSION;
@@ -166,9 +166,7 @@ impl Runtime {
             hosts::attached(&effective.sandbox.credentials).map_err(StartError::Policy)?;
         let sandbox = Sandbox::detect().attaching(attached, hosts::trust(&effective.network));
         let sandbox = Arc::new(sandbox);
-        let user = request.environment.get("USER").or(request.environment.get("LOGNAME"));
-        let origin = Origin::here(user.map(str::to_owned));
-        let audit = Arc::new(AuditLog::open_as(&audit_file, origin)?);
+        let audit = Arc::new(super::log::open(effective, request.environment)?);
         let conversations = transcript::folder(&data_dir);
         let resumed = match &request.resume {
             None => None,

@@ -31,7 +31,7 @@ impl Log {
         let log = Log::empty();
         let origin =
             Origin { user: Some("lena".to_owned()), uid: 1000, host: "build-7".to_owned(), pid: 1 };
-        let open = AuditLog::open_as(&log.file, origin).unwrap();
+        let open = AuditLog::open_as(&log.file, origin, ion::audit::Settings::default()).unwrap();
         for n in 0..6 {
             let denied = n % 2 == 1;
             let body = json!({

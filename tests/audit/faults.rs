@@ -1,21 +1,25 @@
 //! Several processes, killed processes, limits. The children are this test binary again,
 //! running the one test that does nothing unless it is told to.
 
-use ion::audit::{AuditLog, Draft, Kind, verify::Fault, verify::verify};
+use ion::audit::settings::Sync;
+use ion::audit::{AuditLog, Draft, Kind, Origin, Settings, verify::Fault, verify::verify};
 use ion::model::{AbsPath, Decision};
 use ion::redact::Redactor;
 use serde_json::json;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const FILE: &str = "ION_TEST_AUDIT_FILE";
 const COUNT: &str = "ION_TEST_AUDIT_COUNT";
+const OPENED: &str = "the log is open";
 const CHILD: &str = "audit::faults::child_appends_as_it_is_told";
 
 pub fn draft(n: usize) -> Draft {
     let body = json!({"n": n, "call": {"tool": "Bash", "input": {"command": "x".repeat(100)}}});
-    let body = Redactor::new(true, Vec::new()).for_log().json(&body);
+    // Masks nothing: to build one that does takes longer than many appends.
+    let body = Redactor::new(false, Vec::new()).json(&body);
     let decision = Some(Decision::Allow);
     Draft { kind: Kind::Decision, session: None, call_id: None, tool: None, decision, body }
 }
@@ -24,9 +28,15 @@ pub fn draft(n: usize) -> Draft {
 fn child_appends_as_it_is_told() {
     let Ok(file) = std::env::var(FILE) else { return };
     let count: usize = std::env::var(COUNT).unwrap().parse().unwrap();
-    let log = AuditLog::open(&AbsPath::new(file).unwrap()).unwrap();
-    for n in 0..count {
-        if let Err(error) = log.append(&draft(n)) {
+    // Small files, so that each of the moments at which one is begun and removed comes often.
+    let settings = Settings { rotate_bytes: 20_000, keep_seconds: Some(0), ..Settings::default() };
+    let settings = if count > 1000 { settings } else { Settings::default() };
+    let log =
+        AuditLog::open_as(&AbsPath::new(file).unwrap(), Origin::here(None), settings).unwrap();
+    let draft = draft(0);
+    println!("{OPENED}");
+    for _ in 0..count {
+        if let Err(error) = log.append(&draft) {
             println!("refused: {error}");
             return;
         }
@@ -59,10 +69,18 @@ fn two_processes_share_one_chain() {
 #[test]
 fn a_killed_writer_leaves_a_torn_tail_at_most() {
     let (_dir, file) = log();
-    let mut repaired = 0;
-    for run in 0..50u64 {
-        let mut child = child(file.as_path(), 100_000).spawn().unwrap();
-        std::thread::sleep(Duration::from_micros(4000 + run * 377));
+    let (mut by_children, repair) = (0, draft(0));
+    for run in 0..500u64 {
+        let before = verify(&file).unwrap().map_or(0, |report| report.last().0);
+        let mut child = child(file.as_path(), 100_000).stdout(Stdio::piped()).spawn().unwrap();
+        // Killed while it opens the log, and while it appends, begins files and removes them.
+        if run % 5 != 0 {
+            let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
+            assert!(told.any(|line| line.unwrap().contains(OPENED)), "{run}");
+        }
+        // Now and then long enough to see a file begun and removed to the end.
+        let long = if run % 10 == 7 { 300_000 } else { 0 };
+        std::thread::sleep(Duration::from_micros(run % 50 * 197 + long));
         child.kill().unwrap();
         child.wait().unwrap();
         if !file.as_path().exists() {
@@ -72,14 +90,16 @@ fn a_killed_writer_leaves_a_torn_tail_at_most() {
         if let Some(report) = verify(&file).unwrap() {
             let torn = |fault| fault == Fault::TornTail;
             assert!(report.broken.as_ref().is_none_or(|b| torn(b.fault)), "{:?}", report.broken);
+            assert!(report.last().0 >= before, "nothing that was there is gone");
+            by_children += report.last().0 - before;
         }
-        AuditLog::open(&file).unwrap().append(&draft(0)).unwrap();
+        AuditLog::open(&file).unwrap().append(&repair).unwrap();
         let report = verify(&file).unwrap().unwrap();
         assert_eq!(report.broken, None, "the next run repairs it");
-        repaired += 1;
     }
-    // On a busy machine the first ones die before they make the log.
-    assert!(repaired > 10 && verify(&file).unwrap().unwrap().records >= repaired);
+    let report = verify(&file).unwrap().unwrap();
+    assert!(by_children > 1000, "the children wrote {by_children} records");
+    assert!(report.retired > 0, "files were begun and removed meanwhile: {report:?}");
 }
 
 #[test]
@@ -101,11 +121,18 @@ fn at_the_file_size_limit_the_record_is_refused_and_the_log_stays_good() {
 
 const TOLD: &str = "audit::faults::child_tells_how_each_append_went";
 const TELLING: &str = "ION_TEST_AUDIT_TELLING";
+const LAZY: &str = "ION_TEST_AUDIT_LAZY";
 
 #[test]
 fn child_tells_how_each_append_went() {
     let Ok(file) = std::env::var(TELLING) else { return };
-    let Ok(log) = AuditLog::open(&AbsPath::new(file).unwrap()) else {
+    let sync = match std::env::var(LAZY) {
+        Ok(_) => Sync::Checkpoint,
+        Err(_) => Sync::Always,
+    };
+    let settings = Settings { sync, ..Settings::default() };
+    let file = AbsPath::new(file).unwrap();
+    let Ok(log) = AuditLog::open_as(&file, Origin::here(None), settings) else {
         return println!("\ntold: not opened");
     };
     let end = Draft { kind: Kind::SessionEnd, ..draft(1) };
@@ -140,5 +167,27 @@ fn a_sync_that_fails_once_closes_the_log_for_good() {
             assert!(report.records >= appended, "{end} {when}: {report:?}");
             assert!(report.broken.is_none_or(|b| b.fault == Fault::TornTail));
         }
+    }
+}
+
+/// What is appended is synced before a signature vouches for it, or a power cut could leave a
+/// signed record that is not there.
+#[test]
+fn records_that_are_not_synced_one_by_one_are_synced_before_a_signature() {
+    for (when, expected) in [
+        (1, ["appended", "refused", "refused", "refused"]),
+        (2, ["appended", "appended", "appended", "appended"]),
+    ] {
+        let (_dir, file) = log();
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-P"]).arg(file.to_string());
+        strace.args(["-e", "trace=fdatasync", "-e"]);
+        strace.arg(format!("inject=fdatasync:error=EIO:when={when}"));
+        strace.arg(std::env::current_exe().unwrap()).args(["--exact", TOLD, "--nocapture"]);
+        strace.env(TELLING, file.to_string()).env(LAZY, "1");
+        let output = strace.output().expect("strace");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let told: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("told: ")).collect();
+        assert_eq!(told, expected, "{when}: {text}");
     }
 }

@@ -1,7 +1,7 @@
 //! The program that `docs/audit.md` gives to outsiders does what it says.
 
 use super::faults::draft;
-use ion::audit::{AuditLog, Draft, Kind};
+use ion::audit::{AuditLog, Draft, Kind, Origin, Settings};
 use ion::model::AbsPath;
 use std::process::Command;
 
@@ -54,7 +54,7 @@ fn the_documented_program_checks_the_signatures_with_openssl() {
         let output = python.output().unwrap();
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    assert_eq!(check(""), (true, "signed: 2 checkpoints\n".to_owned()));
+    assert_eq!(check(""), (true, "signed: 2 statements\n".to_owned()));
     assert!(!check(&"0".repeat(64)).0, "another key");
     let whole = std::fs::read(&checkpoints).unwrap();
     for at in [8, 30, 100, 200, whole.len() - 10] {
@@ -63,4 +63,52 @@ fn the_documented_program_checks_the_signatures_with_openssl() {
         std::fs::write(&checkpoints, &bytes).unwrap();
         assert!(!check("").0, "byte {at}");
     }
+}
+
+/// The `index`-th program of the page on this log.
+fn program(index: usize, path: &std::path::Path) -> (bool, String) {
+    let page = include_str!("../../docs/audit.md");
+    let program = page.split("```python\n").nth(index).unwrap().split("```").next().unwrap();
+    let output = Command::new("python3").arg("-c").arg(program).arg(path).output().unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn the_documented_programs_read_a_log_of_several_files_of_which_some_are_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
+    let file = AbsPath::new(&path).unwrap();
+    let open = |keep_seconds| {
+        let settings = Settings { rotate_bytes: 2000, keep_seconds, ..Settings::default() };
+        AuditLog::open_as(&file, Origin::here(None), settings).unwrap()
+    };
+    let all = open(None);
+    for n in 0..20 {
+        all.append(&draft(n)).unwrap();
+    }
+    let (fine, told) = program(1, &path);
+    assert!(fine && told.starts_with("intact: ") && !told.contains("from"), "{told}");
+    let forgetful = open(Some(0));
+    for n in 0..10 {
+        forgetful.append(&draft(n)).unwrap();
+    }
+    // One closed file stays beside what was removed.
+    for n in 0..6 {
+        all.append(&draft(n)).unwrap();
+    }
+    let report = ion::audit::verify::verify(&file).unwrap().unwrap();
+    assert!(report.retired > 0 && report.broken.is_none(), "{report:?}");
+    let expected = format!("intact: {} records, from {} on\n", report.records, report.retired + 1);
+    assert_eq!(program(1, &path), (true, expected));
+    assert!(program(2, &path).0);
+    let list = dir.path().join("audit.jsonl.retired");
+    let whole = std::fs::read(&list).unwrap();
+    for at in [20, 60, 150, whole.len() - 10] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        std::fs::write(&list, &bytes).unwrap();
+        assert!(!program(2, &path).0, "byte {at}");
+    }
+    std::fs::remove_file(&list).unwrap();
+    assert!(!program(1, &path).0, "the removed files are not stated any more");
 }

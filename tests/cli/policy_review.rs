@@ -43,7 +43,7 @@ fn write_log(home: &Home, entries: &[Entry]) -> String {
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     let file = AbsPath::new(&file).unwrap();
     let origin = Origin { user: Some("lena".into()), uid: 1000, host: "build-7".into(), pid: 1 };
-    let log = AuditLog::open_as(&file, origin).unwrap();
+    let log = AuditLog::open_as(&file, origin, ion::audit::Settings::default()).unwrap();
     let work = std::fs::canonicalize(home.work()).unwrap();
     for Entry(decision, command, more) in entries {
         let mut body = json!({

@@ -67,6 +67,9 @@ pub(super) fn document(facts: &Facts) -> Value {
         "session_end" => ("session", "end"),
         "enforcement" | "trust" => ("configuration", "change"),
         "recovered" => ("intrusion_detection", "info"),
+        "rotated" => ("file", "creation"),
+        "retired" if !facts.get("/body/held").is_null() => ("file", "info"),
+        "retired" => ("file", "deletion"),
         _ => (about_call, "info"),
     };
     let level = match facts.level {

@@ -57,6 +57,11 @@ impl Facts {
             ("enforcement", _) => ("policy.violation", "Setting overruled by sealed policy"),
             ("trust", _) => ("policy.change", "Trust in a folder changed"),
             ("recovered", _) => ("audit.gap", "Audit log repaired after a crash"),
+            ("rotated", _) => ("chain.rotate", "Audit log goes on in a new file"),
+            ("retired", _) if body.get("held").is_some() => {
+                ("chain.retire", "Old audit records kept by a hold")
+            }
+            ("retired", _) => ("chain.retire", "Old audit records removed by retention"),
             // A newer kind: exported under its own name.
             (kind, _) => (kind, kind),
         };
@@ -68,7 +73,7 @@ impl Facts {
             ("outcome", _) => "failure",
             ("answered", _) if said == Some("allowed") => "success",
             ("answered", _) => "failure",
-            ("session_start" | "session_end" | "trust", _) => "success",
+            ("session_start" | "session_end" | "trust" | "rotated" | "retired", _) => "success",
             // Something tried to loosen what is sealed, and did not.
             ("enforcement", _) => "failure",
             _ => "unknown",
@@ -79,7 +84,7 @@ impl Facts {
         let level = match (record.kind.as_str(), decision) {
             ("decision", "deny") if critical => Level::Error,
             ("decision", "deny") | ("enforcement" | "recovered", _) => Level::Warning,
-            ("decision", "allow") | ("session_start" | "session_end", _) => Level::Info,
+            ("decision", "allow") | ("session_start" | "session_end" | "rotated", _) => Level::Info,
             ("outcome", _) if outcome == "success" => Level::Info,
             _ => Level::Notice,
         };

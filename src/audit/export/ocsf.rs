@@ -80,6 +80,8 @@ pub(super) fn event(facts: &Facts) -> Value {
         ("session_end", _) => (6002, 4, APP),
         ("enforcement" | "trust", _) => (3004, 3, ENTITY),
         ("recovered", _) => (2004, 1, FINDING),
+        ("rotated", _) => (3004, 1, ENTITY),
+        ("retired", _) => (3004, if facts.get("/body/held").is_null() { 4 } else { 2 }, ENTITY),
         _ => (0, 99, &[][..]),
     };
     let mut event = json!({

@@ -310,7 +310,14 @@ fn verify(
         out.line(&document.to_string())?;
     } else if report.is_intact() {
         let head = &report.head_hash;
-        out.line(&format!("intact: {}, head {head}", plural(report.records as usize, "record")))?;
+        let kept = plural(report.records as usize, "record");
+        out.line(&format!("intact: {kept}, head {head}"))?;
+        if report.retired > 0 {
+            let (retired, from) = (report.retired, report.retired.saturating_add(1));
+            out.line(&format!(
+                "removed by retention, under a signature: records 1 to {retired}; kept from {from} on"
+            ))?;
+        }
         if let Some(signed) = &report.signed {
             out.line(&format!("signed: through record {}, key {}", signed.through, signed.key))?;
         }
@@ -344,15 +351,22 @@ fn chain(report: &Report, skipped: Skipped) -> String {
         ),
     };
     match &report.broken {
-        None => format!("chain intact to record {}{unread}", report.records),
+        None => format!("chain intact to record {}{unread}", report.last()),
         Some(broken) => format!(
-            "chain BROKEN at record {} (line {}, {}): {}{unread}",
+            "chain BROKEN at record {} ({}line {}, {}): {}{unread}",
             broken.seq,
+            in_closed(&broken.file),
             broken.line,
             fault_name(broken),
             broken.detail
         ),
     }
+}
+
+/// A closed file by its name; the one that takes the records needs none.
+fn in_closed(file: &str) -> String {
+    let closed = file.rsplit('.').next().is_some_and(|end| end.bytes().all(|b| b.is_ascii_digit()));
+    if closed { format!("{file}, ") } else { String::new() }
 }
 
 fn fault_name(broken: &verify::Broken) -> String {
@@ -364,7 +378,7 @@ fn fault_name(broken: &verify::Broken) -> String {
 
 fn chain_json(report: &Report, skipped: Skipped) -> Value {
     json!({
-        "intact": report.is_intact(), "records": report.records, "head_hash": report.head_hash, "signed": report.signed,
+        "intact": report.is_intact(), "records": report.records, "retired": report.retired, "head_hash": report.head_hash, "signed": report.signed,
         "broken": report.broken, "unreadable": skipped.unreadable
     })
 }

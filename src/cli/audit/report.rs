@@ -32,7 +32,7 @@ pub(super) fn report(
     };
     let skipped = query::each_stored(file, &filter, true, &mut |record, _| {
         // What was appended after the log was verified belongs on the next page.
-        if !report.is_intact() || record.seq.0 <= report.records {
+        if !report.is_intact() || record.seq <= report.last() {
             gathered.take(&record, &told);
         }
         Ok::<(), CommandError>(())
@@ -75,7 +75,7 @@ fn verdict(report: &Report, skipped: Skipped) -> Vec<String> {
     } else {
         let broken = chain(report, skipped);
         lines.push(format!("BROKEN: {broken}"));
-        let from = report.records.saturating_add(1);
+        let from = report.last().0.saturating_add(1);
         lines.push(format!(
             "Records before {from} check. From there on this page shows what stands in the file, which may be forged."
         ));
@@ -88,13 +88,13 @@ fn verdict(report: &Report, skipped: Skipped) -> Vec<String> {
                 "{checked} through record {}, by key {}; compare it with the key that you noted elsewhere",
                 signed.through, signed.key
             ));
-            let tail = report.records.saturating_sub(signed.through.0);
+            let tail = report.last().0.saturating_sub(signed.through.0);
             if tail > 0 {
                 lines.push(format!(
                     "The newest {} ({} to {}) are chained and not covered by a signature yet",
                     plural(tail as usize, "record"),
                     signed.through.0 + 1,
-                    report.records
+                    report.last()
                 ));
             }
         }

@@ -81,7 +81,7 @@ pub fn read(file: &AbsPath) -> Result<(Chain, Vec<Past>), CommandError> {
         n => format!(", {n} lines unreadable and left out"),
     };
     let said = match &report.broken {
-        None => format!("chain intact to record {}{unread}", report.records),
+        None => format!("chain intact to record {}{unread}", report.last()),
         Some(broken) => format!(
             "chain BROKEN at record {} (line {}): {}; what follows may be forged{unread}",
             broken.seq, broken.line, broken.detail

@@ -19,7 +19,7 @@ const HOSTILE: &str =
 fn open(home: &Home) -> AuditLog {
     let origin =
         Origin { user: Some("lena".to_owned()), uid: 1000, host: "build-7".to_owned(), pid: 42 };
-    AuditLog::open_as(&file(home), origin).expect("a log")
+    AuditLog::open_as(&file(home), origin, ion::audit::Settings::default()).expect("a log")
 }
 
 fn file(home: &Home) -> AbsPath {
