@@ -46,10 +46,14 @@ audit: $(TOOLS)/bin/cargo-deny
 $(TOOLS)/bin/cargo-deny:
 	$(CARGO) install cargo-deny --version 0.20.2 --locked --root $(TOOLS)
 
-# One static, stripped binary. Its many addresses are packed: less to read at each start; and functions
-# that compile to the same code are one.
+# Functions that compile to the same code are one: only where Rust brings the linker that can do it.
+ifeq ($(TARGET),x86_64-unknown-linux-gnu)
+FOLD := -C link-arg=-Wl,--icf=all
+endif
+
+# One static, stripped binary. Its many addresses are packed: less to read at each start.
 dist:
-	RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all -C link-arg=-Wl,-O2" \
+	RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs $(FOLD)" \
 		$(CARGO) build --locked --release --target $(TARGET)
 	@mkdir -p dist
 	@cp target/$(TARGET)/release/ion dist/ion
