@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::ops::RangeBounds;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -150,7 +150,18 @@ pub(in crate::audit) struct Signed {
     pub(in crate::audit) key: String,
 }
 
-/// Reads and checks those about these records. `Ok(None)` when there are none; `Err` holds what is
+/// Which checkpoints are checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::audit) enum Which {
+    /// Every line of the file.
+    All,
+    /// The newest: the chain up to it follows from its hash, so the older ones add no proof.
+    Newest,
+    /// Those about these records.
+    About(RangeInclusive<u64>),
+}
+
+/// Reads and checks these. `Ok(None)` when there are none; `Err` holds what is
 /// wrong.
 ///
 /// # Errors
@@ -158,7 +169,7 @@ pub(in crate::audit) struct Signed {
 pub(in crate::audit) fn of(
     log: &Path,
     pinned: Option<&str>,
-    range: impl RangeBounds<u64>,
+    which: Which,
 ) -> Result<Result<Option<Signed>, String>, AuditError> {
     let Some(file) = place::read(&place::beside(log, ".checkpoints"))? else {
         return Ok(Ok(None));
@@ -173,6 +184,7 @@ pub(in crate::audit) fn of(
         key: pinned.map_or(own, |pin| Some(pin.to_owned())).unwrap_or_default(),
         ..Signed::default()
     };
+    let newest = memchr::memchr_iter(b'\n', &text).count().saturating_sub(1);
     for (index, line) in text.split_inclusive(|&b| b == b'\n').enumerate() {
         // Without its end it is what a killed process left; nothing relies on it.
         let Some(line) = line.strip_suffix(b"\n") else { break };
@@ -180,8 +192,13 @@ pub(in crate::audit) fn of(
             let first: Option<Line> = serde_json::from_slice(line).ok();
             signed.key = first.map(|line| line.key).unwrap_or_default();
         }
-        let about: Option<Line> = serde_json::from_slice(line).ok();
-        if about.is_some_and(|about| !range.contains(&about.seq.0)) {
+        let passed_over = match &which {
+            Which::All => false,
+            Which::Newest => index < newest,
+            Which::About(range) => serde_json::from_slice::<Line>(line)
+                .is_ok_and(|about| !range.contains(&about.seq.0)),
+        };
+        if passed_over {
             continue;
         }
         match checked(line, &signed.key) {

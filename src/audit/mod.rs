@@ -19,6 +19,7 @@ pub mod record;
 mod retired;
 mod segment;
 pub mod settings;
+mod sieve;
 mod tail;
 pub mod verify;
 

@@ -5,7 +5,8 @@
 //! counted, never skipped in silence; `verify` tells what is wrong with it.
 
 use super::lock::Lock;
-use super::record::{LONGEST_LINE, Record};
+use super::record::{self, LONGEST_LINE, Record};
+use super::sieve::Sieve;
 use super::{AuditError, segment};
 use crate::model::{AbsPath, Decision, Seq};
 use jiff::Timestamp;
@@ -33,6 +34,8 @@ pub struct Filter {
     pub user: Option<String>,
     /// Only the newest so many.
     pub limit: Option<usize>,
+    /// The log was just verified up to here: lines that this filter cannot take need not be parsed.
+    pub verified: Option<Seq>,
 }
 
 impl Filter {
@@ -147,6 +150,7 @@ pub fn each_stored<E: From<AuditError>>(
 ) -> Result<Skipped, E> {
     let path = file.as_path();
     let mut found = Skipped::default();
+    let sieve = Sieve::of(filter);
     let (mut newest, mut calls) = (VecDeque::new(), BTreeMap::new());
     let (mut line, mut number) = (Vec::new(), 1);
     let mut parts = segment::all(path)?.into_iter();
@@ -163,6 +167,17 @@ pub fn each_stored<E: From<AuditError>>(
         }
         let at = number;
         number += u64::from(line.ends_with(b"\n"));
+        // A decision that the filter does not take may have the call of an outcome that it does.
+        if !joined && sieve.holds_back(&line) {
+            continue;
+        }
+        if let (Some(limit), false) = (filter.limit, joined)
+            && sieve.takes_all
+            && sieve.knows(&line)
+        {
+            keep(&mut newest, limit, (None, line.clone()));
+            continue;
+        }
         let Ok(mut record) = serde_json::from_slice::<Record>(&line) else {
             found.unreadable += 1;
             if found.first == 0 {
@@ -178,16 +193,24 @@ pub fn each_stored<E: From<AuditError>>(
         }
         match filter.limit {
             None => each(record, &line)?,
-            Some(limit) => {
-                newest.push_back((record, line.clone()));
-                if newest.len() > limit {
-                    newest.pop_front();
-                }
-            }
+            Some(limit) => keep(&mut newest, limit, (Some(record), line.clone())),
         }
     }
-    newest.into_iter().try_for_each(|(record, line)| each(record, &line))?;
+    for (record, line) in newest {
+        match record.or_else(|| serde_json::from_slice(&line).ok()) {
+            Some(record) => each(record, &line)?,
+            // Verified and no record: its place among the lines is not known any more.
+            None => found.unreadable += 1,
+        }
+    }
     Ok(found)
+}
+
+fn keep<T>(newest: &mut VecDeque<T>, limit: usize, one: T) {
+    newest.push_back(one);
+    if newest.len() > limit {
+        newest.pop_front();
+    }
 }
 
 /// One line; `false` at the end. A line without its end is either what a killed process left
@@ -236,14 +259,48 @@ fn join(record: &mut Record, calls: &mut BTreeMap<u64, Value>) {
 /// # Errors
 /// When the file cannot be read.
 pub fn show(file: &AbsPath, seq: Seq) -> Result<Option<Record>, AuditError> {
-    let mut found = None;
-    each(file, &Filter::default(), |record| {
-        if record.seq == seq && found.is_none() {
-            found = Some(record);
+    for part in segment::all(file.as_path())? {
+        let path = part.path.clone();
+        let (mut lines, mut line) = (part.lines(), Vec::new());
+        while lines.read_until(b'\n', &mut line).map_err(|e| AuditError::io("read it", &path, e))?
+            > 0
+        {
+            let other = record::beginning(&line).is_some_and(|(number, _)| number != seq);
+            let record = if other { None } else { serde_json::from_slice::<Record>(&line).ok() };
+            if let Some(record) = record.filter(|record| record.seq == seq) {
+                return Ok(Some(record));
+            }
+            line.clear();
         }
-        Ok::<(), AuditError>(())
-    })?;
-    Ok(found)
+    }
+    Ok(None)
+}
+
+/// The newest record of a kind of which a test is true, looked for in the newest part of the log only:
+/// what is farther back than a few thousand records is not found, and nothing waits for it.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn newest(
+    file: &AbsPath,
+    kind: &str,
+    mut is: impl FnMut(&Record) -> bool,
+) -> Result<Option<Record>, AuditError> {
+    const REACH: u64 = 4 * 1024 * 1024;
+    let sign = memchr::memmem::Finder::new(kind.as_bytes()).into_owned();
+    for part in segment::all(file.as_path())?.into_iter().rev().take(2) {
+        let from = part.size.saturating_sub(REACH);
+        let mut text = Vec::new();
+        let mut reader = segment::At { file: &part.file, at: from }.take(part.size - from);
+        reader.read_to_end(&mut text).map_err(|e| AuditError::io("read it", &part.path, e))?;
+        for line in text.rsplit(|&b| b == b'\n').filter(|line| sign.find(line).is_some()) {
+            let Ok(record) = serde_json::from_slice::<Record>(line) else { continue };
+            if record.kind == kind && is(&record) {
+                return Ok(Some(record));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// The denials of one rule.

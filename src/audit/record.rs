@@ -39,6 +39,10 @@ pub enum Kind {
     SessionStart,
     /// A run ended.
     SessionEnd,
+    /// A run could not start: nothing was asked and nothing ran.
+    RefusedStart,
+    /// The policy or configuration of a folder is another one than in the run before.
+    PolicyChanged,
     /// A lower tier was overruled by the sealed one.
     Enforcement,
     /// A person trusted a folder, or took the trust back.
@@ -229,6 +233,14 @@ pub(in crate::audit) fn beginning(line: &[u8]) -> Option<(Seq, &str)> {
     let rest = rest.strip_prefix(b",\"time\":\"")?;
     let time = rest.get(..memchr::memchr(b'"', rest)?)?;
     Some((Seq(seq), std::str::from_utf8(time).ok()?))
+}
+
+/// The hash that a line of Ion's own, without its `\n`, names as the one before it.
+pub(in crate::audit) fn prev(line: &[u8]) -> Option<&str> {
+    let covered = line.get(..line.len().checked_sub(SUFFIX)?)?;
+    let stated = covered.get(covered.len().checked_sub(SUFFIX - 1)?..)?;
+    let stated = stated.strip_prefix(b",\"prev\":\"")?.strip_suffix(b"\"")?;
+    std::str::from_utf8(stated).ok()
 }
 
 fn bounded(text: &str) -> Cow<'_, str> {

@@ -10,9 +10,12 @@ use super::segment::{self, Part};
 use super::{AuditError, checkpoint, head};
 use crate::model::{AbsPath, Seq};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, Read};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What was done to a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -91,10 +94,22 @@ impl Report {
 }
 
 #[derive(Deserialize)]
-struct Envelope {
+struct Envelope<'a> {
     v: u32,
     seq: Seq,
-    prev: String,
+    #[serde(borrow)]
+    prev: Cow<'a, str>,
+}
+
+impl<'a> Envelope<'a> {
+    /// Of a line without its `\n`. Ion's own have everything at its place, and nothing needs to be
+    /// parsed: a log of a million records is read at every listing.
+    fn of(line: &'a [u8]) -> Option<Self> {
+        if let (Some((seq, _)), Some(prev)) = (record::beginning(line), record::prev(line)) {
+            return Some(Envelope { v: VERSION, seq, prev: prev.into() });
+        }
+        serde_json::from_slice(line).ok()
+    }
 }
 
 /// Verifies a log. `None` when neither it nor its head file exists.
@@ -111,10 +126,28 @@ pub fn verify(file: &AbsPath) -> Result<Option<Report>, AuditError> {
 /// # Errors
 /// When the file cannot be read.
 pub fn verify_by(file: &AbsPath, pinned: Option<&str>) -> Result<Option<Report>, AuditError> {
+    checked(file, pinned, &checkpoint::Which::All)
+}
+
+/// As [`verify`], with the newest signature alone, from which the chain before it follows: for a
+/// listing that states whether the log is whole. A changed older checkpoint is not seen.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn glance(file: &AbsPath) -> Result<Option<Report>, AuditError> {
+    checked(file, None, &checkpoint::Which::Newest)
+}
+
+fn checked(
+    file: &AbsPath,
+    pinned: Option<&str>,
+    which: &checkpoint::Which,
+) -> Result<Option<Report>, AuditError> {
     let path = file.as_path();
     // All is taken between two appends; what is appended meanwhile is left out.
-    let (parts, (stated, signed)) =
-        segment::all_locked(path, || Ok((head::of(path), checkpoint::of(path, pinned, ..)?)))?;
+    let (parts, (stated, signed)) = segment::all_locked(path, || {
+        Ok((head::of(path), checkpoint::of(path, pinned, which.clone())?))
+    })?;
     // Without head and records there is no log, whether or not an empty file stands there: a
     // process may have been killed before it wrote anything, or somebody emptied it.
     let nothing_signed = match &signed {
@@ -141,7 +174,7 @@ pub fn verify_by(file: &AbsPath, pinned: Option<&str>) -> Result<Option<Report>,
     };
     let mut chain = Chain::after(&beginning(&parts, &retired));
     if let Ok(Some(signed)) = &signed {
-        chain.signed = signed.hashes.clone();
+        chain.signed = Arc::new(signed.hashes.clone());
     }
     chain.stated(&stated);
     chain.take_all(path, parts)?;
@@ -207,9 +240,9 @@ pub(in crate::audit) fn part_checks(
 ) -> Result<bool, AuditError> {
     let before = beside(&part)?;
     let mut chain = Chain::after(&before);
-    let records = before.seq.0..=last.0;
+    let records = checkpoint::Which::About(before.seq.0..=last.0);
     if let Ok(Some(signed)) = checkpoint::of(log, Some(key), records)? {
-        chain.signed = signed.hashes;
+        chain.signed = Arc::new(signed.hashes);
     }
     let retired = retired::of(log, key)?.unwrap_or_default();
     let stated = retired.iter().find(|file| file.last == before.seq);
@@ -227,20 +260,20 @@ fn beside(part: &Part) -> Result<head::Head, AuditError> {
     let failed = |e| AuditError::io("read it", &part.path, e);
     let copy = part.file.try_clone().map_err(failed)?;
     let mut lines = std::io::BufReader::new(segment::At { file: &copy, at: 0 });
-    let first = next_line(&mut lines).map_err(failed)?.unwrap_or_default();
-    let envelope: Option<Envelope> = serde_json::from_slice(&first).ok();
-    Ok(envelope.map_or_else(head::Head::none, |first| head::Head {
+    let mut first = Vec::new();
+    next_line(&mut lines, &mut first).map_err(failed)?;
+    let first = first.strip_suffix(b"\n").unwrap_or(&first);
+    Ok(Envelope::of(first).map_or_else(head::Head::none, |first| head::Head {
         seq: Seq(first.seq.0.saturating_sub(1)),
-        hash: first.prev,
+        hash: first.prev.into_owned(),
     }))
 }
 
-/// One line with its `\n`, cut off where no line of Ion's can still go on.
-fn next_line(lines: &mut impl BufRead) -> std::io::Result<Option<Vec<u8>>> {
-    let mut line = Vec::new();
+/// One line with its `\n`, cut off where no line of Ion's can still go on; `false` at the end.
+fn next_line(lines: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
+    line.clear();
     let limit = u64::try_from(LONGEST_LINE + 1).unwrap_or(u64::MAX);
-    let read = lines.take(limit).read_until(b'\n', &mut line)?;
-    Ok((read > 0).then_some(line))
+    Ok(lines.take(limit).read_until(b'\n', line)? > 0)
 }
 
 #[derive(Clone)]
@@ -259,7 +292,7 @@ struct Chain {
     /// Hashes of the newest records, to tell a repeated record from a forged one.
     recent: VecDeque<String>,
     /// The hashes that checkpoints name.
-    signed: BTreeMap<u64, String>,
+    signed: Arc<BTreeMap<u64, String>>,
 }
 
 impl Chain {
@@ -275,7 +308,7 @@ impl Chain {
             stated_seq: Seq(0),
             hash_at_stated: None,
             recent: VecDeque::new(),
-            signed: BTreeMap::new(),
+            signed: Arc::default(),
         }
     }
 
@@ -291,15 +324,19 @@ impl Chain {
 
     /// Takes the lines of all files, up to the first that does not fit.
     fn take_all(&mut self, log: &Path, parts: Vec<Part>) -> Result<(), AuditError> {
+        // Most logs are whole, and then their files can be read side by side.
+        if parts.len() > 2 && self.take_side_by_side(&parts) {
+            return Ok(());
+        }
         let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
         self.file = name(log).unwrap_or_default();
-        let mut parts = parts.into_iter();
+        let (mut parts, mut line) = (parts.into_iter(), Vec::new());
         while let Some(part) = parts.next() {
             let path = part.path.clone();
             let unreadable = |e| AuditError::io("read it", &path, e);
             (self.file, self.line) = (part.name.clone(), 0);
             let mut lines = part.lines();
-            while let Some(line) = next_line(&mut lines).map_err(unreadable)? {
+            while next_line(&mut lines, &mut line).map_err(unreadable)? {
                 self.take(&line);
                 if self.broken.is_some() {
                     self.tell_apart(&mut lines).map_err(unreadable)?;
@@ -311,6 +348,68 @@ impl Chain {
             }
         }
         Ok(())
+    }
+
+    /// Checks every file by itself and then that each goes on from the one before; `false`, with
+    /// nothing changed, when anything is wrong: what it is, is found out line by line.
+    fn take_side_by_side(&mut self, parts: &[Part]) -> bool {
+        let next = AtomicUsize::new(0);
+        let alone = Chain { recent: VecDeque::new(), ..self.clone() };
+        let work = || {
+            let mut checked = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(part) = parts.get(index) else { return Some(checked) };
+                checked.push((index, alone.of_part(part)?));
+            }
+        };
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
+        let checked: Option<Vec<_>> = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut all = vec![work()];
+            all.extend(others.into_iter().map(|other| other.join().ok().flatten()));
+            all.into_iter().collect()
+        });
+        let Some(checked) = checked else { return false };
+        let mut checked: Vec<(usize, (head::Head, Chain))> =
+            checked.into_iter().flatten().collect();
+        checked.sort_by_key(|(index, _)| *index);
+        let (mut last, mut hash) = (self.last, self.hash.clone());
+        for (_, (before, chain)) in &checked {
+            if (before.seq.0, &before.hash) != (last, &hash) {
+                return false;
+            }
+            (last, hash) = (chain.last, chain.hash.clone());
+        }
+        let at_stated = checked.iter().find_map(|(_, (_, chain))| chain.hash_at_stated.clone());
+        self.hash_at_stated = self.hash_at_stated.take().or(at_stated);
+        if let Some((_, (_, chain))) = checked.pop() {
+            (self.file, self.line) = (chain.file, chain.line);
+        }
+        (self.last, self.hash) = (last, hash);
+        true
+    }
+
+    /// What stands before a file by its own words, and its chain after that; `None` when it breaks.
+    fn of_part(&self, part: &Part) -> Option<(head::Head, Chain)> {
+        let before = match part.size {
+            // A file that was just begun follows the one before it.
+            0 => return None,
+            _ => beside(part).ok()?,
+        };
+        let mut chain = Chain { hash_at_stated: None, ..self.clone() };
+        (chain.last, chain.hash) = (before.seq.0, before.hash.clone());
+        (chain.file, chain.line) = (part.name.clone(), 0);
+        let bytes = segment::At { file: &part.file, at: 0 }.take(part.size);
+        let mut lines = std::io::BufReader::with_capacity(256 * 1024, bytes);
+        let mut line = Vec::new();
+        while next_line(&mut lines, &mut line).ok()? {
+            chain.take(&line);
+            if chain.broken.is_some() {
+                return None;
+            }
+        }
+        Some((before, chain))
     }
 
     /// What the signatures vouch for; what is wrong with them, where nothing else is.
@@ -345,8 +444,7 @@ impl Chain {
             };
             return self.broken(expected, fault, detail.to_owned());
         };
-        let envelope: Option<Envelope> = serde_json::from_slice(line).ok();
-        let (Some(hash), Some(envelope)) = (record::checked_hash(line), envelope) else {
+        let (Some(hash), Some(envelope)) = (record::checked_hash(line), Envelope::of(line)) else {
             let detail = "its bytes do not fit its hash".to_owned();
             return self.broken(expected, Fault::Changed, detail);
         };
@@ -392,9 +490,10 @@ impl Chain {
         else {
             return Ok(());
         };
-        while let Some(line) = next_line(rest)? {
-            let envelope: Option<Envelope> = serde_json::from_slice(&line).ok();
-            if envelope.is_some_and(|envelope| envelope.seq == broken.seq) {
+        let mut line = Vec::new();
+        while next_line(rest, &mut line)? {
+            let line = line.strip_suffix(b"\n").unwrap_or(&line);
+            if Envelope::of(line).is_some_and(|envelope| envelope.seq == broken.seq) {
                 broken.fault = Fault::Reordered;
                 break;
             }

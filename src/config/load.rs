@@ -50,6 +50,8 @@ pub struct FileSeen {
     pub tier: Tier,
     /// Whether it was there and could be read.
     pub found: bool,
+    /// SHA-256 (hexadecimal) of its content, where it was found.
+    pub sha256: Option<String>,
 }
 
 /// Everything that loading gives.
@@ -316,11 +318,13 @@ fn seen(sealed: &[SealedFile], texts: &[Text]) -> Vec<FileSeen> {
         path: file.shown.clone(),
         tier: Tier::Enterprise,
         found: file.found.is_some(),
+        sha256: file.found.as_ref().map(|text| hex(&Sha256::digest(text))),
     });
     let lower = texts.iter().map(|file| FileSeen {
         path: file.shown.clone(),
         tier: file.tier,
         found: file.text.is_some(),
+        sha256: file.text.as_ref().map(|text| hex(&Sha256::digest(text))),
     });
     sealed.chain(lower).collect()
 }

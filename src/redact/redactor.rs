@@ -130,6 +130,12 @@ impl Redactor {
         self.text(&raw.into_inner())
     }
 
+    /// The same, and how many places of each kind were masked, for the record.
+    pub fn raw_counted(&self, raw: Raw<String>) -> (Redacted<String>, BTreeMap<String, u64>) {
+        let (text, counts) = self.mask_counted(&raw.into_inner());
+        (Redacted::vouch(text), counts)
+    }
+
     /// Masks every string (and key) inside a JSON value; the shape stays. Strings under a
     /// key such as `password` are masked whatever they look like. A number that is a known
     /// value becomes a string.
@@ -173,14 +179,19 @@ impl Redactor {
     }
 
     fn mask(&self, text: &str) -> String {
+        self.mask_counted(text).0
+    }
+
+    fn mask_counted(&self, text: &str) -> (String, BTreeMap<String, u64>) {
         let mut stream = self.bytes();
         let mut out = Vec::with_capacity(text.len());
         stream.feed(text.as_bytes(), true, &mut out);
         // Nothing of a text whose scan failed is shown, not even the part before.
-        match stream.failed {
+        let text = match stream.failed {
             true => WITHHELD.to_owned(),
             false => String::from_utf8(out).unwrap_or_else(|_| WITHHELD.to_owned()),
-        }
+        };
+        (text, stream.counts)
     }
 
     fn mask_json(&self, value: &Value, key: Option<&str>) -> Value {

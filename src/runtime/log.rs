@@ -2,8 +2,9 @@
 
 use super::StartError;
 use crate::audit::settings::Sync;
-use crate::audit::{AuditLog, Origin, Settings};
+use crate::audit::{AuditLog, Draft, Kind, Origin, Settings};
 use crate::config::{Effective, Environment};
+use serde_json::json;
 
 /// Opens or creates the log.
 ///
@@ -20,4 +21,22 @@ pub fn open(effective: &Effective, environment: &Environment) -> Result<AuditLog
         keep_seconds: audit.keep_days.map(|days| days.saturating_mul(86_400)),
     };
     Ok(AuditLog::open_as(file, Origin::here(user.map(str::to_owned)), settings)?)
+}
+
+/// Records that a run could not start. Nothing ran, so a log that cannot be written changes nothing:
+/// the person is told of the refusal either way.
+pub fn refused_start(effective: &Effective, environment: &Environment, error: &StartError) {
+    let body = json!({
+        "reason": error.to_string(),
+        "workspace": effective.places.workspace,
+        "profile": effective.profile.value,
+        "config_digest": effective.digest,
+        "version": env!("CARGO_PKG_VERSION"),
+    });
+    let body = super::start::redactor(effective, environment).for_log().json(&body);
+    let (session, call_id, tool, decision) = (None, None, None, None);
+    let draft = Draft { kind: Kind::RefusedStart, session, call_id, tool, decision, body };
+    if let Ok(log) = open(effective, environment) {
+        let _ = log.append(&draft);
+    }
 }

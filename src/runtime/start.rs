@@ -6,7 +6,7 @@ use super::account::Account;
 use super::classifier::classifier;
 use crate::agent::{Agent, RunError, RunLimits, RunReport};
 use crate::approve::{self, Reach};
-use crate::audit::{AuditLog, Draft, Kind};
+use crate::audit::{AuditLog, Draft, Kind, query};
 use crate::config::{self, Effective, Environment, Flags, LoadRequest, Loaded, SealedSources};
 use crate::conversation::{Block, Message};
 use crate::event::kinds::SCHEMA_VERSION;
@@ -60,7 +60,7 @@ pub struct StartRequest<'a> {
 
 /// Everything that a run needs.
 pub struct Runtime {
-    loaded: Loaded,
+    loaded: Arc<Loaded>,
     redactor: Arc<Redactor>,
     rules: Arc<RuleSet>,
     audit: Arc<AuditLog>,
@@ -142,7 +142,16 @@ impl Runtime {
     /// # Errors
     /// [`StartError`], before any request and any tool.
     pub fn start(request: StartRequest<'_>) -> Result<Self, StartError> {
-        let loaded = load(request.environment, request.flags, request.dir.as_ref())?;
+        let flags = request.flags.clone();
+        // Without configuration nobody knows where the log is: this refusal alone has no record.
+        let loaded = Arc::new(load(request.environment, flags, request.dir.as_ref())?);
+        let environment = request.environment;
+        Runtime::build(Arc::clone(&loaded), request).inspect_err(|error| {
+            super::log::refused_start(&loaded.effective, environment, error);
+        })
+    }
+
+    fn build(loaded: Arc<Loaded>, request: StartRequest<'_>) -> Result<Self, StartError> {
         let effective = &loaded.effective;
         let rules = Arc::new(compile(effective)?);
         let redactor = Arc::new(redactor(effective, request.environment));
@@ -227,7 +236,11 @@ impl Runtime {
         cancel: CancellationToken,
     ) -> Result<RunReport, RunError> {
         let effective = &self.loaded.effective;
+        let changed = self.changed()?;
         self.record(Kind::SessionStart, self.opening())?;
+        if let Some(changed) = changed {
+            self.record(Kind::PolicyChanged, changed)?;
+        }
         for enforcement in &self.loaded.enforcements {
             self.record(Kind::Enforcement, overruled(enforcement))?;
         }
@@ -331,6 +344,10 @@ impl Runtime {
 
     fn opening(&self) -> serde_json::Value {
         let effective = &self.loaded.effective;
+        let found = self.loaded.files.iter().filter(|file| file.found);
+        let files: Vec<_> = found
+            .map(|file| json!({"path": file.path, "tier": file.tier, "sha256": file.sha256}))
+            .collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "profile": effective.profile.value,
@@ -343,7 +360,35 @@ impl Runtime {
             "provider": self.route.provider_id,
             "redaction": effective.redaction.enabled.value,
             "requirement": effective.sandbox.requirement.value,
+            "files": files,
+            "audit": {
+                "sync": if effective.audit.sync_always.value { "always" } else { "checkpoint" },
+                "keep_days": effective.audit.keep_days,
+            },
         })
+    }
+
+    /// What differs from the newest run in the same folder, if anything does.
+    fn changed(&self) -> Result<Option<serde_json::Value>, RunError> {
+        let effective = &self.loaded.effective;
+        let workspace = effective.places.workspace.to_string();
+        let before = query::newest(&self.audit_file, "session_start", |record| {
+            record.text(&["workspace"]) == Some(&workspace)
+        });
+        let before = before.map_err(|error| RunError::Audit(error.to_string()))?;
+        let Some(before) = before else { return Ok(None) };
+        let mut body = json!({"workspace": workspace, "since": before.seq});
+        let mut differs = false;
+        for (key, now) in
+            [("policy_digest", self.rules.digest()), ("config_digest", &effective.digest)]
+        {
+            let then = before.text(&[key]).unwrap_or_default();
+            if then != now {
+                body[key] = json!({"before": then, "now": now});
+                differs = true;
+            }
+        }
+        Ok(differs.then_some(body))
     }
 
     fn session_init(&self) -> Event {

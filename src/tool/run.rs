@@ -39,13 +39,19 @@ pub struct Bench<'a> {
 pub async fn run(permit: Permit, bench: Bench<'_>, cancel: CancellationToken) -> ToolOutcome {
     let (call_id, tool, seq) = (permit.call_id().clone(), permit.tool().clone(), permit.seq());
     let result = bench.sandbox.run(permit, cancel).await;
-    let body = outcome_body(seq, &result);
+    let mut body = outcome_body(seq, &result);
     let unheld = match &result {
         Err(RunError::Unavailable(why)) => Some(bench.redactor.text(why)),
         _ => None,
     };
     let (content, is_error) = match result {
-        Ok(ran) => (bench.redactor.raw(ran.content), ran.is_error),
+        Ok(ran) => {
+            let (content, masked) = bench.redactor.raw_counted(ran.content);
+            if !masked.is_empty() {
+                body["redactions"] = json!(masked);
+            }
+            (content, ran.is_error)
+        }
         Err(error) => (explain(&tool, error, bench.redactor), true),
     };
     let recorded = record(&bench, call_id, tool, body);

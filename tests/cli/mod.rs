@@ -11,6 +11,7 @@ mod hook;
 mod moments;
 mod policy_review;
 mod prompt;
+mod records;
 mod redact;
 mod review;
 mod review_page;

@@ -54,6 +54,8 @@ impl Facts {
             ("answered", _) => ("tool.approval", "Approval answered"),
             ("session_start", _) => ("session.start", "Run started"),
             ("session_end", _) => ("session.end", "Run ended"),
+            ("refused_start", _) => ("session.refused", "Run could not start"),
+            ("policy_changed", _) => ("policy.load", "Another policy than in the run before"),
             ("enforcement", _) => ("policy.violation", "Setting overruled by sealed policy"),
             ("trust", _) => ("policy.change", "Trust in a folder changed"),
             ("recovered", _) => ("audit.gap", "Audit log repaired after a crash"),
@@ -73,9 +75,13 @@ impl Facts {
             ("outcome", _) => "failure",
             ("answered", _) if said == Some("allowed") => "success",
             ("answered", _) => "failure",
-            ("session_start" | "session_end" | "trust" | "rotated" | "retired", _) => "success",
+            (
+                "session_start" | "session_end" | "trust" | "policy_changed" | "rotated"
+                | "retired",
+                _,
+            ) => "success",
             // Something tried to loosen what is sealed, and did not.
-            ("enforcement", _) => "failure",
+            ("enforcement" | "refused_start", _) => "failure",
             _ => "unknown",
         };
         let critical = body.get("danger").and_then(Value::as_array).is_some_and(|patterns| {
@@ -83,7 +89,9 @@ impl Facts {
         });
         let level = match (record.kind.as_str(), decision) {
             ("decision", "deny") if critical => Level::Error,
-            ("decision", "deny") | ("enforcement" | "recovered", _) => Level::Warning,
+            ("decision", "deny") | ("enforcement" | "recovered" | "refused_start", _) => {
+                Level::Warning
+            }
             ("decision", "allow") | ("session_start" | "session_end" | "rotated", _) => Level::Info,
             ("outcome", _) if outcome == "success" => Level::Info,
             _ => Level::Notice,

@@ -18,7 +18,7 @@ pub(super) fn export(
     file: &AbsPath,
     out: &mut Output,
 ) -> Result<Exit, CommandError> {
-    let Some(report) = verify::verify(file)? else { return Ok(missing(file, out)) };
+    let Some(report) = verify::glance(file)? else { return Ok(missing(file, out)) };
     let mut exporter = Exporter::new(format);
     let skipped = query::each_stored(file, filter, true, &mut |record, line| {
         if format == Format::Jsonl {

@@ -122,7 +122,8 @@ pub struct Which {
 impl From<Which> for Filter {
     fn from(which: Which) -> Filter {
         let Which { since, decision, tool, rule, session, user, limit } = which;
-        Filter { since, decision, tool, rule, session, user, limit }
+        let verified = None;
+        Filter { since, decision, tool, rule, session, user, limit, verified }
     }
 }
 
@@ -163,12 +164,19 @@ fn list(
     file: &AbsPath,
     out: &mut Output,
 ) -> Result<Exit, CommandError> {
-    let Some(report) = verify::verify(file)? else { return Ok(missing(file, out)) };
+    let Some(report) = verify::glance(file)? else { return Ok(missing(file, out)) };
     heading(json, out)?;
+    let filter = knowing(filter, &report);
     let skipped = query::each(file, &filter, |record| one(&record, json, out))?;
     // On a stream of JSON the status must not look like a record.
     out.say(&chain(&report, skipped));
     Ok(Exit::Done)
+}
+
+/// What was verified just now need not be parsed to be passed over. Of a broken log every line is.
+fn knowing(filter: Filter, report: &Report) -> Filter {
+    let verified = report.is_intact().then(|| report.last());
+    Filter { verified, ..filter }
 }
 
 /// Nothing was recorded, which is not a failure on a new machine.
@@ -211,13 +219,13 @@ fn denials(
     file: &AbsPath,
     out: &mut Output,
 ) -> Result<Exit, CommandError> {
-    let Some(report) = verify::verify(file)? else {
+    let Some(report) = verify::glance(file)? else {
         if json {
             out.line(&json!({"denials": [], "count": 0, "chain": null}).to_string())?;
         }
         return Ok(missing(file, out));
     };
-    let (groups, skipped) = query::denials(file, &filter)?;
+    let (groups, skipped) = query::denials(file, &knowing(filter, &report))?;
     let count: u64 = groups.iter().map(|group| group.count).sum();
     if json {
         let status = chain_json(&report, skipped);
@@ -270,7 +278,7 @@ fn show(seq: Seq, json: bool, file: &AbsPath, out: &mut Output) -> Result<Exit, 
     if record.kind == "decision" {
         out.line(&format!("  replay    ion policy explain --record {seq}"))?;
     }
-    match verify::verify(file)? {
+    match verify::glance(file)? {
         Some(report) => out.line(&format!("  chain     {}", chain(&report, Skipped::default())))?,
         None => out.line("  chain     the log is gone")?,
     }

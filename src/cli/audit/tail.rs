@@ -25,7 +25,7 @@ pub(super) fn follow(
     file: &AbsPath,
     out: &mut Output,
 ) -> Result<Exit, CommandError> {
-    let report = verify::verify(file)?;
+    let report = verify::glance(file)?;
     heading(json, out)?;
     let mut log = Follow::new(file);
     let (mut newest, mut skipped) = (VecDeque::new(), Skipped::default());
