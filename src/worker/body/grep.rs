@@ -1,12 +1,12 @@
-//! `Grep`: ripgrep's engine and output, with a cap.
+//! `Grep`: ripgrep's expressions, choice of files and output, with a cap. Read `lines` for how a
+//! file becomes lines.
 
-use super::{Arguments, Outcome, glob, say};
+use super::{Arguments, Outcome, glob, lines, say};
 use crate::worker::open;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use grep_regex::{RegexMatcher, RegexMatcherBuilder};
-use grep_searcher::sinks::Bytes;
-use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder};
 use ignore::overrides::Override;
+use regex::bytes::{Regex, RegexBuilder};
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -40,10 +40,9 @@ pub fn run(arguments: &Arguments<'_>) -> Result<Outcome, String> {
             ));
         }
     };
-    let matcher = RegexMatcherBuilder::new()
-        .line_terminator(Some(b'\n'))
+    let expression = RegexBuilder::new(pattern)
         .size_limit(PATTERN_SIZE)
-        .build(pattern)
+        .build()
         .map_err(|e| format!("Error: invalid pattern: {e}"))?;
     let root = arguments.root();
     let shown_as = arguments.text("path")?.map(PathBuf::from);
@@ -65,8 +64,6 @@ pub fn run(arguments: &Arguments<'_>) -> Result<Outcome, String> {
         glob::walk(&root, filter, false).collect()
     };
     files.sort_by(|a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
-    let mut searcher =
-        SearcherBuilder::new().binary_detection(BinaryDetection::quit(0)).line_number(true).build();
     let withheld = Withheld::new(&arguments.call.withheld)?;
     let mut left_out = 0_u64;
     for file in &files {
@@ -76,7 +73,7 @@ pub fn run(arguments: &Arguments<'_>) -> Result<Outcome, String> {
             continue;
         }
         let label = label(file, &root, shown_as.as_deref());
-        found.search(&mut searcher, &matcher, file, &label);
+        found.search(&expression, file, &label);
     }
     Ok(found.render(left_out))
 }
@@ -132,13 +129,7 @@ impl Found {
         Found { mode, cap, text: String::new(), lines: 0, dropped_lines: 0, dropped_bytes: 0 }
     }
 
-    fn search(
-        &mut self,
-        searcher: &mut Searcher,
-        matcher: &RegexMatcher,
-        file: &Path,
-        label: &Path,
-    ) {
+    fn search(&mut self, expression: &Regex, file: &Path, label: &Path) {
         // Opened like any judged path: a link swapped in after the walk is not followed.
         // What cannot be opened is skipped, as ripgrep does.
         let Ok(handle) = open::read(file) else { return };
@@ -148,14 +139,18 @@ impl Found {
         let mut hits = 0_u64;
         let label = label.display().to_string();
         let mode = self.mode;
-        let sink = Bytes(|number, line| {
-            hits += 1;
-            if mode == Mode::Content {
-                self.add(&content_line(&label, number, line));
+        let _ = lines::each(handle, |number, line| {
+            if !expression.is_match(line) {
+                return ControlFlow::Continue(());
             }
-            Ok(mode != Mode::Files)
+            hits += 1;
+            match mode {
+                Mode::Files => return ControlFlow::Break(()),
+                Mode::Content => self.add(&content_line(&label, number, line)),
+                Mode::Count => {}
+            }
+            ControlFlow::Continue(())
         });
-        let _ = searcher.search_file(matcher, &handle, sink);
         match mode {
             Mode::Files if hits > 0 => self.add(&label),
             Mode::Count if hits > 0 => self.add(&format!("{label}:{hits}")),
@@ -199,7 +194,6 @@ impl Found {
 }
 
 fn content_line(label: &str, number: u64, line: &[u8]) -> String {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let shown = line.get(..WIDEST).unwrap_or(line);
     let mut text = String::from_utf8_lossy(shown).into_owned();

@@ -11,6 +11,7 @@ pub mod edit;
 pub mod fuzzy;
 pub mod glob;
 pub mod grep;
+mod lines;
 pub mod read;
 pub mod write;
 
