@@ -119,9 +119,11 @@ fn at_the_file_size_limit_the_record_is_refused_and_the_log_stays_good() {
     assert_eq!(verify(&file).unwrap().unwrap().records, report.records + 1);
 }
 
-const TOLD: &str = "audit::faults::child_tells_how_each_append_went";
-const TELLING: &str = "ION_TEST_AUDIT_TELLING";
-const LAZY: &str = "ION_TEST_AUDIT_LAZY";
+pub const TOLD: &str = "audit::faults::child_tells_how_each_append_went";
+pub const TELLING: &str = "ION_TEST_AUDIT_TELLING";
+pub const LAZY: &str = "ION_TEST_AUDIT_LAZY";
+/// Begins and removes files all the time.
+pub const ROTATING: &str = "ION_TEST_AUDIT_ROTATING";
 
 #[test]
 fn child_tells_how_each_append_went() {
@@ -130,7 +132,10 @@ fn child_tells_how_each_append_went() {
         Ok(_) => Sync::Checkpoint,
         Err(_) => Sync::Always,
     };
-    let settings = Settings { sync, ..Settings::default() };
+    let settings = match std::env::var(ROTATING) {
+        Ok(_) => Settings { sync, rotate_bytes: 800, keep_seconds: Some(0), ..Settings::default() },
+        Err(_) => Settings { sync, ..Settings::default() },
+    };
     let file = AbsPath::new(file).unwrap();
     let Ok(log) = AuditLog::open_as(&file, Origin::here(None), settings) else {
         return println!("\ntold: not opened");

@@ -5,3 +5,4 @@ mod export;
 mod faults;
 mod offline;
 mod report;
+mod sweep;

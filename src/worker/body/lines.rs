@@ -83,7 +83,9 @@ mod tests {
         assert_eq!(all(text.as_bytes()), expected);
         assert_eq!(all(format!("{text}\n").as_bytes()), expected);
         assert_eq!(all(format!("\u{feff}{text}").as_bytes()), expected);
-        for (mark, bytes) in [(b"\xff\xfe", u16::to_le_bytes as fn(u16) -> [u8; 2]), (b"\xfe\xff", u16::to_be_bytes)] {
+        for (mark, bytes) in
+            [(b"\xff\xfe", u16::to_le_bytes as fn(u16) -> [u8; 2]), (b"\xfe\xff", u16::to_be_bytes)]
+        {
             let mut wide = mark.to_vec();
             wide.extend(text.encode_utf16().flat_map(bytes));
             assert_eq!(all(&wide), expected);
