@@ -3,5 +3,7 @@
 mod commands;
 mod export;
 mod faults;
+mod forward;
+mod forward_faults;
 mod offline;
 mod report;
