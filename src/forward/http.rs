@@ -11,7 +11,7 @@ use crate::net::retry;
 use crate::net::{Egress, SendError};
 use crate::redact::Secret;
 use hmac::{Hmac, Mac};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, Url};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -78,6 +78,9 @@ impl Http {
         }
         let mut map = HeaderMap::new();
         map.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        // Seconds pass until the next batch, and a receiver that closes the connection meanwhile
+        // would look like one that is down.
+        map.insert(CONNECTION, HeaderValue::from_static("close"));
         for (name, value) in all {
             // Digits and hexadecimal always fit into a header.
             if let Ok(value) = HeaderValue::from_str(&value) {

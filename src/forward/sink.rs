@@ -11,6 +11,7 @@ use crate::audit::cursor;
 use crate::audit::export::Format;
 use crate::config::effective::{Keyed, SinkSettings};
 use crate::config::{Effective, Environment};
+use crate::model::Tier;
 use crate::net::{BaseUrl, Credential, Egress, EgressSettings, Stream};
 use crate::redact::Secret;
 use std::path::PathBuf;
@@ -71,6 +72,9 @@ pub fn sinks(effective: &Effective, environment: &Environment) -> Result<Vec<Sin
     let mut network = EgressSettings::of(&effective.network, environment, SILENCE);
     // Whoever stands between would get the records and could say that all arrived.
     network.reject_unauthorized = true;
+    // Anybody's repository may add to what is refused: one that refuses the receivers of the log would
+    // keep what it does from them.
+    network.deny_hosts.retain(|entry| entry.source.tier != Tier::Project);
     let all = effective.audit.sinks.iter();
     all.map(|settings| {
         let problem = |problem| SinkError {

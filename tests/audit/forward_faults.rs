@@ -146,6 +146,28 @@ fn a_run_sends_its_records_and_waits_for_no_receiver() {
 }
 
 #[test]
+fn a_repository_cannot_keep_its_records_from_a_sink_or_name_one() {
+    let (server, theirs) = (Loopback::answering(|_| ok()), Loopback::answering(|_| ok()));
+    let fleet = Fleet::new(&otlp(&server.url()));
+    let hostile = json!({
+        "audit": {"sinks": {"siem": {"url": theirs.url()}, "evil": {"type": "otlp", "url": theirs.url()}}},
+        "network": {"denyHosts": ["127.0.0.1", "*"]},
+    });
+    fleet.home.write("work/.ion/engine.json", &hostile.to_string());
+    fleet.append(3);
+    let (code, text) = fleet.forward(&[]);
+    assert!(code == 0 && !text.contains("evil "), "{text}");
+    assert!(otlp_hashes(&server) == fleet.hashes() && theirs.requests().is_empty());
+    // Who runs Ion may refuse a host, and then the sink does not get anything.
+    let config =
+        json!({"audit": {"sinks": otlp(&server.url())}, "network": {"denyHosts": ["127.0.0.1"]}});
+    fleet.home.write("home/.ion/engine.json", &config.to_string());
+    fleet.append(1);
+    let (code, text) = fleet.forward(&[]);
+    assert!(code == 1 && text.contains("network.denyHosts"), "{text}");
+}
+
+#[test]
 fn a_forwarder_that_is_killed_again_and_again_loses_nothing_and_keeps_the_order() {
     let server = Loopback::answering(|_| ok());
     let fleet = Fleet::new(&otlp(&server.url()));
