@@ -8,6 +8,7 @@ pub mod config;
 pub mod conversation;
 pub mod egress;
 pub mod event;
+pub mod forward;
 pub mod gate;
 pub mod model;
 pub mod net;

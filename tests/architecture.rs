@@ -20,6 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("worker", &["model", "sys"]),
     ("net", &["model", "redact", "config"]),
     ("egress", &["model", "redact", "net"]),
+    ("forward", &["model", "redact", "config", "audit", "net"]),
     ("sandbox", &["model", "sys", "redact", "config", "policy", "gate", "worker", "net", "egress"]),
     ("approve", &["model", "sys", "redact", "config", "audit", "gate", "net"]),
     ("tool", &["model", "redact", "conversation", "config", "audit", "policy", "gate", "sandbox"]),
@@ -55,6 +56,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "gate",
             "net",
             "egress",
+            "forward",
             "sandbox",
             "approve",
             "tool",
@@ -68,9 +70,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "model", "sys", "redact", "config", "audit", "policy", "gate", "egress", "sandbox",
-            "worker", "tool", "approve", "event", "provider", "session", "agent", "runtime",
-            "report",
+            "model", "sys", "redact", "config", "audit", "policy", "gate", "egress", "forward",
+            "sandbox", "worker", "tool", "approve", "event", "provider", "session", "agent",
+            "runtime", "report",
         ],
     ),
 ];

@@ -4,11 +4,12 @@
 //! tool. Only [`Redacted`](crate::redact::Redacted) bodies are taken, and nothing that was
 //! written is ever changed. Read [`record`] for the format, [`append`] for how a record
 //! becomes durable, [`verify`] for what tampering is seen, [`query`] and [`follow`] for reading,
-//! [`export`] for other systems.
+//! [`export`] for other systems, [`cursor`] for how far each of them has got.
 //! `docs/audit.md` tells outsiders how to check a log without Ion.
 
 pub mod append;
 mod checkpoint;
+pub mod cursor;
 pub mod export;
 pub mod follow;
 mod head;

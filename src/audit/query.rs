@@ -4,17 +4,19 @@
 //! end makes it look again under the lock. A line that cannot be read is
 //! counted, never skipped in silence; `verify` tells what is wrong with it.
 
+use super::cursor::{self, Sent};
 use super::lock::Lock;
-use super::record::{self, LONGEST_LINE, Record};
+use super::record::{self, LONGEST_LINE, Record, checked_hash};
+use super::segment::{self, Part};
 use super::sieve::Sieve;
-use super::{AuditError, segment};
+use super::AuditError;
 use crate::model::{AbsPath, Decision, Seq};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// Which records to take; empty takes all.
@@ -235,6 +237,119 @@ fn read_line(
         }
     }
     Ok(!line.is_empty())
+}
+
+/// How far before the first wanted record reading starts, so that an outcome finds its call.
+const EARLIER: u64 = 256;
+
+/// Calls `each` for at most `most` records after the one that sink `name` was sent last, in order,
+/// with the bytes of their lines; outcomes get the call of their decision. They must go on as one
+/// chain from there. A last line without its end is not taken: its writer is not done.
+///
+/// # Errors
+/// When the file cannot be read or does not go on from `sent`, at the first record that was changed
+/// or is missing, or `each` fails. All records before the fault have been given out.
+pub fn after<E: From<AuditError>>(
+    file: &AbsPath,
+    name: &str,
+    sent: &Sent,
+    most: usize,
+    each: Each<'_, E>,
+) -> Result<(), E> {
+    let path = file.as_path();
+    let (mut last, mut given, mut calls) = (sent.clone(), 0, BTreeMap::new());
+    let another_log = || E::from(cursor::another_log(file, name, sent.seq));
+    let from = Seq(sent.seq.0.saturating_sub(EARLIER));
+    let mut parts = segment::all(path)?;
+    // Files that end before the first record that is read need not be opened up.
+    let begins = |part: &Part| part.first.or_else(|| Some(segment::beginning(&part.file)?.0));
+    let starts = |part: &Part| begins(part).is_some_and(|first| first <= from);
+    let mut parts = parts.split_off(parts.iter().rposition(starts).unwrap_or(0)).into_iter();
+    let Some(part) = parts.next() else {
+        return if sent.seq.0 == 0 { Ok(()) } else { Err(another_log()) };
+    };
+    let mut lines = BufReader::with_capacity(64 * 1024, part.file);
+    go_to(&mut lines, from, path)?;
+    let (mut line, mut newest) = (Vec::new(), Seq(0));
+    while given < most {
+        if !whole_line(&mut lines, &mut line, path)? {
+            let Some(part) = parts.next() else { break };
+            lines = BufReader::with_capacity(64 * 1024, part.file);
+            continue;
+        }
+        let record = serde_json::from_slice::<Record>(&line).ok();
+        let before = record.as_ref().is_some_and(|record| record.seq <= sent.seq);
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        // A new sink begins with the oldest record that retention left.
+        let follows = |record: &Record| {
+            (last.seq.0 == 0
+                || (record.seq.0 == last.seq.0.saturating_add(1) && record.prev == last.hash))
+                && checked_hash(text) == Some(record.hash.as_str())
+        };
+        let Some(mut record) = record.filter(|record| before || follows(record)) else {
+            return Err(E::from(AuditError::new(format!(
+                "audit log {file}: what stands after record {} was changed or removed, and is not \
+                 sent; next: ion audit verify",
+                last.seq
+            ))));
+        };
+        if record.seq == sent.seq && record.hash != sent.hash {
+            return Err(another_log());
+        }
+        newest = record.seq;
+        join(&mut record, &mut calls);
+        if before {
+            continue;
+        }
+        last = Sent { seq: record.seq, hash: record.hash.clone(), ..last };
+        given += 1;
+        each(record, &line)?;
+    }
+    // FAIL CLOSED: a log that ends before what was sent is not the one that was sent.
+    if newest < sent.seq { Err(another_log()) } else { Ok(()) }
+}
+
+/// Moves near the first record after this number without reading all that is before it: numbers
+/// only ever grow, so halves of the file are left out. A line that cannot be read ends the search.
+fn go_to(lines: &mut BufReader<File>, seq: Seq, path: &Path) -> Result<(), AuditError> {
+    #[derive(Deserialize)]
+    struct Numbered {
+        seq: Seq,
+    }
+    let failed = |e| AuditError::io("read it", path, e);
+    let length = |line: &[u8]| u64::try_from(line.len()).unwrap_or(u64::MAX);
+    let (mut low, mut high) = (0, lines.get_ref().metadata().map_err(failed)?.len());
+    let mut line = Vec::new();
+    while seq.0 > 0 && high - low > 64 * 1024 {
+        let middle = low + (high - low) / 2;
+        lines.seek(SeekFrom::Start(middle)).map_err(failed)?;
+        if !whole_line(lines, &mut line, path)? {
+            high = middle;
+            continue;
+        }
+        let start = middle.saturating_add(length(&line));
+        let there = start < high && whole_line(lines, &mut line, path)?;
+        match there.then(|| serde_json::from_slice::<Numbered>(&line)) {
+            Some(Ok(found)) if found.seq <= seq => low = start,
+            Some(Err(_)) => break,
+            _ => high = middle,
+        }
+    }
+    lines.seek(SeekFrom::Start(low)).map_err(failed)?;
+    Ok(())
+}
+
+/// One line with its end; `false` where there is none, or none yet.
+fn whole_line(
+    lines: &mut BufReader<File>,
+    line: &mut Vec<u8>,
+    path: &Path,
+) -> Result<bool, AuditError> {
+    line.clear();
+    let most = u64::try_from(LONGEST_LINE + 1).unwrap_or(u64::MAX);
+    let read = lines.by_ref().take(most).read_until(b'\n', line);
+    read.map_err(|e| AuditError::io("read it", path, e))?;
+    Ok(line.ends_with(b"\n") || line.len() > LONGEST_LINE)
 }
 
 /// An outcome names its decision by number and has no call of its own.

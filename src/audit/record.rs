@@ -47,6 +47,8 @@ pub enum Kind {
     Enforcement,
     /// A person trusted a folder, or took the trust back.
     Trust,
+    /// A sink refused records and is sent nothing more until a person looks.
+    Forwarding,
     /// The log itself was repaired after a crash; written by the log alone.
     Recovered,
     /// The records before this one lie in a file that was closed; written by the log alone.

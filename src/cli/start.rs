@@ -3,7 +3,9 @@
 use super::audit::AuditCommand;
 use super::{CommandError, Exit, Output};
 use crate::config::{Environment, Flags};
-use crate::runtime::{StartError, start};
+use crate::forward;
+use crate::runtime::{StartError, backlog, start};
+use std::sync::Arc;
 
 /// `ion audit …` on the log of this user.
 ///
@@ -16,6 +18,13 @@ pub fn audit(
 ) -> Result<Exit, CommandError> {
     let loaded = start::load(environment, Flags::default(), None).map_err(CommandError::from)?;
     let file = loaded.effective.audit.file.as_ref().ok_or(StartError::NoHome)?;
+    if let AuditCommand::Forward(args) = &command {
+        let effective = &loaded.effective;
+        let sinks = forward::sinks(effective, environment).map_err(StartError::from)?;
+        let redactor = Arc::new(start::redactor(effective, environment));
+        let note = backlog::note(file, environment, redactor, None);
+        return super::audit::forward::forward(args, sinks, file, &note, out);
+    }
     super::audit::run(command, file, out)
 }
 
@@ -50,6 +59,9 @@ impl From<StartError> for CommandError {
                 .detail("no tool runs without a record of the decision"),
             StartError::Session(_) => CommandError::new(Exit::Failed, "session", message),
             StartError::Sandbox(_) => CommandError::new(Exit::Usage, "sandbox_unavailable", message),
+            StartError::Forward(_) => CommandError::new(Exit::Usage, "forward", message)
+                .detail("why not go on: somebody counts on the records that this sink would never get")
+                .detail("next: docs/audit.md, Forwarding"),
             StartError::Approvals(_) => CommandError::new(Exit::Usage, "approvals", message)
                 .detail("why not go on: calls that need a person would all be denied")
                 .detail("next: docs/approvals.md, or ion help approvals"),

@@ -2,7 +2,7 @@
 
 use super::origin::Located;
 use super::schema::permissions::PermissionLayer;
-use crate::model::{AbsPath, Requirement};
+use crate::model::{AbsPath, Requirement, Source};
 use crate::redact::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -277,6 +277,50 @@ pub struct AuditSettings {
     pub rotate_hours: Option<u64>,
     /// `keepDays`; `None` is for ever.
     pub keep_days: Option<u64>,
+    /// Who else is sent the records.
+    pub sinks: Vec<SinkSettings>,
+    /// `audit.backlog.policy` `block`: where it is set.
+    pub block: Option<Source>,
+    /// How many records a required sink may lack before `block` refuses calls.
+    pub limit: u64,
+    /// Whether runs forward, and not `ion audit forward` alone.
+    pub forward_in_runs: bool,
+    /// The longest that a run waits at its end.
+    pub grace: Duration,
+}
+
+/// `audit.sinks.NAME`.
+#[derive(Debug, Clone)]
+pub struct SinkSettings {
+    /// Its name.
+    pub name: String,
+    /// Where it is set.
+    pub source: Source,
+    /// `otlp`, `http`, `syslog`, `journald`; empty where nobody said.
+    pub kind: String,
+    /// The receiver.
+    pub url: Option<Located<String>>,
+    /// What a line of an HTTP batch is.
+    pub format: String,
+    /// Authenticates requests.
+    pub token: Option<Keyed>,
+    /// Where the token goes, as `authHeader` spells it.
+    pub token_header: String,
+    /// Signs HTTP batches.
+    pub signing_key: Option<Keyed>,
+    /// Whether records may go to other machines unencrypted.
+    pub insecure: bool,
+    /// Whether `block` counts it.
+    pub required: bool,
+}
+
+/// A secret that a key names.
+#[derive(Debug, Clone)]
+pub struct Keyed {
+    /// The secret, or why there is none.
+    pub value: Result<Located<Secret>, String>,
+    /// The file that holds it.
+    pub file: Option<AbsPath>,
 }
 
 /// `hook`.

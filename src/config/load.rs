@@ -226,6 +226,7 @@ fn load_part(request: &LoadRequest<'_>, part: Part) -> Result<Loaded, ConfigErro
     let profile_chosen = !matches!(profile.source.tier, Tier::Builtin | Tier::Enterprise);
     let mut enforcements = sealed::apply(&sealed, &mut settings, profile_chosen);
     enforcements.extend(sealed::seal_proxy(&sealed, &mut settings));
+    enforcements.extend(sealed::seal_sinks(&sealed, &mut settings));
     let mut requirement = wanted.clone();
     if let Some(floor) = sealed_requirement(&sealed, usual.value).filter(|f| f.value > wanted.value)
     {

@@ -30,6 +30,7 @@ pub mod review;
 mod rules;
 pub mod schema;
 mod sealed;
+mod sinks;
 mod strangers;
 mod toml;
 mod tree;

@@ -27,11 +27,11 @@ impl View<'_> {
         self.0.get(&KeyPath::plain(key))
     }
 
-    fn text(&self, key: &str) -> Option<Located<String>> {
+    pub(super) fn text(&self, key: &str) -> Option<Located<String>> {
         self.text_at(&KeyPath::plain(key))
     }
 
-    fn text_at(&self, path: &KeyPath) -> Option<Located<String>> {
+    pub(super) fn text_at(&self, path: &KeyPath) -> Option<Located<String>> {
         let setting = &self.0.get(path)?.setting;
         match &setting.value {
             Value::Text(text) => Some(Located::new(text.clone(), setting.source.clone())),
@@ -40,7 +40,7 @@ impl View<'_> {
     }
 
     /// A flag; `strict` stands when nobody said anything.
-    fn flag(&self, key: &str, strict: bool) -> Located<bool> {
+    pub(super) fn flag(&self, key: &str, strict: bool) -> Located<bool> {
         match self.held(key).map(|held| &held.setting) {
             Some(setting) => {
                 let value = if let Value::Flag(flag) = setting.value { flag } else { strict };
@@ -50,7 +50,7 @@ impl View<'_> {
         }
     }
 
-    fn whole(&self, key: &str) -> Option<Located<u64>> {
+    pub(super) fn whole(&self, key: &str) -> Option<Located<u64>> {
         let setting = &self.held(key)?.setting;
         match setting.value {
             Value::Whole(whole) => {
@@ -61,7 +61,7 @@ impl View<'_> {
     }
 
     /// A whole number; `None` where somebody said that there is no limit.
-    fn whole_or(&self, key: &str, default: u64) -> Option<u64> {
+    pub(super) fn whole_or(&self, key: &str, default: u64) -> Option<u64> {
         match self.held(key).map(|held| &held.setting.value) {
             Some(Value::Whole(whole)) => Some(u64::try_from(*whole).unwrap_or(0)),
             Some(Value::Unlimited) => None,
@@ -69,7 +69,7 @@ impl View<'_> {
         }
     }
 
-    fn millis(&self, key: &str, default: Duration) -> Duration {
+    pub(super) fn millis(&self, key: &str, default: Duration) -> Duration {
         match self.held(key).map(|held| &held.setting.value) {
             Some(Value::Whole(ms)) => {
                 Duration::from_millis(u64::try_from(*ms).unwrap_or(0)).min(NO_LIMIT)
@@ -106,7 +106,7 @@ impl View<'_> {
     }
 }
 
-fn built_in() -> Source {
+pub(super) fn built_in() -> Source {
     Source::new(Tier::Builtin, "built in")
 }
 
@@ -188,7 +188,7 @@ pub(super) struct Parts<'a> {
 }
 
 /// Where Ion keeps what it goes by. A folder that holds the workspace cannot be hidden whole.
-fn own_places(places: &Places, audit_file: Option<&AbsPath>) -> Vec<AbsPath> {
+fn own_places(places: &Places, audit: &AuditSettings) -> Vec<AbsPath> {
     let whole = |folder: &AbsPath| !places.workspace.is_within(folder);
     let mut found = Vec::new();
     for folder in places.data_dir.iter().chain(&places.config_dir) {
@@ -199,13 +199,22 @@ fn own_places(places: &Places, audit_file: Option<&AbsPath>) -> Vec<AbsPath> {
             found.extend(parts.iter().filter_map(|part| folder.join(part)));
         }
     }
-    if let Some(file) = audit_file {
+    // Who can read a key can sign and send records of his own.
+    let keys = audit.sinks.iter().flat_map(|sink| sink.token.iter().chain(&sink.signing_key));
+    found.extend(keys.filter_map(|key| key.file.clone()));
+    if let Some(file) = &audit.file {
         match file.parent().filter(|folder| whole(folder)) {
             Some(folder) => found.push(folder),
             None => {
                 found.push(file.clone());
-                let beside = [".head", ".checkpoints", ".key"].map(|end| format!("{file}{end}"));
-                found.extend(beside.into_iter().filter_map(AbsPath::new));
+                let beside = [".head", ".checkpoints", ".key"].map(str::to_owned).into_iter();
+                // Who moves the cursor of a sink keeps records from it.
+                let sinks = audit.sinks.iter();
+                let sent = sinks
+                    .flat_map(|s| ["", ".new", ".lock"].map(|e| format!(".sent-{}{e}", s.name)));
+                found.extend(
+                    beside.chain(sent).filter_map(|end| AbsPath::new(format!("{file}{end}"))),
+                );
             }
         }
     }
@@ -250,11 +259,12 @@ pub(super) fn resolve(
         None => parts.places.data_dir.as_ref().and_then(|dir| dir.join("audit/audit.jsonl")),
     };
     let approvals = approvals(&view, parts.environment, warnings);
+    let audit = super::sinks::audit(&view, audit_file, &parts.places, parts.environment);
     let mut hide = view.paths("sandbox.hide");
     hide.extend(view.paths("sandbox.additionalDenyPaths"));
     // What a tool could read or forge there decides about later calls: state and settings of Ion
     // are out of sight, wherever they were moved to.
-    hide.extend(own_places(&parts.places, audit_file.as_ref()));
+    hide.extend(own_places(&parts.places, &audit));
     hide.sort();
     hide.dedup();
     Effective {
@@ -292,16 +302,7 @@ pub(super) fn resolve(
             personal: view.flag("security.redactPii", false),
             patterns: view.items("security.redactPatterns"),
         },
-        audit: AuditSettings {
-            file: audit_file,
-            sync_always: match view.text("audit.sync") {
-                Some(word) => Located::new(word.value == "always", word.source),
-                None => Located::new(true, built_in()),
-            },
-            rotate_bytes: view.whole_or("audit.rotateBytes", 64 * 1024 * 1024),
-            rotate_hours: view.whole_or("audit.rotateHours", 24),
-            keep_days: view.whole_or("audit.keepDays", 400),
-        },
+        audit,
         hook: HookSettings { allow_skips_prompt: view.flag("hook.allowSkipsPrompt", false) },
         approvals,
         network: network_settings(&view, parts.environment),

@@ -11,6 +11,7 @@ use super::meet::meet;
 use super::problem::{Problem, Warning};
 use super::reading::{Fault, Links, fault, folder_in, read, read_in};
 use super::schema::Sealing;
+use super::sinks;
 use super::value::{KeyPath, Layer, Setting, Value};
 use crate::model::Tier;
 use rustix::fs::{Dir, Mode, OFlags, Stat};
@@ -332,15 +333,38 @@ pub(super) fn seal_proxy(sealed: &Settings, lower: &mut Settings) -> Vec<Enforce
         return Vec::new();
     };
     let stray = |path: &KeyPath| is_proxy(path) && !sealed.contains_key(path);
+    remove(lower, stray, &seal.setting.source, "the sealed proxy")
+}
+
+/// A sink that the sealed tier names is the sealed tier's alone: a lower `insecure` or `required`
+/// would otherwise change who gets the records, and whether that counts.
+pub(super) fn seal_sinks(sealed: &Settings, lower: &mut Settings) -> Vec<Enforcement> {
+    let mut removed = Vec::new();
+    for name in sinks::names(sealed) {
+        let of = |path: &KeyPath| sinks::name_in(path) == Some(name.as_str());
+        let Some((_, seal)) = sealed.iter().find(|(path, _)| of(path)) else { continue };
+        let stray = |path: &KeyPath| of(path) && !sealed.contains_key(path);
+        removed.extend(remove(lower, stray, &seal.setting.source, "the sealed sink"));
+    }
+    removed
+}
+
+/// Takes settings of lower tiers away, and says so.
+fn remove(
+    lower: &mut Settings,
+    stray: impl Fn(&KeyPath) -> bool,
+    won: &crate::model::Source,
+    kept: &str,
+) -> Vec<Enforcement> {
     let paths: Vec<KeyPath> = lower.keys().filter(|path| stray(path)).cloned().collect();
     let remove = |path: KeyPath| {
         let held = lower.remove(&path)?;
         Some(Enforcement {
             key: path.to_string(),
             rejected: shown(&held.setting),
-            kept: "the sealed proxy".to_owned(),
+            kept: kept.to_owned(),
             lost: held.setting.source,
-            won: seal.setting.source.clone(),
+            won: won.clone(),
         })
     };
     paths.into_iter().filter_map(remove).collect()

@@ -68,7 +68,8 @@ impl Gate {
                 ..Cause::open(case)
             });
         }
-        // What this machine cannot confine would not run after a yes either.
+        // What would not run after a yes either: nobody is asked about it.
+        self.reported()?;
         let confinement = self.confinement(&case.proposed);
         let backend = self.parts.confiner.can_hold(&confinement);
         let backend = backend.map_err(|missing| Cause::new(DecidedBy::Sandbox, missing))?;

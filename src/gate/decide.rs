@@ -239,6 +239,12 @@ impl Gate {
         confinement
     }
 
+    /// Whether those who must have the records of earlier calls have them. The refusal is a record too.
+    pub(in crate::gate) fn reported(&self) -> Result<(), Cause> {
+        let behind = |why| Cause { retryable: true, ..Cause::new(DecidedBy::Audit, why) };
+        self.parts.audit.ready().map_err(behind)
+    }
+
     fn admit(&self, case: Case, consent: Consent, inquiry: &Inquiry<'_>) -> Verdict {
         let confinement = self.confinement(&case.proposed);
         let (tool, cwd) = (&case.proposed.call.name, &case.proposed.facts.cwd);
@@ -249,6 +255,9 @@ impl Gate {
                 return Verdict::Deny(self.refuse(&case, cause));
             }
         };
+        if let Err(cause) = self.reported() {
+            return Verdict::Deny(self.refuse(&case, cause));
+        }
         // T6: what is cancelled is not even recorded as allowed.
         if inquiry.cancel.is_cancelled() {
             return Verdict::Deny(self.refuse(&case, Cause::cancelled()));

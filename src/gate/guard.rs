@@ -109,6 +109,11 @@ impl Gate {
                 ..part.cause
             };
         }
+        if part.decision != Decision::Deny
+            && let Err(cause) = self.reported()
+        {
+            (part.decision, part.cause) = (Decision::Deny, cause);
+        }
         self.record_foreign(call, &part, &parts)
     }
 

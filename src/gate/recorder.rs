@@ -10,6 +10,15 @@ pub trait Recorder: Send + Sync {
     /// # Errors
     /// [`AuditError`] when it is not surely on disk.
     fn append(&self, draft: &Draft) -> Result<Seq, AuditError>;
+
+    /// Whether a call may be allowed now, as far as the records of earlier ones are concerned: those
+    /// who must have them may have fallen too far behind.
+    ///
+    /// # Errors
+    /// Who lacks how many, in a person's words.
+    fn ready(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl Recorder for AuditLog {

@@ -33,7 +33,7 @@ pub enum DecidedBy {
     Tool,
     /// The machine cannot hold the required confinement.
     Sandbox,
-    /// The decision could not be recorded.
+    /// The decision could not be recorded, or those who must have the records lack too many.
     Audit,
 }
 

@@ -83,6 +83,9 @@ pub fn refusal_line(refusal: &Refusal) -> String {
         DecidedBy::Sandbox => {
             format!("`{subject}` did not run because this machine cannot confine it as required")
         }
+        DecidedBy::Audit if refusal.audit_seq.is_some() => {
+            format!("`{subject}` did not run because the audit log could not be forwarded")
+        }
         DecidedBy::Audit => {
             format!("`{subject}` did not run because the decision could not be recorded")
         }

@@ -193,7 +193,7 @@ impl Egress {
 
 /// The rules that a listed host of the sandbox is held to as well: one spelling, not refused by
 /// anybody, not an address that is never reached.
-fn admit(base: &BaseUrl, deny: &[Located<String>]) -> Result<(), EgressError> {
+pub(super) fn admit(base: &BaseUrl, deny: &[Located<String>]) -> Result<(), EgressError> {
     let refused = |why: String| EgressError::Refused { base: base.to_string(), why };
     let host = Host::parse(base.host()).map_err(|why| refused(why.to_owned()))?;
     if let Host::Address(address) = host

@@ -54,6 +54,9 @@ pub enum StartError {
     /// A way to a person is configured and cannot work.
     #[error("{0}")]
     Approvals(#[from] crate::approve::ReachError),
+    /// A sink of the audit log is configured and can never work.
+    #[error("{0}")]
+    Forward(#[from] crate::forward::SinkError),
     /// The working folder.
     #[error("{0}")]
     Folder(String),

@@ -3,6 +3,7 @@
 
 use super::StartError;
 use super::account::Account;
+use super::backlog::recorder;
 use super::start::{compile, load, redactor};
 use crate::config::{Environment, Flags};
 use crate::gate::{Advisers, Gate, GateParts, Lift, RunsNothing, SystemClock};
@@ -69,7 +70,7 @@ pub fn guard(
         rules,
         sandbox: effective.sandbox.clone(),
         limits: CallLimits::default(),
-        audit: Arc::new(audit),
+        audit: recorder(effective, Arc::new(audit)),
         redactor: Arc::new(redactor),
         confiner: Arc::new(RunsNothing),
         session: client.session,

@@ -3,9 +3,10 @@
 //! It builds a run from configuration and decides nothing itself. Read [`start`] for the order
 //! in which parts are made, [`error`] for what can be missing, [`machine`] for the one-line
 //! picture of this machine, [`account`] for who runs it, [`guard`] for the gate that judges other
-//! agents, [`log`] for the audit log.
+//! agents, [`log`] for the audit log, [`backlog`] for what runs have to do with forwarding it.
 
 pub mod account;
+pub mod backlog;
 pub mod classifier;
 pub mod error;
 pub mod guard;

@@ -3,6 +3,7 @@
 
 use super::StartError;
 use super::account::Account;
+use super::backlog;
 use super::classifier::classifier;
 use crate::agent::{Agent, RunError, RunLimits, RunReport};
 use crate::approve::{self, Reach};
@@ -11,6 +12,7 @@ use crate::config::{self, Effective, Environment, Flags, LoadRequest, Loaded, Se
 use crate::conversation::{Block, Message};
 use crate::event::kinds::SCHEMA_VERSION;
 use crate::event::{Event, Sink};
+use crate::forward::{self, Forwarder};
 use crate::gate::{Advisers, Gate, GateParts, Lift, Place, SystemClock, propose};
 use crate::model::{AbsPath, CallId, Effects, SessionId, ToolCall, ToolName};
 use crate::policy::{self, Anchors, CallLimits, Circumstances, RuleSet};
@@ -24,6 +26,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Where the model comes from.
@@ -65,6 +68,7 @@ pub struct Runtime {
     rules: Arc<RuleSet>,
     audit: Arc<AuditLog>,
     audit_file: AbsPath,
+    sinks: Vec<forward::Sink>,
     sandbox: Arc<Sandbox>,
     registry: Registry,
     provider: Box<dyn Provider>,
@@ -170,6 +174,7 @@ impl Runtime {
             Model::Script { .. } => None,
         };
         let audit_file = effective.audit.file.clone().ok_or(StartError::NoHome)?;
+        let sinks = forward::sinks(effective, request.environment)?;
         let data_dir = effective.places.data_dir.clone().ok_or(StartError::NoHome)?;
         let attached =
             hosts::attached(&effective.sandbox.credentials).map_err(StartError::Policy)?;
@@ -205,6 +210,7 @@ impl Runtime {
             rules,
             audit,
             audit_file,
+            sinks,
             sandbox,
             registry,
             provider,
@@ -267,7 +273,7 @@ impl Runtime {
         let gate = Gate::new(GateParts {
             rules: self.rules.clone(),
             sandbox: effective.sandbox.clone(),
-            audit: self.audit.clone(),
+            audit: backlog::recorder(effective, self.audit.clone()),
             redactor: self.redactor.clone(),
             confiner: self.sandbox.clone(),
             session: Some(self.session.clone()),
@@ -415,6 +421,19 @@ impl Runtime {
     /// The conversation.
     pub fn session(&self) -> &SessionId {
         &self.session
+    }
+
+    /// Begins to forward the log beside the run, where that is configured.
+    pub fn forward(&self, environment: &Environment) -> Option<Forwarder> {
+        let wanted = self.loaded.effective.audit.forward_in_runs && !self.sinks.is_empty();
+        let (redactor, session) = (Arc::clone(&self.redactor), Some(self.session.clone()));
+        let note = || backlog::note(&self.audit_file, environment, redactor, session);
+        wanted.then(|| Forwarder::start(self.sinks.clone(), &self.audit_file, &note()))
+    }
+
+    /// The longest that the end of a run waits for forwarding.
+    pub fn grace(&self) -> Duration {
+        self.loaded.effective.audit.grace
     }
 
     /// The redactor of this run.
@@ -611,7 +630,11 @@ fn known_secrets(effective: &Effective, environment: &Environment) -> Vec<(Strin
     let added = effective.sandbox.credentials.iter().filter_map(|credential| {
         credential.value.as_ref().map(|v| (credential.name.clone(), v.value.clone()))
     });
-    keys.chain(variables).chain(webhook).chain(added).collect()
+    // Receivers of the log may send back what authenticates Ion to them.
+    let sinks = effective.audit.sinks.iter().flat_map(|s| s.token.iter().chain(&s.signing_key));
+    let sinks = sinks.filter_map(|key| key.value.as_ref().ok());
+    let sinks = sinks.map(|key| ("audit-sink".to_owned(), key.value.clone()));
+    keys.chain(variables).chain(webhook).chain(added).chain(sinks).collect()
 }
 
 #[cfg(test)]

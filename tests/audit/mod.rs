@@ -3,6 +3,8 @@
 mod commands;
 mod export;
 mod faults;
+mod forward;
+mod forward_faults;
 mod offline;
 mod report;
 mod sweep;

@@ -145,6 +145,60 @@ fn a_sealed_proxy_has_no_lower_exceptions() {
 }
 
 #[test]
+fn a_sealed_sink_is_whole_and_stays_and_a_user_can_add_another() {
+    let loaded = World::new()
+        .user(
+            r#"{"audit": {"backlog": {"policy": "spool", "limit": 5000}, "sinks": {
+                "corp": {"url": "https://mine.example", "insecure": true, "required": false, "token": "MY_TOKEN"},
+                "mine": {"type": "syslog", "url": "udp://127.0.0.1:514"}}}}"#,
+        )
+        .variable("MY_TOKEN", "a-token-of-the-user")
+        .sealed(
+            r#"{"audit": {"backlog": {"policy": "block", "limit": 100}, "sinks": {
+                "corp": {"type": "otlp", "url": "https://corp.example"}}}}"#,
+        )
+        .loaded();
+    let audit = &loaded.effective.audit;
+    let [corp, mine] = audit.sinks.as_slice() else { panic!("{:?}", audit.sinks) };
+    assert_eq!((corp.kind.as_str(), corp.required, corp.insecure), ("otlp", true, false));
+    assert_eq!(corp.url.as_ref().unwrap().value, "https://corp.example");
+    assert!(corp.token.is_none(), "a user's header does not travel to a sealed sink");
+    assert_eq!((mine.name.as_str(), mine.kind.as_str()), ("mine", "syslog"));
+    assert!(audit.block.is_some() && audit.limit == 100);
+    let lost: Vec<&str> = loaded.enforcements.iter().map(|e| e.key.as_str()).collect();
+    for key in ["url", "insecure", "required", "token"] {
+        assert!(lost.contains(&format!("audit.sinks.corp.{key}").as_str()), "{key}: {lost:?}");
+    }
+}
+
+#[test]
+fn the_secret_of_a_sink_comes_from_a_variable_or_a_file_and_is_hidden_from_tools() {
+    let world = World::new();
+    let file = world.home.write("home/keys/siem", "from-a-file\n");
+    let sink = |key: &str| {
+        format!(r#""{key}": {{"type": "http", "url": "https://x.example", "signingKey": "KEY"}}"#)
+    };
+    let text = ["a", "b", "c", "d"].map(sink).join(",");
+    let text = text.replacen("KEY", "SIEM_KEY", 1).replacen("\"KEY", "\"file:~/keys/siem", 1);
+    let text = text.replacen("\"KEY", "\"s3cret-in-the-file", 1).replacen("\"KEY", "\"NOT_SET", 1);
+    let world = world
+        .user(&format!(r#"{{"audit": {{"sinks": {{{text}}}}}}}"#))
+        .variable("SIEM_KEY", "from-env");
+    let loaded = world.loaded();
+    let keys: Vec<_> =
+        loaded.effective.audit.sinks.iter().map(|s| s.signing_key.clone().unwrap()).collect();
+    assert!(keys[0].value.is_ok() && keys[1].value.is_ok());
+    assert!(loaded.effective.sandbox.hide.iter().any(|path| path.as_path() == file));
+    let errors: Vec<String> = keys[2..].iter().map(|key| key.value.clone().unwrap_err()).collect();
+    assert!(
+        errors[0].contains("does not belong here") && !errors[0].contains("s3cret"),
+        "{errors:?}"
+    );
+    assert!(errors[1].contains("not set"), "{errors:?}");
+    assert!(!format!("{:?}", loaded.effective.audit).contains("from-"));
+}
+
+#[test]
 fn sealed_grants_only_filter_what_was_asked_for() {
     let world = World::new()
         .user(r#"{"sandbox": {"read": ["/opt/a", "/var"], "write": ["/opt"]}}"#)

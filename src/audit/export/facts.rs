@@ -58,6 +58,7 @@ impl Facts {
             ("policy_changed", _) => ("policy.load", "Another policy than in the run before"),
             ("enforcement", _) => ("policy.violation", "Setting overruled by sealed policy"),
             ("trust", _) => ("policy.change", "Trust in a folder changed"),
+            ("forwarding", _) => ("audit.sink_error", "Audit forwarding stopped"),
             ("recovered", _) => ("audit.gap", "Audit log repaired after a crash"),
             ("rotated", _) => ("chain.rotate", "Audit log goes on in a new file"),
             ("retired", _) if body.get("held").is_some() => {
@@ -81,7 +82,7 @@ impl Facts {
                 _,
             ) => "success",
             // Something tried to loosen what is sealed, and did not.
-            ("enforcement" | "refused_start", _) => "failure",
+            ("enforcement" | "forwarding" | "refused_start", _) => "failure",
             _ => "unknown",
         };
         let critical = body.get("danger").and_then(Value::as_array).is_some_and(|patterns| {
@@ -89,7 +90,7 @@ impl Facts {
         });
         let level = match (record.kind.as_str(), decision) {
             ("decision", "deny") if critical => Level::Error,
-            ("decision", "deny") | ("enforcement" | "recovered" | "refused_start", _) => {
+            ("decision", "deny") | ("enforcement" | "forwarding" | "recovered" | "refused_start", _) => {
                 Level::Warning
             }
             ("decision", "allow") | ("session_start" | "session_end" | "rotated", _) => Level::Info,
@@ -111,7 +112,7 @@ impl Facts {
         let mut what = record.what();
         if what.is_empty() {
             // Records about no call: what happened to which setting, folder or run.
-            let said = ["action", "key", "folder", "status"].map(|key| record.text(&[key]));
+            let said = ["action", "key", "folder", "sink", "status"].map(|key| record.text(&[key]));
             what = said.into_iter().flatten().collect::<Vec<_>>().join(" ");
         }
         let reason = record.text(&["reason"]).unwrap_or_default();

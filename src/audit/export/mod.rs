@@ -7,6 +7,7 @@
 mod cef;
 mod ecs;
 mod facts;
+mod journald;
 mod ocsf;
 mod otlp;
 mod syslog;
@@ -14,6 +15,8 @@ mod syslog;
 use super::record::{Record, visible};
 use facts::Facts;
 use serde_json::{Map, Value};
+
+pub use journald::datagram;
 
 /// What to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

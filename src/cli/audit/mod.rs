@@ -1,9 +1,10 @@
-//! `ion audit`: reads the log and checks it; writes nothing.
+//! `ion audit`: reads the log and checks it; `forward` alone writes, how far it got.
 //!
 //! What it prints was redacted before it was stored. It may still be hostile: commands and
 //! paths were chosen by a model, so marks that a terminal acts on are made visible.
 
 mod export;
+pub mod forward;
 mod report;
 mod shown;
 mod tail;
@@ -73,6 +74,8 @@ pub enum AuditCommand {
         #[command(flatten)]
         which: Which,
     },
+    /// Sends the log to the sinks of the configuration (docs/audit.md, Forwarding).
+    Forward(forward::ForwardArgs),
     /// Counts refused calls by rule.
     Denials {
         /// Which records.
@@ -151,6 +154,10 @@ pub fn run(command: AuditCommand, file: &AbsPath, out: &mut Output) -> Result<Ex
         AuditCommand::Export { format, which } => export::export(format, &which.into(), file, out),
         AuditCommand::Report { out: target, which } => {
             report::report(target.as_deref(), which, file, out)
+        }
+        // Needs more than the log: `cli::start` does it.
+        AuditCommand::Forward(_) => {
+            Err(CommandError::new(Exit::Usage, "forward", "forwarding needs the configuration"))
         }
         AuditCommand::Show { seq, json } => show(Seq(seq), json, file, out),
         AuditCommand::Denials { which, json } => denials(which.into(), json, file, out),

@@ -65,7 +65,11 @@ const DECIDERS: &[(&str, &str, &str)] = &[
         "the machine cannot hold the confinement that the call needs",
         "the message names what is missing; docs/sandbox.md",
     ),
-    ("audit", "the decision cannot be recorded, so the call does not run", "ion audit verify"),
+    (
+        "audit",
+        "the decision cannot be recorded or forwarded, so the call does not run",
+        "ion audit verify, ion audit forward --status",
+    ),
 ];
 
 /// Codes of errors (`errorCode`, `error.code`): the code and what it means.
@@ -80,6 +84,7 @@ const ERRORS: &[(&str, &str)] = &[
     ("sandbox_unavailable", "this machine cannot hold the profile: docs/sandbox.md"),
     ("sandbox_doctor", "the doctor could not make a place for its tests: look at TMPDIR"),
     ("approvals", "a way to reach a person cannot be used: docs/approvals.md"),
+    ("forward", "a receiver of the audit log cannot be used, or none is named: docs/audit.md"),
     ("audit_unavailable", "the log cannot be written, and no tool runs without a record"),
     ("known_values", "the file of `ion redact --known` is no JSON array of strings"),
     ("redaction", "a redaction rule failed, so nothing more is shown"),

@@ -74,8 +74,18 @@ fn start_and_run(
         .enable_all()
         .build()
         .map_err(|error| CommandError::new(Exit::Failed, "internal", error.to_string()))?;
+    let forwarder = runtime.forward(environment);
     let outcome = executor.block_on(drive(args, &mut runtime, &text, out));
     executor.shutdown_timeout(Duration::from_millis(100));
+    if let Some(forwarder) = forwarder {
+        // Who interrupted the run does not want to wait for a receiver.
+        let stopped = |e: &CommandError| matches!(e.exit, Exit::Interrupted | Exit::TimedOut);
+        let hurried = outcome.as_ref().is_err_and(stopped);
+        let grace = if hurried { Duration::ZERO } else { runtime.grace() };
+        for notice in forwarder.finish(grace) {
+            out.say(&format!("warning: {notice}"));
+        }
+    }
     outcome
 }
 

@@ -25,6 +25,27 @@ fn when_the_audit_disk_is_full_the_tool_does_not_run() {
 }
 
 #[test]
+fn while_a_required_sink_lacks_records_nothing_runs_and_nobody_is_asked() {
+    let behind = Some("audit sink `siem` lacks 12 records".to_owned());
+    let log = Arc::new(Log { behind, ..Log::default() });
+    let ada = person("terminal", Answers::With(Choice::Allow(Scope::Once)));
+    let advisers = with(vec![], None, vec![ada.clone()]);
+    let gate = Gate::new(GateParts { advisers, ..parts(&log) });
+    for command in ["frob x", "hrob x"] {
+        let refusal = refused(&gate, command);
+        assert_eq!(refusal.decided_by, DecidedBy::Audit);
+        assert!(refusal.reason.as_str().contains("`siem` lacks 12"), "{:?}", refusal.reason);
+        assert!(refusal.audit_seq.is_some(), "the refusal is a record");
+        assert!(refusal_text(&refusal).contains("could not be forwarded"));
+        let word = gate.guard(&foreign(command.split(' ').next().unwrap()));
+        assert_eq!(word.decision, Decision::Deny, "nor does another agent's call");
+    }
+    assert!(ada.seen.lock().unwrap().is_empty());
+    // What policy refuses stays refused by policy.
+    assert_eq!(refused(&gate, "grob x").decided_by, DecidedBy::Rule);
+}
+
+#[test]
 fn a_machine_that_cannot_confine_refuses_and_asks_nobody() {
     let log = Arc::new(Log::default());
     let ada = person("terminal", Answers::With(Choice::Allow(Scope::Once)));

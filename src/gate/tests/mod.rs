@@ -36,6 +36,8 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Log {
     pub drafts: Mutex<Vec<Draft>>,
     pub full: bool,
+    /// Why nothing may run, where those who must have the records lack them.
+    pub behind: Option<String>,
     /// Fails when it is given a record of this kind.
     pub fails_at: Option<Kind>,
 }
@@ -48,6 +50,10 @@ impl Recorder for Log {
         let mut drafts = self.drafts.lock().unwrap();
         drafts.push(draft.clone());
         Ok(Seq(drafts.len() as u64))
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.behind.clone().map_or(Ok(()), Err)
     }
 }
 
