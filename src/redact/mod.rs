@@ -17,6 +17,7 @@ pub mod pattern;
 mod pem;
 mod personal;
 mod placeholder;
+mod put_back;
 pub mod raw;
 pub mod redacted;
 pub mod redactor;
@@ -32,6 +33,7 @@ mod value;
 mod view;
 
 pub use pattern::Pattern;
+pub use put_back::{Held, has_numbered};
 pub use raw::Raw;
 pub use redacted::Redacted;
 pub use redactor::{ByteRedactor, Finding, Options, Redactor, StreamRedactor, Style};

@@ -15,6 +15,7 @@ use super::{Pattern, Raw, Redacted, Secret};
 use serde_json::{Map, Value};
 use sha2::Digest;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
@@ -149,6 +150,20 @@ impl Redactor {
         stream.take_findings()
     }
 
+    /// Placeholders that were given out before and whose values stand in a text, with the places.
+    pub(in crate::redact) fn placeholders_of(&self, text: &str) -> Vec<(String, Range<usize>)> {
+        let mut stream = self.bytes();
+        stream.held = Some(Vec::new());
+        stream.feed(text.as_bytes(), true, &mut Vec::new());
+        if stream.failed { Vec::new() } else { stream.held.take().unwrap_or_default() }
+    }
+
+    /// Gives no number that stands in a text of an earlier run: a placeholder of that run must not
+    /// seem to stand for a value of this one.
+    pub fn pass_over(&self, text: &str) {
+        self.shared.numbers.pass_over(text);
+    }
+
     /// A redactor for text that arrives in pieces.
     pub fn stream(&self) -> StreamRedactor<'_> {
         StreamRedactor { bytes: self.bytes(), held: Vec::new(), told: false }
@@ -167,6 +182,7 @@ impl Redactor {
             written: 0,
             counts: BTreeMap::new(),
             findings: None,
+            held: None,
             style: if self.numbered { Style::Numbered } else { Style::Label },
             failed,
         }
@@ -283,6 +299,9 @@ pub struct ByteRedactor<'a> {
     written: u64,
     counts: BTreeMap<String, u64>,
     findings: Option<Vec<Finding>>,
+    /// Placeholders that were given out before and where in the source their values stand. While
+    /// they are collected no new number is given.
+    held: Option<Vec<(String, Range<usize>)>>,
     style: Style,
     failed: bool,
 }
@@ -366,8 +385,17 @@ impl ByteRedactor<'_> {
                         segmenter.rules().known.secret(*index).hash_into(&mut hash)
                     }
                 }
-                numbers.of(hash)
+                match &mut self.held {
+                    Some(held) => {
+                        let number = numbers.known(hash)?;
+                        let place = range.start as usize..range.end as usize;
+                        held.push((placeholder::write(kind, Some(number)), place));
+                        Some(number)
+                    }
+                    None => Some(numbers.of(hash)),
+                }
             });
+            let number = number.flatten();
             if self.style != Style::Remove {
                 out.extend_from_slice(placeholder::write(kind, number).as_bytes());
             }
