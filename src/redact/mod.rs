@@ -32,7 +32,7 @@ mod tests;
 mod value;
 mod view;
 
-pub use pattern::Pattern;
+pub use pattern::{Allowed, Pattern};
 pub use put_back::{Held, has_numbered};
 pub use raw::Raw;
 pub use redacted::Redacted;

@@ -7,11 +7,11 @@ use super::kinds::{Kind, Kinds, ScanError};
 use super::known::Known;
 use super::names::{self, Named};
 use super::placeholder::{self, Numbers};
-use super::rules::Rules;
+use super::rules::{AllowList, Rules};
 use super::scan::Identity;
 use super::segment::{self, Masked, Segmenter};
 use super::value;
-use super::{Pattern, Raw, Redacted, Secret};
+use super::{Allowed, Pattern, Raw, Redacted, Secret};
 use serde_json::{Map, Value};
 use sha2::Digest;
 use std::collections::BTreeMap;
@@ -41,6 +41,7 @@ struct Shared {
     known: Vec<(String, Secret)>,
     patterns: Vec<Pattern>,
     personal: bool,
+    allowed: Vec<Allowed>,
     numbers: Numbers,
     kinds: fn() -> Result<Kinds, String>,
     on: Lazy,
@@ -56,6 +57,8 @@ pub struct Options {
     pub personal: bool,
     /// Kinds of one's own.
     pub patterns: Vec<Pattern>,
+    /// What is not masked all the same. Known values always are.
+    pub allowed: Vec<Allowed>,
 }
 
 /// Masks secrets. Cheap to make and to clone, usable from several threads; clones share
@@ -87,9 +90,10 @@ impl Redactor {
         known: Vec<(String, Secret)>,
         kinds: fn() -> Result<Kinds, String>,
     ) -> Self {
-        let Options { enabled, personal, patterns } = options;
+        let Options { enabled, personal, patterns, allowed } = options;
         let (on, off, numbers) = (Lazy::default(), Lazy::default(), Numbers::new());
-        let shared = Arc::new(Shared { known, patterns, personal, numbers, kinds, on, off });
+        let shared =
+            Arc::new(Shared { known, patterns, personal, allowed, numbers, kinds, on, off });
         Redactor { shared, enabled, numbered: true }
     }
 
@@ -105,12 +109,15 @@ impl Redactor {
         let build = || {
             let known = Known::new(shared.known.clone());
             let own = shared.patterns.iter().cloned().map(Kind::custom).collect();
-            Rules::new((shared.kinds)()?, own, known, self.enabled, shared.personal).map(Arc::new)
+            let allowed = AllowList::new(&shared.allowed, &shared.patterns)?;
+            let kinds = (shared.kinds)()?;
+            Rules::new(kinds, own, known, self.enabled, shared.personal, allowed).map(Arc::new)
         };
         let shipped: fn() -> Result<Kinds, String> = Kinds::shipped;
         let is_common = self.enabled
             && shared.known.is_empty()
             && shared.patterns.is_empty()
+            && shared.allowed.is_empty()
             && !shared.personal
             && std::ptr::fn_addr_eq(shared.kinds, shipped);
         let built = match (is_common, self.enabled) {
@@ -235,7 +242,8 @@ impl Redactor {
     fn mask_named(&self, named: Named, text: &str) -> String {
         let scheme = value::scheme_len(text);
         let secret = text.get(scheme..).unwrap_or_default();
-        let judged_before = self.holds_placeholder(text);
+        let allowed = |rules: &Rules| rules.allowed.lets(named.kind, secret.as_bytes());
+        let judged_before = self.rules().is_ok_and(allowed) || self.holds_placeholder(text);
         if judged_before || value::is_exempt(secret) || names::judge(secret.as_bytes()).is_some() {
             return self.mask(text);
         }
