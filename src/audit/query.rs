@@ -4,12 +4,12 @@
 //! end makes it look again under the lock. A line that cannot be read is
 //! counted, never skipped in silence; `verify` tells what is wrong with it.
 
+use super::AuditError;
 use super::cursor::{self, Sent};
 use super::lock::Lock;
 use super::record::{self, LONGEST_LINE, Record, checked_hash};
 use super::segment::{self, Part};
 use super::sieve::Sieve;
-use super::AuditError;
 use crate::model::{AbsPath, Decision, Seq};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

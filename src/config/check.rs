@@ -10,7 +10,7 @@ use super::schema::{GUARDED, Key, Shape, providers};
 use super::tree::{Data, Entry, Format, Node, Spot, Unparsable};
 use super::value::{KeyPath, Layer, Setting, Value};
 use crate::model::{AddressBlock, HostRule, Source, Tier};
-use crate::redact::{Pattern, Secret};
+use crate::redact::{Allowed, Pattern, Secret};
 use std::collections::BTreeSet;
 
 /// The most entries of one list. Real policies are far below; comparing lists is not free.
@@ -258,14 +258,20 @@ impl Checker<'_> {
                 })
             }
             (Shape::ModelTier, Data::Table(entries)) => self.model_tier(path, node.at, entries),
-            (Shape::Hosts { .. } | Shape::Addresses | Shape::Patterns, Data::List(_)) => {
+            (
+                Shape::Hosts { .. } | Shape::Addresses | Shape::Patterns | Shape::Allowed,
+                Data::List(_),
+            ) => {
                 let items = self.texts(node, &path.to_string())?;
                 let wrong = |item: &Located<String>| match key.shape {
                     Shape::Hosts { refuses } => HostRule::parse(&item.value, refuses).err(),
                     Shape::Patterns => Pattern::parse(&item.value).err(),
+                    Shape::Allowed => Allowed::parse(&item.value).err(),
                     _ => AddressBlock::parse(&item.value).err(),
                 };
-                if key.shape == Shape::Patterns && items.len() > MOST_PATTERNS {
+                if matches!(key.shape, Shape::Patterns | Shape::Allowed)
+                    && items.len() > MOST_PATTERNS
+                {
                     // The attack: a stranger's file with a million of them fills the memory.
                     let what = format!("holds {} patterns; at most {MOST_PATTERNS}", items.len());
                     self.problem(node.at, path.to_string(), what, None);
@@ -468,6 +474,7 @@ fn expected(shape: Shape) -> String {
         Shape::Hosts { .. } => "a list of hosts".to_owned(),
         Shape::Addresses => "a list of addresses".to_owned(),
         Shape::Patterns => "a list of ID=EXPRESSION".to_owned(),
+        Shape::Allowed => "a list of KIND or =EXPRESSION".to_owned(),
         Shape::Unused => "anything".to_owned(),
     }
 }

@@ -262,6 +262,11 @@ pub struct RedactionSettings {
     pub personal: Located<bool>,
     /// `security.redactPatterns`, as written; each was read once already.
     pub patterns: Vec<Located<String>>,
+    /// Whether the sealed tier has some of them: no list of exceptions lets one through then. All
+    /// of them, because a lower tier's copy of a sealed one is one entry with it.
+    pub patterns_sealed: bool,
+    /// `security.redactAllow`, likewise; of the sealed tier alone where it demands masking.
+    pub allowed: Vec<Located<String>>,
 }
 
 /// `audit`.

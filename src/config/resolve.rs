@@ -301,6 +301,8 @@ pub(super) fn resolve(
             enabled: view.flag("security.redactSecrets", true),
             personal: view.flag("security.redactPii", false),
             patterns: view.items("security.redactPatterns"),
+            patterns_sealed: is_sealed(&view, "security.redactPatterns"),
+            allowed: redaction_allowed(&view),
         },
         audit,
         hook: HookSettings { allow_skips_prompt: view.flag("hook.allowSkipsPrompt", false) },
@@ -353,6 +355,21 @@ fn host_credentials(
         });
     }
     found
+}
+
+fn is_sealed(view: &View<'_>, key: &str) -> bool {
+    view.held(key).is_some_and(|held| held.sealed)
+}
+
+/// INVARIANT (what the sealed tier demands cannot be hollowed out): where it demands masking, only
+/// its own list of exceptions counts.
+fn redaction_allowed(view: &View<'_>) -> Vec<Located<String>> {
+    let mut masking = ["security.redactSecrets", "security.redactPii"].iter();
+    let demanded = masking.any(|key| is_sealed(view, key) && view.flag(key, false).value);
+    match demanded && !is_sealed(view, "security.redactAllow") {
+        true => Vec::new(),
+        false => view.items("security.redactAllow"),
+    }
 }
 
 fn classifier(view: &View<'_>) -> ClassifierSettings {

@@ -270,6 +270,27 @@ fn long_lines_are_cut_where_the_source_says_and_nowhere_else() {
 }
 
 #[test]
+fn what_is_easily_taken_for_a_secret_stays_readable() {
+    let redactor = Redactor::new(true, Vec::new());
+    let (mut next, mut wrong, mut seen) = (below(29), Vec::new(), 0);
+    for kind in &Kinds::shipped().unwrap().all {
+        for shape in kind.not.iter().flat_map(|shape| [shape; 8]) {
+            let text = shape.example(&mut next);
+            seen += 1;
+            for carrier in ["$\n", "see $ and more\n", "x = \"$\"\n", "[\"a\",\"$\"]", "f($)"] {
+                let text = carrier.replace('$', &text);
+                let shown = redactor.text(&text);
+                if shown.as_str() != text {
+                    wrong.push(format!("{}: {text:?} became {shown:?}", kind.id));
+                }
+            }
+        }
+    }
+    assert!(seen > 400, "{seen}");
+    assert!(wrong.is_empty(), "{} of {seen}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
 fn ordinary_text_stays_as_it_is() {
     // The sources of Ion are benign text that is at hand everywhere.
     let redactor = Redactor::new(true, Vec::new());

@@ -61,6 +61,9 @@ pub(in crate::redact) struct Kind {
     checks: Vec<Check>,
     /// The secret begins behind this text.
     after: Option<String>,
+    /// What is easily taken for one.
+    #[cfg(test)]
+    pub(in crate::redact) not: Vec<Shape>,
 }
 
 /// All kinds.
@@ -118,15 +121,35 @@ impl Kind {
         if pattern.is_some() && keywords.iter().all(String::is_empty) {
             return Err(format!("{id} has a pattern and no keywords"));
         }
-        Ok(Kind { shapes, names, keywords, pattern, checks, after: text_of("after"), id })
+        Ok(Kind {
+            shapes,
+            names,
+            keywords,
+            pattern,
+            checks,
+            after: text_of("after"),
+            #[cfg(test)]
+            not: list("not").iter().map(shape).collect::<Result<_, _>>()?,
+            id,
+        })
     }
 
     /// A kind from the configuration.
     pub(in crate::redact) fn custom(pattern: Pattern) -> Kind {
-        let Pattern { id, expression, beginnings: keywords } = pattern;
+        let Pattern { id, expression, beginnings: keywords, fixed: _ } = pattern;
         let pattern = Some((expression, OnceLock::new()));
         let (shapes, names, checks, after) = (Vec::new(), Vec::new(), Vec::new(), None);
-        Kind { id, shapes, names, keywords, pattern, checks, after }
+        Kind {
+            id,
+            shapes,
+            names,
+            keywords,
+            pattern,
+            checks,
+            after,
+            #[cfg(test)]
+            not: Vec::new(),
+        }
     }
 
     /// Looks at one place for one shape. A full look gives the end of the token.

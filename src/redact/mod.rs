@@ -17,6 +17,7 @@ pub mod pattern;
 mod pem;
 mod personal;
 mod placeholder;
+mod put_back;
 pub mod raw;
 pub mod redacted;
 pub mod redactor;
@@ -31,7 +32,8 @@ mod tests;
 mod value;
 mod view;
 
-pub use pattern::Pattern;
+pub use pattern::{Allowed, Pattern};
+pub use put_back::{Held, has_numbered};
 pub use raw::Raw;
 pub use redacted::Redacted;
 pub use redactor::{ByteRedactor, Finding, Options, Redactor, StreamRedactor, Style};

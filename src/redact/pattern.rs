@@ -20,6 +20,51 @@ pub struct Pattern {
     pub(in crate::redact) expression: String,
     /// The texts that it can begin with, in lower case.
     pub(in crate::redact) beginnings: Vec<String>,
+    /// Whether no allow-list lets it through.
+    pub(in crate::redact) fixed: bool,
+}
+
+/// What is not masked although it looks like a secret: a kind, or a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Allowed {
+    /// A kind by its id.
+    Kind(String),
+    /// An expression for the whole masked text.
+    Text(String),
+}
+
+fn is_id(id: &str) -> bool {
+    let is_id = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(is_id)
+}
+
+fn sound(error: &regex::Error) -> String {
+    error.to_string().lines().last().unwrap_or_default().to_owned()
+}
+
+/// An expression that must match from the first to the last byte.
+pub(in crate::redact) fn whole(expression: &str) -> Result<regex::bytes::Regex, regex::Error> {
+    let expression = format!("^(?:{expression})$");
+    RegexBuilder::new(&expression).unicode(false).size_limit(SIZE).build()
+}
+
+impl Allowed {
+    /// Reads an entry: `KIND`, or `=EXPRESSION` for the whole of what would be masked.
+    ///
+    /// # Errors
+    /// What is wrong, without the place.
+    pub fn parse(text: &str) -> Result<Allowed, String> {
+        match text.strip_prefix('=') {
+            // On its own, so that no bracket in it closes what is put around it.
+            Some(expression) => {
+                let alone = RegexBuilder::new(expression).unicode(false).size_limit(SIZE).build();
+                alone.and_then(|_| whole(expression)).map_err(|error| sound(&error))?;
+                Ok(Allowed::Text(expression.to_owned()))
+            }
+            None if is_id(text) => Ok(Allowed::Kind(text.to_owned())),
+            None => Err("expected the id of a kind, or =EXPRESSION".to_owned()),
+        }
+    }
 }
 
 impl Pattern {
@@ -30,15 +75,14 @@ impl Pattern {
     /// What is wrong, without the place.
     pub fn parse(text: &str) -> Result<Pattern, String> {
         let (id, expression) = text.split_once('=').ok_or("expected ID=EXPRESSION")?;
-        let is_id = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if id.is_empty() || id.len() > LONGEST_ID || !id.bytes().all(is_id) {
+        if !is_id(id) {
             return Err(format!("the id has 1 to {LONGEST_ID} of the characters a-z, 0-9 and -"));
         }
         RegexBuilder::new(expression)
             .unicode(false)
             .size_limit(SIZE)
             .build()
-            .map_err(|error| error.to_string().lines().last().unwrap_or_default().to_owned())?;
+            .map_err(|error| sound(&error))?;
         let parsed =
             regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(expression);
         let parsed = parsed.map_err(|error| error.to_string())?;
@@ -56,7 +100,14 @@ impl Pattern {
                 "the expression must begin with at least {FEWEST_FIXED} fixed characters, by which it is found"
             ));
         }
-        Ok(Pattern { id: id.to_owned(), expression: expression.to_owned(), beginnings })
+        let (id, expression) = (id.to_owned(), expression.to_owned());
+        Ok(Pattern { id, expression, beginnings, fixed: false })
+    }
+
+    /// The same as a kind that no allow-list lets through.
+    #[must_use]
+    pub fn fixed(self) -> Pattern {
+        Pattern { fixed: true, ..self }
     }
 }
 
@@ -81,6 +132,17 @@ mod tests {
         ] {
             let told = Pattern::parse(wrong).unwrap_err();
             assert!(told.contains(why), "{wrong}: {told}");
+        }
+    }
+
+    #[test]
+    fn an_exception_is_a_kind_or_an_expression_for_the_whole_text() {
+        assert_eq!(Allowed::parse("jwt"), Ok(Allowed::Kind("jwt".to_owned())));
+        assert!(
+            whole("ab|cd").unwrap().is_match(b"cd") && !whole("ab|cd").unwrap().is_match(b"cde")
+        );
+        for wrong in ["", "JWT", "jwt=x", "=acme_(", "=a)|(b", "=a{1000}{1000}{1000}"] {
+            assert!(Allowed::parse(wrong).is_err(), "{wrong}");
         }
     }
 }

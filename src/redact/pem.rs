@@ -154,8 +154,11 @@ impl Pem {
     }
 
     fn absorb(&mut self, line: &[u8], at: u64) {
-        let room = IDENTITY.saturating_sub(self.identity.len());
-        self.identity.extend_from_slice(&line[..line.len().min(room)]);
+        // Of the key alone: indented or with line numbers before it, it is the same key.
+        for word in words(line).filter(|word| word.len() >= 16) {
+            let room = IDENTITY.saturating_sub(self.identity.len());
+            self.identity.extend_from_slice(&word[..word.len().min(room)]);
+        }
         let used = line.trim_ascii_end();
         self.end = at + used.len() as u64;
     }

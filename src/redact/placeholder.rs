@@ -6,16 +6,23 @@
 
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 const OPEN: &str = "[secret:";
 /// Kinds and labels are shorter; this bounds what a stream must hold back.
 const LONGEST_KIND: usize = 40;
+/// No run gives so many numbers, and all of them are read back: a text that claims a higher
+/// one must not push the next ones out of what can be read.
+const HIGHEST: usize = 100_000_000;
 
 /// The numbers that were given out.
 pub(in crate::redact) struct Numbers {
     key: [u8; 32],
     given: Mutex<HashMap<[u8; 32], usize>>,
+    /// Numbers up to here belong to an earlier run of the conversation.
+    taken: AtomicUsize,
 }
 
 impl Numbers {
@@ -25,7 +32,7 @@ impl Numbers {
             // Without randomness the hash is guessable, but it never leaves this map.
             key = [0x5a; 32];
         }
-        Numbers { key, given: Mutex::new(HashMap::new()) }
+        Numbers { key, given: Mutex::default(), taken: AtomicUsize::new(0) }
     }
 
     /// Begins the keyed hash of a value.
@@ -36,8 +43,22 @@ impl Numbers {
     /// The number of a value, by its keyed hash.
     pub(in crate::redact) fn of(&self, hash: Sha256) -> usize {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = given.len() + 1;
+        let next = self.taken.load(Ordering::Relaxed) + given.len() + 1;
         *given.entry(hash.finalize().into()).or_insert(next)
+    }
+
+    /// The number that a value has already, by its keyed hash.
+    pub(in crate::redact) fn known(&self, hash: Sha256) -> Option<usize> {
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.get(<[u8; 32]>::from(hash.finalize()).as_slice()).copied()
+    }
+
+    /// Gives none of the numbers that stand in `text`: they are an earlier run's, whose values
+    /// nobody knows any more.
+    pub(in crate::redact) fn pass_over(&self, text: &str) {
+        let stated = numbered(text).filter_map(|(_, number)| number.parse().ok());
+        let highest = stated.filter(|number| *number <= HIGHEST).max().unwrap_or(0);
+        self.taken.fetch_max(highest, Ordering::Relaxed);
     }
 }
 
@@ -90,6 +111,21 @@ pub(in crate::redact) fn read(text: &[u8], exists: impl Fn(&str) -> bool) -> Rea
         }
         Some(_) => Reading::No,
     }
+}
+
+/// Everything in a text that has the form of a numbered placeholder, of whatever kind (a kind of
+/// another run is one as well), and its number.
+pub(in crate::redact) fn numbered(text: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
+    text.match_indices(OPEN).filter_map(|(at, _)| {
+        let rest = text.get(at + OPEN.len()..)?;
+        let (kind, number) = rest.split_once(']')?.0.split_once(':')?;
+        let is_kind = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let whole = (1..=LONGEST_KIND).contains(&kind.len())
+            && kind.bytes().all(is_kind)
+            && !number.is_empty()
+            && number.bytes().all(|b| b.is_ascii_digit());
+        whole.then(|| (at..at + OPEN.len() + kind.len() + number.len() + 2, number))
+    })
 }
 
 /// A label as a kind: lower case, `[a-z0-9-]`, at most forty characters.

@@ -7,14 +7,15 @@ use super::kinds::{Kind, Kinds, ScanError};
 use super::known::Known;
 use super::names::{self, Named};
 use super::placeholder::{self, Numbers};
-use super::rules::Rules;
+use super::rules::{AllowList, Rules};
 use super::scan::Identity;
 use super::segment::{self, Masked, Segmenter};
 use super::value;
-use super::{Pattern, Raw, Redacted, Secret};
+use super::{Allowed, Pattern, Raw, Redacted, Secret};
 use serde_json::{Map, Value};
 use sha2::Digest;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
@@ -40,6 +41,7 @@ struct Shared {
     known: Vec<(String, Secret)>,
     patterns: Vec<Pattern>,
     personal: bool,
+    allowed: Vec<Allowed>,
     numbers: Numbers,
     kinds: fn() -> Result<Kinds, String>,
     on: Lazy,
@@ -55,6 +57,8 @@ pub struct Options {
     pub personal: bool,
     /// Kinds of one's own.
     pub patterns: Vec<Pattern>,
+    /// What is not masked all the same. Known values always are.
+    pub allowed: Vec<Allowed>,
 }
 
 /// Masks secrets. Cheap to make and to clone, usable from several threads; clones share
@@ -86,9 +90,10 @@ impl Redactor {
         known: Vec<(String, Secret)>,
         kinds: fn() -> Result<Kinds, String>,
     ) -> Self {
-        let Options { enabled, personal, patterns } = options;
+        let Options { enabled, personal, patterns, allowed } = options;
         let (on, off, numbers) = (Lazy::default(), Lazy::default(), Numbers::new());
-        let shared = Arc::new(Shared { known, patterns, personal, numbers, kinds, on, off });
+        let shared =
+            Arc::new(Shared { known, patterns, personal, allowed, numbers, kinds, on, off });
         Redactor { shared, enabled, numbered: true }
     }
 
@@ -104,12 +109,15 @@ impl Redactor {
         let build = || {
             let known = Known::new(shared.known.clone());
             let own = shared.patterns.iter().cloned().map(Kind::custom).collect();
-            Rules::new((shared.kinds)()?, own, known, self.enabled, shared.personal).map(Arc::new)
+            let allowed = AllowList::new(&shared.allowed, &shared.patterns)?;
+            let kinds = (shared.kinds)()?;
+            Rules::new(kinds, own, known, self.enabled, shared.personal, allowed).map(Arc::new)
         };
         let shipped: fn() -> Result<Kinds, String> = Kinds::shipped;
         let is_common = self.enabled
             && shared.known.is_empty()
             && shared.patterns.is_empty()
+            && shared.allowed.is_empty()
             && !shared.personal
             && std::ptr::fn_addr_eq(shared.kinds, shipped);
         let built = match (is_common, self.enabled) {
@@ -155,6 +163,20 @@ impl Redactor {
         stream.take_findings()
     }
 
+    /// Placeholders that were given out before and whose values stand in a text, with the places.
+    pub(in crate::redact) fn placeholders_of(&self, text: &str) -> Vec<(String, Range<usize>)> {
+        let mut stream = self.bytes();
+        stream.held = Some(Vec::new());
+        stream.feed(text.as_bytes(), true, &mut Vec::new());
+        if stream.failed { Vec::new() } else { stream.held.take().unwrap_or_default() }
+    }
+
+    /// Gives no number that stands in a text of an earlier run: a placeholder of that run must not
+    /// seem to stand for a value of this one.
+    pub fn pass_over(&self, text: &str) {
+        self.shared.numbers.pass_over(text);
+    }
+
     /// A redactor for text that arrives in pieces.
     pub fn stream(&self) -> StreamRedactor<'_> {
         StreamRedactor { bytes: self.bytes(), held: Vec::new(), told: false }
@@ -173,6 +195,7 @@ impl Redactor {
             written: 0,
             counts: BTreeMap::new(),
             findings: None,
+            held: None,
             style: if self.numbered { Style::Numbered } else { Style::Label },
             failed,
         }
@@ -230,7 +253,8 @@ impl Redactor {
     fn mask_named(&self, named: Named, text: &str) -> String {
         let scheme = value::scheme_len(text);
         let secret = text.get(scheme..).unwrap_or_default();
-        let judged_before = self.holds_placeholder(text);
+        let allowed = |rules: &Rules| rules.allowed.lets(named.kind, secret.as_bytes());
+        let judged_before = self.rules().is_ok_and(allowed) || self.holds_placeholder(text);
         if judged_before || value::is_exempt(secret) || names::judge(secret.as_bytes()).is_some() {
             return self.mask(text);
         }
@@ -294,6 +318,9 @@ pub struct ByteRedactor<'a> {
     written: u64,
     counts: BTreeMap<String, u64>,
     findings: Option<Vec<Finding>>,
+    /// Placeholders that were given out before and where in the source their values stand. While
+    /// they are collected no new number is given.
+    held: Option<Vec<(String, Range<usize>)>>,
     style: Style,
     failed: bool,
 }
@@ -377,8 +404,17 @@ impl ByteRedactor<'_> {
                         segmenter.rules().known.secret(*index).hash_into(&mut hash)
                     }
                 }
-                numbers.of(hash)
+                match &mut self.held {
+                    Some(held) => {
+                        let number = numbers.known(hash)?;
+                        let place = range.start as usize..range.end as usize;
+                        held.push((placeholder::write(kind, Some(number)), place));
+                        Some(number)
+                    }
+                    None => Some(numbers.of(hash)),
+                }
             });
+            let number = number.flatten();
             if self.style != Style::Remove {
                 out.extend_from_slice(placeholder::write(kind, number).as_bytes());
             }

@@ -311,7 +311,7 @@ impl<'r> Segmenter<'r> {
 
     /// The first private key that begins before `end`, and where its header ends.
     fn key_in(&self, text: &[u8], base: u64, hits: &[Hit], end: usize) -> Option<(usize, usize)> {
-        if !self.rules.all {
+        if !self.rules.all || self.rules.allowed.lets("private-key", b"") {
             return None;
         }
         let keys = hits.iter().take_while(|hit| hit.start < end);

@@ -4,7 +4,7 @@
 //! repository never holds a text that looks like a live secret.
 
 use super::kinds::Kinds;
-use super::{Options, Pattern, Raw, Redactor, Secret};
+use super::{Allowed, Options, Pattern, Raw, Redactor, Secret};
 use crate::shipped::tree::{Data, Entry, Node, Spot};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -107,6 +107,35 @@ fn examples(seed: u64) -> Vec<(String, String)> {
 
 fn redactor() -> Redactor {
     Redactor::new(true, Vec::new())
+}
+
+#[test]
+fn an_exception_lets_its_kind_or_text_through_and_nothing_else() {
+    let (token, other) = (grow("ghp_{b62:36}", 3), grow("glpat-{b62:20}", 4));
+    let key = grow("acme_{an:20}", 5);
+    let pattern = |text: &str| Pattern::parse(text).unwrap();
+    let shown = |allowed: &[&str], fixed: bool| {
+        let own = pattern("acme-key=acme_[a-z0-9]{20}");
+        let options = Options {
+            enabled: true,
+            patterns: vec![if fixed { own.fixed() } else { own }],
+            allowed: allowed.iter().map(|text| Allowed::parse(text).unwrap()).collect(),
+            ..Options::default()
+        };
+        let known = vec![("known".to_owned(), Secret::new("hunter22x".to_owned()))];
+        let redactor = Redactor::with(options, known);
+        let text = format!("{token} {other} {key} hunter22x");
+        let json = json!({"password": "Xy7-plainly"});
+        let masked = redactor.for_log().text(&text);
+        let left = [&token, &other, &key].map(|one| u8::from(masked.as_str().contains(one)));
+        assert!(!masked.as_str().contains("hunter22x"), "known values have no exception");
+        (left, redactor.json(&json).get() == &json)
+    };
+    assert_eq!(shown(&[], false), ([0, 0, 0], false));
+    assert_eq!(shown(&["github-token"], false), ([1, 0, 0], false));
+    assert_eq!(shown(&["=glpat-.*", "=acme"], false), ([0, 1, 0], false));
+    assert_eq!(shown(&["acme-key", "password"], false), ([0, 0, 1], true));
+    assert_eq!(shown(&["acme-key", "=.*"], true), ([1, 1, 0], true));
 }
 
 fn masked(text: &str) -> String {
@@ -523,7 +552,10 @@ fn a_quoted_value_that_is_longer_than_a_window_is_masked_to_its_end() {
 #[test]
 fn kinds_of_ones_own_and_personal_data_are_masked_when_asked_for() {
     let patterns = vec![Pattern::parse("acme-key=acme_(?P<secret>[a-z0-9]{8,})").unwrap()];
-    let redactor = Redactor::with(Options { enabled: true, personal: true, patterns }, Vec::new());
+    let redactor = Redactor::with(
+        Options { enabled: true, personal: true, patterns, ..Options::default() },
+        Vec::new(),
+    );
     let text =
         "use acme_ab12cd34 or write to lena@example.org, +49 30 1234567, 4111-1111-1111-1111\n";
     let wanted = "use acme_[secret:acme-key:1] or write to [secret:email:2], [secret:phone-number:3], [secret:payment-card:4]\n";

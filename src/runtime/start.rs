@@ -18,7 +18,7 @@ use crate::model::{AbsPath, CallId, Effects, SessionId, ToolCall, ToolName};
 use crate::policy::{self, Anchors, CallLimits, Circumstances, RuleSet};
 use crate::provider::scripted::{Script, Scripted};
 use crate::provider::{self, BuildError, BuildSettings, Provider, Route, RouteError};
-use crate::redact::{Options, Pattern, Redactor, Secret, names_a_secret};
+use crate::redact::{Allowed, Options, Pattern, Redactor, Secret, names_a_secret};
 use crate::sandbox::{Sandbox, hosts};
 use crate::session::{self, Transcript, transcript};
 use crate::tool::Registry;
@@ -609,8 +609,12 @@ pub fn filter(
 fn redaction(effective: &Effective, enabled: bool) -> Options {
     let written = effective.redaction.patterns.iter();
     // INVARIANT: the check of the configuration refused what cannot be read.
-    let patterns = written.filter_map(|text| Pattern::parse(&text.value).ok()).collect();
-    Options { enabled, personal: effective.redaction.personal.value, patterns }
+    let fixed = effective.redaction.patterns_sealed;
+    let patterns = written.filter_map(|text| Pattern::parse(&text.value).ok());
+    let patterns = patterns.map(|own| if fixed { own.fixed() } else { own }).collect();
+    let allowed = effective.redaction.allowed.iter();
+    let allowed = allowed.filter_map(|text| Allowed::parse(&text.value).ok()).collect();
+    Options { enabled, personal: effective.redaction.personal.value, patterns, allowed }
 }
 
 /// Values that are secret because of where they stand: provider keys, and variables of this

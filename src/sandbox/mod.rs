@@ -25,6 +25,7 @@ pub mod plan;
 pub mod preview;
 pub(crate) mod process;
 pub mod protect;
+mod refill;
 #[cfg(debug_assertions)]
 pub(crate) mod rehearse;
 pub mod report;
@@ -38,9 +39,9 @@ use crate::gate::{Confiner, Permit, Terms};
 use crate::model::{AbsPath, CallId, Requirement, Seq, ToolCall, ToolName};
 use crate::net::Trust;
 use crate::policy::{Confinement, Hosts, NetworkAccess};
-use crate::redact::Raw;
+use crate::redact::{Raw, Redactor};
 use crate::worker::backend::Backend;
-use crate::worker::wire::{Call, Reply, WirePath};
+use crate::worker::wire::{CONTENTS, CONTENTS_MAX, Call, Reply, WirePath};
 use cause::{Cause, Missing};
 use denied::{Denied, Granted};
 use plan::{Host, Plan};
@@ -48,6 +49,7 @@ use spawn::Prepared;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 /// What was really enforced on one call.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -83,6 +85,9 @@ pub struct Ran {
     pub omitted_bytes: u64,
     /// What was enforced.
     pub enforced: Enforced,
+    /// Placeholders in the place of which the tool was given the value, or why it got none and
+    /// did nothing.
+    pub put_back: Result<Vec<String>, String>,
     /// From start to reply.
     pub elapsed: Duration,
     /// The record of the decision.
@@ -158,16 +163,39 @@ impl Sandbox {
     ///
     /// # Errors
     /// [`RunError`]; for `Unavailable` and `Expired` the tool did not start.
-    pub async fn run(&self, permit: Permit, cancel: CancellationToken) -> Result<Ran, RunError> {
+    pub async fn run(
+        &self,
+        permit: Permit,
+        redactor: &Redactor,
+        cancel: CancellationToken,
+    ) -> Result<Ran, RunError> {
         let terms = permit.redeem().map_err(|expired| RunError::Expired(expired.to_string()))?;
         let started = Instant::now();
-        let (reply, enforced) = self.hold(&terms, &cancel).await?;
+        let mut call = call_of(&terms);
+        let mut put_back = Ok(Vec::new());
+        let (reply, enforced) = if refill::is_wanted(&terms.call) {
+            let mut look = call.clone();
+            (look.output_bytes, look.tool) = (CONTENTS_MAX, CONTENTS.to_owned());
+            let (mut looked, enforced) = self.exchange(&terms, &look, &cancel).await?;
+            let file = Zeroizing::new(std::mem::take(&mut looked.content));
+            put_back = match looked.is_error {
+                true => Err((*file).clone()),
+                false => refill::fill(&mut call, redactor, &file),
+            };
+            match &put_back {
+                Ok(_) => self.exchange(&terms, &call, &cancel).await?,
+                Err(why) => (Reply { content: why.clone(), is_error: true, ..looked }, enforced),
+            }
+        } else {
+            self.exchange(&terms, &call, &cancel).await?
+        };
         Ok(Ran {
             content: Raw::new(reply.content),
             is_error: reply.is_error,
             exit_code: reply.exit_code,
             omitted_bytes: reply.omitted_bytes,
             enforced,
+            put_back,
             elapsed: started.elapsed(),
             seq: terms.seq,
             digest: terms.digest,
@@ -175,9 +203,19 @@ impl Sandbox {
     }
 
     /// Runs a call under its terms. Not public: terms can be written by hand, permits cannot.
+    #[cfg(debug_assertions)]
     pub(crate) async fn hold(
         &self,
         terms: &Terms,
+        cancel: &CancellationToken,
+    ) -> Result<(Reply, Enforced), RunError> {
+        self.exchange(terms, &call_of(terms), cancel).await
+    }
+
+    async fn exchange(
+        &self,
+        terms: &Terms,
+        call: &Call,
         cancel: &CancellationToken,
     ) -> Result<(Reply, Enforced), RunError> {
         if cancel.is_cancelled() {
@@ -195,24 +233,10 @@ impl Sandbox {
             Some(prepared) => prepared,
             None => Prepared::start(plan).map_err(|m| RunError::Unavailable(m.to_string()))?,
         };
-        let call = Call {
-            id: terms.call.id.as_str().to_owned(),
-            digest: terms.digest.clone(),
-            tool: terms.call.name.as_str().to_owned(),
-            input: terms.call.input.clone(),
-            paths: terms.paths.iter().map(WirePath::from).collect(),
-            wall_ms: u64::try_from(confinement.limits.wall.as_millis()).unwrap_or(u64::MAX),
-            output_bytes: confinement.limits.output_bytes,
-            withheld: confinement
-                .withheld
-                .iter()
-                .map(|entry| (entry.globs.clone(), entry.except.clone()))
-                .collect(),
-        };
         let wall = confinement.limits.wall;
         let way_out = hosts::way_out(confinement, &self.attached, &self.trust)
             .map_err(RunError::Unavailable)?;
-        let ended = spawn::exchange(prepared, way_out, &call, wall, cancel).await;
+        let ended = spawn::exchange(prepared, way_out, call, wall, cancel).await;
         let spawn::Ended { plan, outcome, contacts } = ended;
         // Also after a failure: a killed call may have changed something first.
         let changed = plan.guard.memory.restore();
@@ -363,6 +387,27 @@ impl Confiner for Sandbox {
             seq: Seq(0),
         };
         self.prepare(&terms).map(|backend| backend.as_str().to_owned())
+    }
+}
+
+/// What the worker is told of a call.
+fn call_of(terms: &Terms) -> Call {
+    let limits = &terms.confinement.limits;
+    Call {
+        id: terms.call.id.as_str().to_owned(),
+        digest: terms.digest.clone(),
+        tool: terms.call.name.as_str().to_owned(),
+        input: terms.call.input.clone(),
+        paths: terms.paths.iter().map(WirePath::from).collect(),
+        wall_ms: u64::try_from(limits.wall.as_millis()).unwrap_or(u64::MAX),
+        output_bytes: limits.output_bytes,
+        withheld: terms
+            .confinement
+            .withheld
+            .iter()
+            .map(|entry| (entry.globs.clone(), entry.except.clone()))
+            .collect(),
+        held: Vec::new(),
     }
 }
 

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 /// Longest time between start and report.
 const START: Duration = Duration::from_secs(10);
@@ -325,6 +326,8 @@ impl Talk {
     async fn reply(&mut self, call: &Call, cap: usize) -> Result<Reply, RunError> {
         let worker = |cause: &str| RunError::Worker(format!("the worker {cause}"));
         let line = wire::line(call).map_err(|e| RunError::Worker(format!("the call: {e}")))?;
+        // It may hold values that stood for placeholders.
+        let line = Zeroizing::new(line);
         self.process.busy = true;
         if self.send(&line).await.is_err() {
             return Err(self.died("before it had taken the call").await);

@@ -53,6 +53,8 @@ pub fn load(folder: &Path, id: &SessionId, redactor: &Redactor) -> Result<Loaded
         }
         _ => SessionError::Read { file: path.clone(), source },
     })?;
+    // The values behind its placeholders are gone; the same numbers must not come to mean others.
+    redactor.pass_over(&text);
     let malformed = |line: usize, problem: &str| SessionError::Malformed {
         file: path.clone(),
         line,

@@ -38,7 +38,7 @@ pub struct Bench<'a> {
 /// Uses a permit up: runs the call under its confinement and records how it ended.
 pub async fn run(permit: Permit, bench: Bench<'_>, cancel: CancellationToken) -> ToolOutcome {
     let (call_id, tool, seq) = (permit.call_id().clone(), permit.tool().clone(), permit.seq());
-    let result = bench.sandbox.run(permit, cancel).await;
+    let result = bench.sandbox.run(permit, bench.redactor, cancel).await;
     let mut body = outcome_body(seq, &result);
     let unheld = match &result {
         Err(RunError::Unavailable(why)) => Some(bench.redactor.text(why)),
@@ -76,7 +76,7 @@ fn record(
 }
 
 fn outcome_body(seq: Seq, result: &Result<Ran, RunError>) -> Value {
-    match result {
+    let mut body = match result {
         Ok(ran) => json!({
             "decision_seq": seq,
             "outcome": if ran.is_error { "failure" } else { "success" },
@@ -97,7 +97,15 @@ fn outcome_body(seq: Seq, result: &Result<Ran, RunError>) -> Value {
             },
             "error": error.to_string(),
         }),
+    };
+    match result {
+        Ok(Ran { put_back: Ok(placeholders), .. }) if !placeholders.is_empty() => {
+            body["put_back"] = json!(placeholders);
+        }
+        Ok(Ran { put_back: Err(why), .. }) => body["not_put_back"] = json!(why),
+        _ => {}
     }
+    body
 }
 
 fn explain(tool: &ToolName, error: RunError, redactor: &Redactor) -> Redacted<String> {

@@ -46,7 +46,7 @@ pub fn builtin() -> Vec<ToolSpec> {
         spec(
             "Write",
             Effects::WRITES,
-            "Writes a file, replacing what it held. Missing folders are made.",
+            "Writes a file, replacing what it held. Missing folders are made. A placeholder such as `[secret:jwt:1]` may be written back into the file it was read from, and stands for its secret there.",
             json!({
                 "file_path": {"type": "string", "description": "The file; absolute, or relative to the working folder."},
                 "content": {"type": "string", "description": "The whole new content."},
@@ -56,7 +56,7 @@ pub fn builtin() -> Vec<ToolSpec> {
         spec(
             "Edit",
             Effects::WRITES,
-            "Replaces an exact piece of text in a file. The piece must occur once, unless replace_all is set.",
+            "Replaces an exact piece of text in a file. The piece must occur once, unless replace_all is set. A placeholder such as `[secret:jwt:1]` may stand in both pieces for the secret that the file holds.",
             json!({
                 "file_path": {"type": "string", "description": "The file to change."},
                 "old_string": {"type": "string", "description": "The text to replace."},

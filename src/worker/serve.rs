@@ -92,8 +92,8 @@ fn reply(setup: &Setup, call: Call, channel: &mut Channel) -> Result<Reply, Stri
     }
     let outcome = body::run(setup, &call, channel);
     Ok(Reply {
-        id: call.id,
-        digest: call.digest,
+        id: call.id.clone(),
+        digest: call.digest.clone(),
         content: outcome.content,
         is_error: outcome.is_error,
         exit_code: outcome.exit_code,

@@ -2,13 +2,15 @@
 //!
 //! Parent: [`Setup`], then, once the worker's [`Report`] was accepted, [`Call`], then nothing
 //! or one `stop` line. Worker: [`Report`], [`Reply`], end. End of file on the worker's input
-//! means that the parent is gone. Nothing here does I/O, and no secret has a place in it.
+//! means that the parent is gone. Nothing here does I/O. The only secrets that have a place in it
+//! are [`Call::held`], which the file that the call changes holds already.
 
 use super::backend::Backend;
 use crate::model::AbsPath;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroize;
 
 /// Hidden first argument that turns the binary into a worker.
 pub const WORKER: &str = "__worker";
@@ -18,6 +20,10 @@ pub const REPORT_MAX: usize = 64 << 10;
 pub const SETUP_MAX: usize = 4 << 20;
 /// Longest call line, bytes: `Write` carries a whole file.
 pub const CALL_MAX: usize = 64 << 20;
+/// The errand of giving the parent the text of the file that a call will change.
+pub const CONTENTS: &str = "__contents";
+/// Longest such text, bytes.
+pub const CONTENTS_MAX: usize = 4 << 20;
 /// What the parent writes to end a command early.
 pub const STOP: &[u8] = b"stop\n";
 
@@ -224,8 +230,8 @@ pub struct Report {
     pub landlock: u32,
 }
 
-/// One call, as the permit has it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// One call, as the permit has it. Not `Debug`: it may hold values that are secret.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Call {
     /// The call's id, echoed.
@@ -245,6 +251,23 @@ pub struct Call {
     /// Files whose contents a search leaves out: globs over absolute paths, and exceptions.
     #[serde(default)]
     pub withheld: Vec<(Vec<String>, Vec<String>)>,
+    /// Values that stand in [`input`](Self::input) in the place of placeholders. The file must
+    /// still hold each of them when it is changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<String>,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if !self.held.is_empty() {
+            self.held.zeroize();
+            let texts = self.input.values_mut().filter_map(|value| match value {
+                Value::String(text) => Some(text),
+                _ => None,
+            });
+            texts.for_each(Zeroize::zeroize);
+        }
+    }
 }
 
 /// How the call ended.

@@ -185,3 +185,107 @@ fn no_canary_of_a_providers_error_is_shown_or_stored() {
     let planted = Planted { home, server, ..planted };
     planted.search(&[("stdout".to_owned(), run.stdout), ("stderr".to_owned(), run.stderr)]);
 }
+
+/// A run in which a model reads a file with a token and then makes one call with the placeholder.
+fn written_back(call: (&str, serde_json::Value)) -> (Home, Loopback, String, std::process::Output) {
+    let token = grow("ghp_", 11, 36);
+    let server = Loopback::start(vec![
+        Reply::sse(anthropic_tool_call("Read", &json!({"file_path": "settings.txt"}))),
+        Reply::sse(anthropic_tool_call(call.0, &call.1)).chunks_of(7),
+        Reply::sse(anthropic_text("Done.")),
+    ]);
+    let home = home_with("anthropic", "claude-sonnet-4-6", &server);
+    home.write("work/settings.txt", &format!("A=1\r\nTOKEN={token}\nB=2"));
+    home.write("work/other.txt", "TOKEN=none\n");
+    std::os::unix::fs::symlink("settings.txt", home.work().join("link.txt")).unwrap();
+    let args = ["prompt", "--output", "stream-json", "--profile", "permissive", "go on"];
+    let run = home.ion(&args).output().unwrap();
+    assert!(run.status.success(), "{}", stderr(&run));
+    (home, server, token, run)
+}
+
+const MARK: &str = "[secret:github-token:1]";
+
+fn is_nowhere(token: &str, home: &Home, server: &Loopback, run: &std::process::Output) {
+    let mut seen =
+        vec![("stdout".to_owned(), run.stdout.clone()), ("stderr".to_owned(), run.stderr.clone())];
+    seen.extend(server.requests().into_iter().map(|r| ("request".to_owned(), r.body.into_bytes())));
+    files(&home.home(), &mut seen);
+    for form in forms(token) {
+        for (name, bytes) in &seen {
+            assert!(!bytes.windows(form.len()).any(|w| w == form), "the token is in {name}");
+        }
+    }
+    assert!(seen.iter().any(|(name, bytes)| name.contains("audit") && !bytes.is_empty()));
+}
+
+fn read(home: &Home, name: &str) -> String {
+    std::fs::read_to_string(home.work().join(name)).unwrap()
+}
+
+#[test]
+fn a_model_changes_a_file_around_a_secret_that_it_never_sees() {
+    let edit = json!({"file_path": "settings.txt", "old_string": format!("TOKEN={MARK}\nB=2"),
+        "new_string": format!("TOKEN={MARK}\nB=3")});
+    let whole = json!({"file_path": "settings.txt",
+        "content": format!("A=1\r\nTOKEN={MARK}\nB=3")});
+    let linked = json!({"file_path": "link.txt", "old_string": format!("{MARK}\nB=2"),
+        "new_string": format!("{MARK}\nB=3")});
+    for call in [("Edit", edit), ("Write", whole), ("Edit", linked)] {
+        let (home, server, token, run) = written_back(call.clone());
+        let expected = format!("A=1\r\nTOKEN={token}\nB=3");
+        let last = &server.requests()[2].body;
+        assert_eq!(read(&home, "settings.txt"), expected, "{call:?}: {last}");
+        is_nowhere(&token, &home, &server, &run);
+        let mut audit = Vec::new();
+        files(&home.home(), &mut audit);
+        let recorded = |(name, bytes): &(String, Vec<u8>)| {
+            name.contains("audit") && String::from_utf8_lossy(bytes).contains(MARK)
+        };
+        assert!(audit.iter().any(recorded), "the record tells what was put back");
+    }
+}
+
+#[test]
+fn a_placeholder_carries_no_secret_to_where_it_was_not() {
+    let into_other = json!({"file_path": "other.txt", "old_string": "TOKEN=none",
+        "new_string": format!("TOKEN={MARK}")});
+    let into_new = json!({"file_path": "new.txt", "content": format!("TOKEN={MARK}\n")});
+    let invented = json!({"file_path": "settings.txt", "old_string": "B=2",
+        "new_string": "B=[secret:github-token:7]"});
+    for call in [("Edit", into_other), ("Write", into_new), ("Edit", invented)] {
+        let (home, server, token, run) = written_back(call.clone());
+        assert_eq!(read(&home, "other.txt"), "TOKEN=none\n");
+        assert_eq!(read(&home, "settings.txt"), format!("A=1\r\nTOKEN={token}\nB=2"));
+        assert!(!home.work().join("new.txt").exists());
+        let last = &server.requests()[2].body;
+        assert!(last.contains("cannot be put back"), "{call:?}: {last}");
+        is_nowhere(&token, &home, &server, &run);
+    }
+    let command = json!({"command": format!("echo '{MARK}' > new.txt; cat new.txt")});
+    let (home, server, token, run) = written_back(("Bash", command));
+    assert_eq!(read(&home, "new.txt"), format!("{MARK}\n"));
+    is_nowhere(&token, &home, &server, &run);
+}
+
+#[test]
+fn a_link_to_a_file_without_the_value_gets_none() {
+    let call = json!({"file_path": "away.txt", "content": format!("TOKEN={MARK}\n")});
+    let token = grow("ghp_", 12, 36);
+    let server = Loopback::start(vec![
+        Reply::sse(anthropic_tool_call(
+            "Bash",
+            &json!({"command": "cat settings.txt; ln -sf other.txt away.txt"}),
+        )),
+        Reply::sse(anthropic_tool_call("Write", &call)),
+        Reply::sse(anthropic_text("Done.")),
+    ]);
+    let home = home_with("anthropic", "claude-sonnet-4-6", &server);
+    home.write("work/settings.txt", &format!("TOKEN={token}\n"));
+    home.write("work/away.txt", &format!("TOKEN={token}\n"));
+    home.write("work/other.txt", "nothing\n");
+    let run = home.ion(&["prompt", "--profile", "permissive", "go on"]).output().unwrap();
+    assert!(run.status.success(), "{}", stderr(&run));
+    assert_eq!(read(&home, "other.txt"), "nothing\n");
+    is_nowhere(&token, &home, &server, &run);
+}

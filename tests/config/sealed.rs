@@ -415,3 +415,33 @@ fn what_a_chosen_profile_wanted_is_reported_like_any_other_wish() {
     assert!(keys.contains(&"sandbox.network") && keys.contains(&"sandbox.enabled"), "{keys:?}");
     assert!(loaded.effective.sandbox.requirement.value >= Requirement::Rules);
 }
+
+/// What of one text stays readable: a token, a text of a kind of one's own, a mail address.
+fn readable(user: &str, sealed: &str) -> String {
+    let mut world = World::new().user(user);
+    if !sealed.is_empty() {
+        world = world.sealed(sealed);
+    }
+    let nothing = ion::config::Environment::from_pairs([("HOME", "/h")]);
+    let redactor = ion::runtime::start::redactor(&world.loaded().effective, &nothing);
+    let token = format!("ghp_{}", "aB3dE5gH7jK9mN2pQ4rS6tU8vWxYz1Ca2Bd4");
+    let text = format!("{token} acme_ab12cd34 lena@example.org");
+    let shown = redactor.text(&text);
+    text.split(' ').filter(|word| shown.as_str().contains(word)).map(|word| &word[..4]).collect()
+}
+
+#[test]
+fn exceptions_from_masking_never_reach_what_the_sealed_tier_demands() {
+    let user = r#"{"security": {"redactPatterns": ["acme-key=acme_[a-z0-9]{8}"], "redactPii": true,
+        "redactAllow": ["github-token", "=acme_.*", "email"]}}"#;
+    assert_eq!(readable(user, ""), "ghp_acmelena");
+    let security = |settings: &str| readable(user, &format!(r#"{{"security": {settings}}}"#));
+    assert_eq!(security(r#"{"redactSecrets": true}"#), "");
+    assert_eq!(security(r#"{"redactPii": true}"#), "");
+    assert_eq!(security(r#"{"redactAllow": []}"#), "");
+    assert_eq!(security(r#"{"redactAllow": ["email", "jwt"]}"#), "lena");
+    assert_eq!(security(r#"{"redactSecrets": true, "redactAllow": ["email"]}"#), "lena");
+    // A copy of a sealed kind is the sealed kind.
+    assert_eq!(security(r#"{"redactPatterns": ["acme-key=acme_[a-z0-9]{8}"]}"#), "ghp_lena");
+    assert_eq!(security(r#"{"redactPatterns": ["acme-two=acme_[a-z0-9]{8}"]}"#), "ghp_lena");
+}

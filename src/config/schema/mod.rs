@@ -78,6 +78,8 @@ pub enum Shape {
     Addresses,
     /// A list of expressions for secrets, as [`crate::redact::Pattern`] reads them.
     Patterns,
+    /// A list of kinds and texts that are no secrets, as [`crate::redact::Allowed`] reads them.
+    Allowed,
     /// `permissions.rules`.
     Rules,
     /// `permissions.tests`.

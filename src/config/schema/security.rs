@@ -1,6 +1,6 @@
 //! The `security` block: what is masked.
 
-use super::{Key, Sealing, Shape, Stranger, TRUE_IS_STRICT};
+use super::{Empty, Key, Sealing, Shape, Stranger, TRUE_IS_STRICT};
 
 /// The keys of the section.
 pub const KEYS: &[Key] = &[
@@ -17,6 +17,14 @@ pub const KEYS: &[Key] = &[
         sealing: Sealing::Union,
         stranger: Stranger::Tighten,
         about: "more kinds of secrets, each `ID=EXPRESSION` (docs/redaction.md)",
+    },
+    Key {
+        path: "security.redactAllow",
+        shape: Shape::Allowed,
+        // A list that nobody wrote is empty; the sealed one is the most that a lower one can have.
+        sealing: Sealing::Intersect(Empty::Nothing),
+        stranger: Stranger::Ignore,
+        about: "what is not masked: ids of kinds, or `=EXPRESSION` for a whole text (docs/redaction.md)",
     },
     Key {
         path: "security.redactPii",

@@ -240,7 +240,11 @@ impl<'r> Scan<'r, '_> {
     }
 
     fn push(&mut self, range: Range<usize>, kind: &'r str, rank: u8, identity: Identity) {
-        if range.start < range.end && !self.holds_standing(&range) {
+        let allowed = |text: &[u8]| rank != BY_VALUE && self.rules.allowed.lets(kind, text);
+        if range.start < range.end
+            && !self.holds_standing(&range)
+            && !allowed(&self.unit.text[range.clone()])
+        {
             self.spans.push(Span { range, kind, rank, identity });
         }
     }

@@ -19,6 +19,7 @@ pub fn run(arguments: &Arguments<'_>) -> Result<Outcome, String> {
     // Lossy text cannot be written back: it would change bytes that nobody named.
     let text = String::from_utf8(bytes)
         .map_err(|_| format!("Error: {} is not UTF-8 text", path.display()))?;
+    arguments.still_held(&path, &text)?;
     let exact: Vec<(usize, usize)> =
         text.match_indices(old).map(|(at, hit)| (at, at + hit.len())).collect();
     let fuzzy_used = exact.is_empty();

@@ -16,7 +16,7 @@ pub mod read;
 pub mod write;
 
 use super::dialogue::Channel;
-use crate::worker::wire::{Call, Setup};
+use crate::worker::wire::{CONTENTS, Call, Setup};
 use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -55,6 +55,7 @@ pub fn run(setup: &Setup, call: &Call, parent: &mut Channel) -> Outcome {
         "Edit" => edit::run(&arguments),
         "Glob" => glob::run(&arguments),
         "Grep" => grep::run(&arguments),
+        CONTENTS => read::whole(&arguments),
         "Bash" => bash::run(&arguments, setup, parent),
         other => Err(format!("Unknown tool: {other}")),
     };
@@ -131,6 +132,18 @@ impl Arguments<'_> {
     /// The judged folder (or file) of a search; the working folder when the call names none.
     pub fn root(&self) -> PathBuf {
         self.call.paths.first().map_or_else(|| self.cwd.clone(), |path| path.to_path())
+    }
+
+    /// Whether a file still holds the values that stand in the arguments in the place of
+    /// placeholders: a secret must not get into a file that took the place of its own.
+    ///
+    /// # Errors
+    /// The tool error.
+    pub fn still_held(&self, path: &Path, text: &str) -> Result<(), String> {
+        match self.call.held.iter().all(|value| text.contains(value.as_str())) {
+            true => Ok(()),
+            false => Err(format!("Error: {} has changed; read it again", path.display())),
+        }
     }
 
     /// Whether a path lies in what was judged.

@@ -2,6 +2,7 @@
 
 use super::{Arguments, Outcome, say};
 use crate::worker::open;
+use crate::worker::wire::CONTENTS_MAX;
 use base64::Engine;
 use std::io::Read;
 use std::path::Path;
@@ -34,6 +35,25 @@ pub fn run(arguments: &Arguments<'_>) -> Result<Outcome, String> {
         ));
     }
     Ok(numbered(&bytes, offset, limit, arguments.call.output_bytes))
+}
+
+/// The text of a file that a call will change, for the parent to look for values in; nothing for
+/// one that is yet to be made.
+///
+/// # Errors
+/// The tool error.
+pub fn whole(arguments: &Arguments<'_>) -> Result<Outcome, String> {
+    let path = arguments.path()?;
+    if open::read(&path).is_err_and(|error| error.raw_os_error() == Some(libc::ENOENT)) {
+        return Ok(Outcome::default());
+    }
+    let bytes = contents(&path, "reading")?;
+    if bytes.len() > CONTENTS_MAX {
+        let path = path.display();
+        return Err(format!("Error: {path} is too large for a placeholder to be put back in it"));
+    }
+    let text = String::from_utf8(bytes);
+    text.map(Outcome::done).map_err(|_| format!("Error: {} is not UTF-8 text", path.display()))
 }
 
 /// Reads a whole regular file. `doing` completes "Error ... file".

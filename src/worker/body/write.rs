@@ -1,6 +1,6 @@
 //! `Write`: the whole file or nothing, by a temporary file in the same folder.
 
-use super::{Arguments, Outcome, say};
+use super::{Arguments, Outcome, read, say};
 use crate::worker::open;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
@@ -16,6 +16,10 @@ use std::path::Path;
 pub fn run(arguments: &Arguments<'_>) -> Result<Outcome, String> {
     let path = arguments.path()?;
     let content = arguments.required("content")?;
+    if !arguments.call.held.is_empty() {
+        arguments
+            .still_held(&path, &String::from_utf8_lossy(&read::contents(&path, "reading")?))?;
+    }
     replace(&path, content.as_bytes())?;
     Ok(Outcome::done(format!("Successfully wrote to {}", path.display())))
 }
