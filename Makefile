@@ -65,8 +65,9 @@ dist:
 
 bench: dist
 	python3 benches/startup.py dist/ion
-	$(CARGO) build --locked --release --example decisions
+	$(CARGO) build --locked --release --example decisions --example appends
 	python3 benches/decisions.py dist/ion target/release/examples/decisions
+	python3 benches/audit.py dist/ion target/release/examples/appends
 
 clean:
 	$(CARGO) clean

@@ -49,6 +49,8 @@ pub enum Kind {
     Trust,
     /// A sink refused records and is sent nothing more until a person looks.
     Forwarding,
+    /// Conversations on disk were masked anew.
+    Scrubbed,
     /// The log itself was repaired after a crash; written by the log alone.
     Recovered,
     /// The records before this one lie in a file that was closed; written by the log alone.

@@ -45,6 +45,9 @@ pub enum Command {
     Approvals(super::approvals::ApprovalsCommand),
     /// Copy standard input to standard output with secrets masked.
     Redact(super::redact::RedactArgs),
+    /// Mask what conversations on disk hold.
+    #[command(subcommand)]
+    Sessions(super::sessions::SessionsCommand),
     /// Read and verify the record of decisions.
     #[command(subcommand)]
     Audit(super::audit::AuditCommand),

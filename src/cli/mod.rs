@@ -17,6 +17,7 @@ pub mod policy;
 pub mod prompt;
 pub mod redact;
 pub mod sandbox;
+pub mod sessions;
 pub mod start;
 pub mod tour;
 pub mod trust;
@@ -120,6 +121,7 @@ fn dispatch(
         Command::Trust(args) => trust::run(&args, &environment, out),
         Command::Approvals(command) => approvals::run(&command, &environment, out),
         Command::Redact(args) => redact::run(&args, &environment, out),
+        Command::Sessions(command) => sessions::run(&command, &environment, out),
         Command::Audit(command) => start::audit(command, &environment, out),
         Command::Help { topic } => help::run(&topic, &environment, out),
         Command::Completions { shell } => completions(shell, out),

@@ -20,7 +20,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 /// What stands in the place of a text that could not be scanned.
-const WITHHELD: &str = "[text withheld: the redactor failed on it]";
+/// Stands in the place of a text that the redactor failed on.
+pub const WITHHELD: &str = "[text withheld: the redactor failed on it]";
 
 /// One place that was, or would be, masked. Byte offsets in the source.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

@@ -70,6 +70,7 @@ pub fn note(
             body: redactor.for_log().json(&body),
         };
         // A log that takes no record says so to every call; the cursor keeps the reason as well.
-        let _ = AuditLog::open_as(&file, origin.clone()).and_then(|log| log.append(&draft));
+        let _ = AuditLog::open_as(&file, origin.clone(), crate::audit::Settings::default())
+            .and_then(|log| log.append(&draft));
     })
 }

@@ -3,7 +3,8 @@
 use super::StartError;
 use crate::audit::settings::Sync;
 use crate::audit::{AuditLog, Draft, Kind, Origin, Settings};
-use crate::config::{Effective, Environment};
+use crate::config::{Effective, Environment, Loaded};
+use crate::model::Tier;
 use serde_json::json;
 
 /// Opens or creates the log.
@@ -24,8 +25,15 @@ pub fn open(effective: &Effective, environment: &Environment) -> Result<AuditLog
 }
 
 /// Records that a run could not start. Nothing ran, so a log that cannot be written changes nothing:
-/// the person is told of the refusal either way.
-pub fn refused_start(effective: &Effective, environment: &Environment, error: &StartError) {
+/// the person is told of the refusal either way. On a machine where nothing ever ran and nobody set a
+/// sealed tier up, no log is begun for it: a newcomer's first mistake leaves no folders behind.
+pub fn refused_start(loaded: &Loaded, environment: &Environment, error: &StartError) {
+    let effective = &*loaded.effective;
+    let begun = effective.audit.file.as_ref().is_some_and(|file| file.as_path().exists());
+    let sealed = loaded.files.iter().any(|file| file.found && file.tier == Tier::Enterprise);
+    if !begun && !sealed {
+        return;
+    }
     let body = json!({
         "reason": error.to_string(),
         "workspace": effective.places.workspace,

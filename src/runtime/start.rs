@@ -151,7 +151,7 @@ impl Runtime {
         let loaded = Arc::new(load(request.environment, flags, request.dir.as_ref())?);
         let environment = request.environment;
         Runtime::build(Arc::clone(&loaded), request).inspect_err(|error| {
-            super::log::refused_start(&loaded.effective, environment, error);
+            super::log::refused_start(&loaded, environment, error);
         })
     }
 

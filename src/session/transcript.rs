@@ -94,6 +94,7 @@ impl Transcript {
             .mode(0o600)
             .open(&path)
             .map_err(fail)?;
+        in_use(&file);
         let header = json!({
             "meta": true, "id": id, "version": 2, "model": model, "system": "",
             "totalInputTokens": 0, "totalOutputTokens": 0, "lastInputTokens": 0,
@@ -112,6 +113,7 @@ impl Transcript {
         let path = loaded.path.clone();
         let fail = |source| SessionError::Write { file: path.clone(), source };
         let mut file = open(&path, OFlags::WRONLY | OFlags::APPEND).map_err(fail)?;
+        in_use(&file);
         if loaded.torn_tail {
             // A killed run left half a line; end it, so that the next entry stands alone.
             file.write_all(b"\n").map_err(fail)?;
@@ -205,6 +207,11 @@ pub(super) fn open(path: &Path, flags: OFlags) -> io::Result<File> {
         return refused("others can write to it; next: chmod go-w");
     }
     Ok(file)
+}
+
+/// Tells `ion sessions scrub` that a run has the file open. Where locks do not work, nothing is told.
+fn in_use(file: &File) {
+    let _ = rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockShared);
 }
 
 fn entry_id() -> io::Result<String> {

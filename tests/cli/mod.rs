@@ -17,5 +17,6 @@ mod review;
 mod review_page;
 mod reviewers;
 mod samples;
+mod sessions;
 mod tour;
 mod trust;

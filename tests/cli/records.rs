@@ -18,18 +18,23 @@ fn answering(replies: usize) -> Loopback {
 
 #[test]
 fn a_start_that_was_refused_is_a_record_with_its_reason() {
-    let home = Home::new();
+    let bare = Home::new();
+    assert_eq!(bare.run(&["prompt", "hello"]).status.code(), Some(2));
+    assert!(!bare.home().join(".ion").exists(), "nothing ever ran here");
+    let server = answering(1);
+    let home = home_with("anthropic", "claude-sonnet-4-6", &server);
+    let unknown = ["prompt", "--resume", "1778320000000-a1b2c3d4e5f6", "hello"];
+    assert!(home.run(&["prompt", "hello"]).status.success());
+    assert!(!home.run(&unknown).status.success());
+    home.write("home/.ion/engine.json", "{}");
     let output = home.run(&["prompt", "hello"]);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     let refused = records(&home, "refused_start");
-    assert_eq!(refused.len(), 1);
-    assert_eq!(refused[0]["body"]["reason"], "no model is configured");
-    let server = answering(1);
-    let home = home_with("anthropic", "claude-sonnet-4-6", &server);
-    let output = home.run(&["prompt", "--resume", "1778320000000-a1b2c3d4e5f6", "hello"]);
-    assert!(!output.status.success());
-    assert_eq!(records(&home, "refused_start").len(), 1);
-    assert!(server.requests().is_empty());
+    assert_eq!(refused.len(), 2);
+    let reason = |at: usize| refused[at]["body"]["reason"].as_str().unwrap().to_owned();
+    assert!(reason(0).starts_with("no conversation `1778320000000-a1b2c3d4e5f6`"), "{}", reason(0));
+    assert_eq!(reason(1), "no model is configured");
+    assert_eq!(server.requests().len(), 1);
     assert!(home.run(&["audit", "verify"]).status.success());
 }
 
