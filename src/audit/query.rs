@@ -4,12 +4,12 @@
 //! end makes it look again under the lock. A line that cannot be read is
 //! counted, never skipped in silence; `verify` tells what is wrong with it.
 
+use super::AuditError;
 use super::cursor::{self, Sent};
 use super::lock::Lock;
 use super::record::{self, LONGEST_LINE, Record, checked_hash};
 use super::segment::{self, Part};
 use super::sieve::Sieve;
-use super::AuditError;
 use crate::model::{AbsPath, Decision, Seq};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -307,6 +307,17 @@ pub fn after<E: From<AuditError>>(
     }
     // FAIL CLOSED: a log that ends before what was sent is not the one that was sent.
     if newest < sent.seq { Err(another_log()) } else { Ok(()) }
+}
+
+/// Makes what was read durable, where each record is not: a power cut must not take from the log what
+/// a receiver has already.
+///
+/// # Errors
+/// The file cannot be synced.
+pub fn settle(file: &AbsPath) -> Result<(), AuditError> {
+    let path = file.as_path();
+    let Some(log) = super::place::read(path)? else { return Ok(()) };
+    log.sync_data().map_err(|e| AuditError::io("make its records durable", path, e))
 }
 
 /// Moves near the first record after this number without reading all that is before it: numbers

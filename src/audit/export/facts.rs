@@ -90,9 +90,8 @@ impl Facts {
         });
         let level = match (record.kind.as_str(), decision) {
             ("decision", "deny") if critical => Level::Error,
-            ("decision", "deny") | ("enforcement" | "forwarding" | "recovered" | "refused_start", _) => {
-                Level::Warning
-            }
+            ("decision", "deny")
+            | ("enforcement" | "forwarding" | "recovered" | "refused_start", _) => Level::Warning,
             ("decision", "allow") | ("session_start" | "session_end" | "rotated", _) => Level::Info,
             ("outcome", _) if outcome == "success" => Level::Info,
             _ => Level::Notice,
