@@ -10,7 +10,7 @@ use super::lock::Lock;
 use super::record::{self, Draft, Kind, Origin};
 use super::retired::{self, Retired};
 use super::settings::{Settings, Sync};
-use super::{AuditError, place, segment, tail, verify};
+use super::{AuditError, cursor, place, segment, tail, verify};
 use crate::model::{AbsPath, Seq};
 use crate::redact::Redactor;
 use rustix::fs::{OFlags, Stat};
@@ -231,6 +231,10 @@ impl State {
             }
             let (name, place) = (part.name.clone(), part.path.clone());
             let Head { seq: last, hash } = tail.head;
+            // What a receiver lacks stays, however old it is.
+            if !cursor::all_have(path, last) {
+                return Ok(());
+            }
             if !verify::part_checks(path, part, last, &self.signer.public())? {
                 return Ok(());
             }

@@ -13,7 +13,7 @@ use rustix::fs::{FlockOperation, OFlags};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a sink's receiver has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +55,24 @@ fn path(log: &AbsPath, name: &str, which: usize) -> PathBuf {
 /// # Errors
 /// It is there and cannot be read, or is not what Ion writes.
 pub fn read(log: &AbsPath, name: &str) -> Result<Sent, AuditError> {
-    let path = path(log, name, 0);
+    read_at(path(log, name, 0), name)
+}
+
+/// Whether every sink that was ever sent something has this record. FAIL CLOSED: what cannot be read
+/// has nothing.
+pub(in crate::audit) fn all_have(log: &Path, seq: Seq) -> bool {
+    let (Some(folder), Some(stem)) = (log.parent(), log.file_name()) else { return false };
+    let stem = format!("{}.sent-", stem.to_string_lossy());
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    entries.into_iter().all(|entry| {
+        let Ok(entry) = entry else { return false };
+        let entry = entry.file_name();
+        let name = entry.to_str().and_then(|text| text.strip_prefix(&stem)).filter(|n| is_name(n));
+        name.is_none_or(|name| read_at(folder.join(&entry), name).is_ok_and(|s| s.seq >= seq))
+    })
+}
+
+fn read_at(path: PathBuf, name: &str) -> Result<Sent, AuditError> {
     let Some(file) = place::read(&path)? else { return Ok(Sent::default()) };
     let mut text = Vec::new();
     let read = file.take(64 * 1024).read_to_end(&mut text);

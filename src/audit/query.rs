@@ -309,6 +309,17 @@ pub fn after<E: From<AuditError>>(
     if newest < sent.seq { Err(another_log()) } else { Ok(()) }
 }
 
+/// Makes what was read durable, where each record is not: a power cut must not take from the log what
+/// a receiver has already.
+///
+/// # Errors
+/// The file cannot be synced.
+pub fn settle(file: &AbsPath) -> Result<(), AuditError> {
+    let path = file.as_path();
+    let Some(log) = super::place::read(path)? else { return Ok(()) };
+    log.sync_data().map_err(|e| AuditError::io("make its records durable", path, e))
+}
+
 /// Moves near the first record after this number without reading all that is before it: numbers
 /// only ever grow, so halves of the file are left out. A line that cannot be read ends the search.
 fn go_to(lines: &mut BufReader<File>, seq: Seq, path: &Path) -> Result<(), AuditError> {

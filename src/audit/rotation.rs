@@ -190,6 +190,43 @@ fn a_hold_and_a_damaged_file_keep_everything() {
 }
 
 #[test]
+fn what_a_sink_lacks_is_found_in_every_file_and_not_removed() {
+    use super::cursor::{Cursor, Sent};
+    let log = with(40, &small());
+    let file = file(&log);
+    let all = |sent: &Sent| {
+        let mut found = Vec::new();
+        let read = query::after(&file, "s", sent, usize::MAX, &mut |record, _| {
+            found.push(Sent { seq: record.seq, hash: record.hash, ..Sent::default() });
+            Ok::<(), AuditError>(())
+        });
+        read.map(|()| found)
+    };
+    let whole = all(&Sent::default()).unwrap();
+    assert_eq!(whole.iter().map(|s| s.seq.0).collect::<Vec<_>>(), seqs(&log));
+    for (at, sent) in whole.iter().enumerate() {
+        assert!(all(sent).unwrap() == whole[at + 1..], "after {}", sent.seq);
+    }
+    // A sink that is behind holds its files; once it has them they go.
+    let cursor = Cursor::take(&file, "siem").unwrap().unwrap();
+    cursor.write(&whole[9]).unwrap();
+    let open = log.open_with(forgetful());
+    append(&open, 20);
+    assert_eq!(all(&whole[9]).unwrap()[0].seq, Seq(11));
+    let newest = all(&whole[9]).unwrap().pop().unwrap();
+    cursor.write(&newest).unwrap();
+    append(&open, 20);
+    assert_eq!(all(&newest).unwrap()[0].seq.0, newest.seq.0 + 1);
+    // Who was sent a removed record and nothing since has missed some, and is told.
+    assert!(all(&whole[9]).unwrap_err().message.contains("changed or removed"));
+    let left = all(&Sent::default()).unwrap();
+    assert!(left[0].seq > Seq(10), "a new sink begins with what is left");
+    std::fs::write(place::beside(&log.path(), ".sent-siem"), "{}").unwrap();
+    append(&open, 20);
+    assert_eq!(all(&Sent::default()).unwrap()[0].seq, left[0].seq, "a damaged cursor has nothing");
+}
+
+#[test]
 fn young_files_stay() {
     let day = Settings { keep_seconds: Some(86_400), ..small() };
     let log = with(20, &day);

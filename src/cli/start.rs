@@ -22,7 +22,7 @@ pub fn audit(
         let effective = &loaded.effective;
         let sinks = forward::sinks(effective, environment).map_err(StartError::from)?;
         let redactor = Arc::new(start::redactor(effective, environment));
-        let note = backlog::note(file, environment, redactor, None);
+        let note = backlog::note(file, effective, environment, redactor, None);
         return super::audit::forward::forward(args, sinks, file, &note, out);
     }
     super::audit::run(command, file, out)

@@ -231,6 +231,7 @@ impl Pump {
             Some(wire) => wire,
             None => self.sink.open().map_err(Trouble::later)?,
         };
+        query::settle(&self.log).map_err(fault)?;
         wire.send(&batch)?;
         self.wire = Some(wire);
         cursor.write(&next).map_err(fault)?;

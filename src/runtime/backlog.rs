@@ -4,7 +4,7 @@
 //! cursor that cannot be read is not known to be.
 
 use crate::audit::cursor;
-use crate::audit::{AuditError, AuditLog, Draft, Kind, Origin};
+use crate::audit::{AuditError, AuditLog, Draft, Kind};
 use crate::config::{Effective, Environment};
 use crate::forward::pump::Note;
 use crate::gate::Recorder;
@@ -53,12 +53,12 @@ impl Recorder for Bounded {
 /// Records that a sink was parked. The log is opened when there is something to say.
 pub fn note(
     file: &AbsPath,
+    effective: &Effective,
     environment: &Environment,
     redactor: Arc<Redactor>,
     session: Option<SessionId>,
 ) -> Note {
-    let user = environment.get("USER").or(environment.get("LOGNAME"));
-    let (file, origin) = (file.clone(), Origin::here(user.map(str::to_owned)));
+    let (file, (origin, settings)) = (file.clone(), super::log::terms(effective, environment));
     Arc::new(move |sink, why| {
         let body = json!({"sink": sink, "status": "parked", "reason": why});
         let draft = Draft {
@@ -70,7 +70,7 @@ pub fn note(
             body: redactor.for_log().json(&body),
         };
         // A log that takes no record says so to every call; the cursor keeps the reason as well.
-        let _ = AuditLog::open_as(&file, origin.clone(), crate::audit::Settings::default())
-            .and_then(|log| log.append(&draft));
+        let log = AuditLog::open_as(&file, origin.clone(), settings.clone());
+        let _ = log.and_then(|log| log.append(&draft));
     })
 }

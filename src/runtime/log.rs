@@ -12,8 +12,17 @@ use serde_json::json;
 /// # Errors
 /// [`StartError::NoHome`], or what is wrong with the log.
 pub fn open(effective: &Effective, environment: &Environment) -> Result<AuditLog, StartError> {
+    let file = effective.audit.file.as_ref().ok_or(StartError::NoHome)?;
+    let (origin, settings) = terms(effective, environment);
+    Ok(AuditLog::open_as(file, origin, settings)?)
+}
+
+/// Who writes, and how.
+pub(in crate::runtime) fn terms(
+    effective: &Effective,
+    environment: &Environment,
+) -> (Origin, Settings) {
     let audit = &effective.audit;
-    let file = audit.file.as_ref().ok_or(StartError::NoHome)?;
     let user = environment.get("USER").or(environment.get("LOGNAME"));
     let settings = Settings {
         sync: if audit.sync_always.value { Sync::Always } else { Sync::Checkpoint },
@@ -21,7 +30,7 @@ pub fn open(effective: &Effective, environment: &Environment) -> Result<AuditLog
         rotate_seconds: audit.rotate_hours.map(|hours| hours.saturating_mul(3600)),
         keep_seconds: audit.keep_days.map(|days| days.saturating_mul(86_400)),
     };
-    Ok(AuditLog::open_as(file, Origin::here(user.map(str::to_owned)), settings)?)
+    (Origin::here(user.map(str::to_owned)), settings)
 }
 
 /// Records that a run could not start. Nothing ran, so a log that cannot be written changes nothing:

@@ -427,7 +427,9 @@ impl Runtime {
     pub fn forward(&self, environment: &Environment) -> Option<Forwarder> {
         let wanted = self.loaded.effective.audit.forward_in_runs && !self.sinks.is_empty();
         let (redactor, session) = (Arc::clone(&self.redactor), Some(self.session.clone()));
-        let note = || backlog::note(&self.audit_file, environment, redactor, session);
+        let note = || {
+            backlog::note(&self.audit_file, &self.loaded.effective, environment, redactor, session)
+        };
         wanted.then(|| Forwarder::start(self.sinks.clone(), &self.audit_file, &note()))
     }
 

@@ -60,6 +60,7 @@ impl Facts {
             ("trust", _) => ("policy.change", "Trust in a folder changed"),
             ("forwarding", _) => ("audit.sink_error", "Audit forwarding stopped"),
             ("recovered", _) => ("audit.gap", "Audit log repaired after a crash"),
+            ("scrubbed", _) => ("secret.scrubbed", "Stored conversations masked anew"),
             ("rotated", _) => ("chain.rotate", "Audit log goes on in a new file"),
             ("retired", _) if body.get("held").is_some() => {
                 ("chain.retire", "Old audit records kept by a hold")
