@@ -9,7 +9,7 @@ use std::ops::Range;
 const LONGEST_NAME: usize = 64;
 const LONGEST_GAP: usize = 24;
 /// A longer value is judged by its beginning.
-pub(in crate::redact) const LONGEST_VALUE: usize = 4 * 1024;
+pub(in crate::redact) const LONGEST_VALUE: usize = 1024;
 
 /// A value behind a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,14 +61,21 @@ fn is_blank(byte: u8) -> bool {
 
 /// What ends a value without quotes.
 pub(in crate::redact) fn ends_value(byte: u8) -> bool {
-    byte <= b' '
-        || byte == 0x7f
-        || is_quote(byte)
-        || matches!(
-            byte,
-            b',' | b';' | b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'<' | b'>' | b'|'
-        )
+    ENDS_VALUE[usize::from(byte)]
 }
+
+static ENDS_VALUE: [bool; 256] = {
+    let mut set = [false; 256];
+    let mut i = 0;
+    while i < 256 {
+        let byte = i as u8;
+        set[i] = byte <= b' '
+            || matches!(byte, 0x7f | b'"' | b'\'' | b'`' | b',' | b';' | b'(' | b')')
+            || matches!(byte, b'[' | b']' | b'{' | b'}' | b'<' | b'>' | b'|');
+        i += 1;
+    }
+    set
+};
 
 /// The bounds of the name that a place lies in.
 pub(in crate::redact) fn name_at(around: Around<'_>, at: usize, end: usize) -> Range<usize> {
@@ -135,8 +142,8 @@ pub(in crate::redact) fn may_follow(text: &[u8], end: usize, whole: bool) -> boo
 pub(in crate::redact) fn read(
     around: Around<'_>,
     name: Range<usize>,
-    takes_all: impl Fn() -> bool,
-    is_cookie: impl Fn() -> bool,
+    takes_all: bool,
+    is_cookie: bool,
 ) -> Read {
     let text = around.text;
     let missing = |at: usize| match around.whole {
@@ -249,12 +256,12 @@ pub(in crate::redact) fn read(
             Some(end) => (end, true),
             None => (line_end(text, start), false),
         },
-        None if is_cookie() => {
+        None if is_cookie => {
             let stops = |b: &u8| matches!(b, b'\n' | b'\r') || is_quote(*b);
             (start + text[start..].iter().position(stops).unwrap_or(text.len() - start), false)
         }
         None => {
-            let all = leading && (kind == b'=' && glued || kind == b':') && takes_all();
+            let all = leading && (kind == b'=' && glued || kind == b':') && takes_all;
             let stops = |b: &u8| match all {
                 true => *b <= b' ',
                 false => ends_value(*b) || (in_url || glued) && *b == b'&' || in_url && *b == b'#',

@@ -6,7 +6,7 @@
 //! The older engine masked the header line and showed the key.
 
 /// A header line is shorter.
-const LONGEST_HEADER: usize = 100;
+pub(in crate::redact) const LONGEST_HEADER: usize = 100;
 /// How much of a body tells one key from another.
 const IDENTITY: usize = 8 * 1024;
 /// Lines without a body after a header: then it was talk about keys.

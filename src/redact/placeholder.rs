@@ -64,10 +64,15 @@ impl Numbers {
 
 /// Writes a placeholder.
 pub(in crate::redact) fn write(kind: &str, number: Option<usize>) -> String {
-    match number {
-        Some(n) => format!("{OPEN}{kind}:{n}]"),
-        None => format!("{OPEN}{kind}]"),
+    let mut out = String::with_capacity(OPEN.len() + kind.len() + 12);
+    out.push_str(OPEN);
+    out.push_str(kind);
+    if let Some(number) = number {
+        out.push(':');
+        out.push_str(&number.to_string());
     }
+    out.push(']');
+    out
 }
 
 /// What a text that begins with `[` is.

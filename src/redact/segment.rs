@@ -272,7 +272,7 @@ impl<'r> Segmenter<'r> {
             None if most == end + LOOK_AHEAD => most,
             None => return None,
         };
-        let ahead = &hits[hits.partition_point(|hit| hit.end <= end)..];
+        let ahead = behind(hits, end);
         let key = self.key_in(text, base, ahead, next).map(|(at, _)| at);
         Some(key.filter(|&at| at >= end).unwrap_or(next))
     }
@@ -318,8 +318,9 @@ impl<'r> Segmenter<'r> {
         keys.filter(|hit| self.rules.marks.of(**hit).contains(&Mark::Key))
             .filter(|hit| self.talk.is_none_or(|talk| base + hit.start as u64 > talk))
             .find_map(|hit| {
-                let line = memchr::memchr(b'\n', &text[hit.start..end])
-                    .map_or(end, |length| hit.start + length);
+                let near = end.min(hit.start + pem::LONGEST_HEADER);
+                let line = memchr::memchr(b'\n', &text[hit.start..near])
+                    .map_or(near, |length| hit.start + length);
                 pem::header(&text[..line], hit.start).map(|header_end| (hit.start, header_end))
             })
     }
@@ -490,6 +491,17 @@ impl<'r> Segmenter<'r> {
         self.shown = self.shown.max(base + open as u64);
         Ok(())
     }
+}
+
+/// The hits that end behind an offset. Most often that is one of the next, of which a buffer holds
+/// thousands.
+fn behind(hits: &[Hit], end: usize) -> &[Hit] {
+    let mut reach = 1;
+    while hits.get(reach).is_some_and(|hit| hit.end <= end) {
+        reach *= 2;
+    }
+    let near = &hits[..hits.len().min(reach + 1)];
+    &hits[near.partition_point(|hit| hit.end <= end)..]
 }
 
 /// Up to where a text without any place worth a look can be passed on.

@@ -88,7 +88,7 @@ pub(in crate::redact) fn is_secret(named: Named, place: Place, value: &str) -> b
         return !has_blank && value.len() >= 16 && digit && (lower || upper)
             || named.kind == "authorization" && value.len() >= 12 && is_basic(value.as_bytes());
     }
-    let is_name = names::judge(value.as_bytes()).is_some();
+    let is_name = || names::judge(value.as_bytes()).is_some();
     if named.kind == "authorization"
         && !has_blank
         && (value.len() >= 16 || is_basic(value.as_bytes()))
@@ -97,10 +97,10 @@ pub(in crate::redact) fn is_secret(named: Named, place: Place, value: &str) -> b
     }
     match named.sensitivity {
         Sensitivity::Strong if place.quoted => {
-            value.len() >= 4 && !is_name && (!has_blank || digit)
+            value.len() >= 4 && !is_name() && (!has_blank || digit)
         }
         Sensitivity::Strong if place.glued || (place.leading && place.ends_line) => {
-            value.len() >= 4 && !is_name && !has_blank
+            value.len() >= 4 && !is_name() && !has_blank
         }
         // A number in code.
         Sensitivity::Strong if is_number(value) => false,
@@ -112,7 +112,7 @@ pub(in crate::redact) fn is_secret(named: Named, place: Place, value: &str) -> b
             let mixed = (digit || symbol) && (lower || upper) || lower && upper;
             // Letters of both cases are also what identifiers are made of.
             let random = digit || symbol || is_shuffled(value.as_bytes());
-            value.len() >= long && !has_blank && !is_name && mixed && random && !is_code(value)
+            value.len() >= long && !has_blank && mixed && random && !is_code(value) && !is_name()
         }
     }
 }
@@ -142,8 +142,11 @@ pub(in crate::redact) fn is_reference_in_url(value: &str) -> bool {
 
 /// Whether a value only points at a secret that is kept elsewhere.
 fn is_reference(value: &str) -> bool {
-    let lower = value.to_ascii_lowercase();
-    let bcrypt = ["$2a$", "$2b$", "$2y$", "$argon2"].iter().any(|p| lower.starts_with(p));
+    let bytes = value.as_bytes();
+    let starts =
+        |p: &&str| bytes.get(..p.len()).is_some_and(|h| h.eq_ignore_ascii_case(p.as_bytes()));
+    let bcrypt =
+        bytes.first() == Some(&b'$') && ["$2a$", "$2b$", "$2y$", "$argon2"].iter().any(starts);
     let dollar = value.strip_prefix('$').is_some_and(|rest| {
         rest.starts_with(['{', '('])
             || !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -156,7 +159,7 @@ fn is_reference(value: &str) -> bool {
         && (value.ends_with('>') || value.chars().skip(1).all(|c| c.is_alphabetic()))
         || value.starts_with('{') && value.ends_with('}')
         || value.starts_with("{{");
-    let url = lower.contains("://") && !lower.contains('@');
+    let url = bytes.contains(&b':') && value.contains("://") && !bytes.contains(&b'@');
     let path = ["/", "./", "../", "~/"].iter().any(|p| value.starts_with(p))
         && !value.contains(['+', '='])
         && (value.starts_with('.') || value.bytes().filter(|&b| b == b'/').count() > 1);
@@ -193,7 +196,7 @@ fn is_reference(value: &str) -> bool {
             "secretkeyref",
         ]
         .iter()
-        .any(|prefix| lower.starts_with(prefix))
+        .any(starts)
 }
 
 /// Whether it is a documented example or a row of fillers.
@@ -218,8 +221,16 @@ pub(in crate::redact) fn is_example(value: &[u8]) -> bool {
     ];
     let starts =
         |word: &&[u8]| value.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
+    let is_filler =
+        |byte: u8| matches!(byte | 0x20, b'x' | b'*' | b'0' | b'.' | b'-' | b'#') || byte == b'_';
     let (mut run, mut before, mut longest, mut fillers) = (0, 0, 0, 0);
-    for &byte in value {
+    // Every row of six covers one of these, and has another one beside it.
+    let mut sixth = (5..value.len()).step_by(6);
+    let has_row = sixth.any(|at| {
+        let same = |other: &u8| other.eq_ignore_ascii_case(&value[at]);
+        is_filler(value[at]) && (same(&value[at - 1]) || value.get(at + 1).is_some_and(same))
+    });
+    for &byte in if has_row { value } else { &[] } {
         let byte = byte.to_ascii_lowercase();
         run = if byte == before { run + 1 } else { 1 };
         if matches!(byte, b'x' | b'*' | b'0' | b'.' | b'-' | b'_' | b'#') {
@@ -236,7 +247,7 @@ pub(in crate::redact) fn is_example(value: &[u8]) -> bool {
         matches!(first, b'x' | b'X' | b'*' | b'.' | b'-' | b'?' | b'#')
             && value.iter().all(|byte| byte == first)
     });
-    let holds = |part: &[u8]| memchr::memmem::find(value, part).is_some();
+    let holds = |part: &[u8]| value.windows(part.len()).any(|window| window == part);
     one_filler
         // Six in a row: no generator writes that.
         || longest >= 6 && fillers * 2 >= value.len()
@@ -245,8 +256,8 @@ pub(in crate::redact) fn is_example(value: &[u8]) -> bool {
         // The examples of the documentation of AWS.
         || value.ends_with(b"EXAMPLE") && value.len() <= 20
         || value.ends_with(b"EXAMPLEKEY") && value.len() <= 40
-        || value.len() <= 24 && holds(b"...")
-        || value.len() <= 32 && (holds("\u{2026}".as_bytes()) || holds("\u{2022}\u{2022}".as_bytes()))
+        || value.len() <= 24 && value.contains(&b'.') && holds(b"...")
+        || value.len() <= 32 && !value.is_ascii() && (holds("\u{2026}".as_bytes()) || holds("\u{2022}\u{2022}".as_bytes()))
         || BEGINNINGS.iter().any(starts) && !value.iter().any(u8::is_ascii_digit)
 }
 
@@ -301,8 +312,9 @@ fn is_plain_word(value: &str) -> bool {
         "unknown",
         "anonymous",
     ];
-    let lower = value.trim_end_matches(['?', '!', ',', ';']).to_ascii_lowercase();
-    WORDS.contains(&lower.as_str())
+    let word = value.trim_end_matches(['?', '!', ',', ';']);
+    // The longest is `undefined`.
+    word.len() <= 9 && WORDS.iter().any(|plain| plain.eq_ignore_ascii_case(word))
 }
 
 fn is_number(value: &str) -> bool {

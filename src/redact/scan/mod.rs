@@ -12,6 +12,7 @@ mod wrapped;
 use crate::redact::assign::{self, Read};
 use crate::redact::kinds::{Looked, ScanError, entropy};
 use crate::redact::marks::{self, Hit, Mark, Veil};
+use crate::redact::names::Named;
 use crate::redact::personal;
 use crate::redact::placeholder::{self, Reading};
 use crate::redact::rules::Rules;
@@ -108,8 +109,8 @@ struct Scan<'r, 't> {
     more: bool,
     /// What hides text: where it begins, and where its region ends.
     veils: Vec<(Veil, usize, usize)>,
-    /// The last name that was read, and what stood behind it.
-    named: Option<(Range<usize>, Read)>,
+    /// The last name that was read, what it tells, and what stood behind it.
+    named: Option<(Range<usize>, Option<Named>, Read)>,
     /// The last name that was judged.
     judged: Range<usize>,
     /// Up to where looks for a kind's shape failed for a reason that stands there.
@@ -250,10 +251,13 @@ impl<'r> Scan<'r, '_> {
     }
 
     fn found(mut self) -> Found<'r> {
+        let mut apart: Vec<Span<'r>> = Vec::new();
+        if self.spans.len() < 2 {
+            apart = std::mem::take(&mut self.spans);
+        }
         self.spans.sort_by(|a, b| {
             a.range.start.cmp(&b.range.start).then_with(|| b.range.end.cmp(&a.range.end))
         });
-        let mut apart: Vec<Span<'r>> = Vec::new();
         for span in self.spans {
             match apart.last_mut() {
                 // INVARIANT (no remainder): of two that overlap, the union is masked.

@@ -1,6 +1,6 @@
 //! Secrets told by the name before them.
 
-use super::{BY_NAME, BY_PLACE, Identity, Scan, is_varied};
+use super::{BY_NAME, BY_PLACE, Identity, Scan, Span, is_varied};
 use crate::redact::assign::{self, Around, Read};
 use crate::redact::kinds::entropy;
 use crate::redact::marks::{self, Hit};
@@ -12,7 +12,7 @@ use std::ops::Range;
 impl<'r> Scan<'r, '_> {
     /// Reads the name that a hit lies in, once.
     pub(super) fn read_name(&mut self, hit: Hit) {
-        if let Some((name, _)) = &self.named
+        if let Some((name, ..)) = &self.named
             && hit.start >= name.start
             && hit.end <= name.end
         {
@@ -26,12 +26,11 @@ impl<'r> Scan<'r, '_> {
                 name.start = name.start.max(span.range.end);
             }
         }
-        let bytes = &self.unit.text[name.clone()];
-        let judged = || names::judge(bytes);
-        let strong = || judged().is_some_and(|named| named.sensitivity == Sensitivity::Strong);
-        let cookie = || judged().is_some_and(|named| named.kind == "cookie");
+        let judged = names::judge(&self.unit.text[name.clone()]);
+        let strong = judged.is_some_and(|named| named.sensitivity == Sensitivity::Strong);
+        let cookie = judged.is_some_and(|named| named.kind == "cookie");
         let read = assign::read(around, name.clone(), strong, cookie);
-        self.named = Some((name, read));
+        self.named = Some((name, judged, read));
     }
 
     pub(super) fn name(&mut self, hit: Hit) {
@@ -40,10 +39,18 @@ impl<'r> Scan<'r, '_> {
         {
             return;
         }
+        // The attack: names glued together, each the value of the one before it, to the end of the
+        // window. What such a name stands behind is masked already.
+        let covers = |span: &Span<'_>| {
+            span.range.contains(&hit.start) && span.range.len() >= assign::LONGEST_VALUE
+        };
+        if self.spans.last().is_some_and(covers) {
+            return;
+        }
         self.read_name(hit);
-        let Some((name, read)) = self.named.clone() else { return };
+        let Some((name, judged, read)) = self.named.clone() else { return };
         self.judged = name.clone();
-        let Some(named) = names::judge(&self.unit.text[name.clone()]).or_else(|| {
+        let Some(named) = judged.or_else(|| {
             is_mnemonic_name(&self.unit.text[name.clone()])
                 .then_some(Named { sensitivity: Sensitivity::Strong, kind: "mnemonic" })
         }) else {
@@ -147,7 +154,7 @@ impl<'r> Scan<'r, '_> {
             return;
         }
         self.read_name(hit);
-        let Some((name, read)) = self.named.clone() else { return };
+        let Some((name, _, read)) = self.named.clone() else { return };
         match read {
             Read::Open(at) => self.open = self.open.min(at),
             Read::Value(assigned) if !assigned.is_call && !assigned.place.loose => {

@@ -150,16 +150,21 @@ impl<'r> Scan<'r, '_> {
         {
             return;
         }
+        let rules = self.rules;
+        // A run is longer than any word, so that its beginning tells whether one is parted here.
+        let head = &text[run.start..run.end.min(run.start + rules.marks.longest())];
+        let mut hits = Vec::new();
+        rules.marks.hits(&[tail, head].concat(), 0..tail.len() + head.len(), &mut hits);
+        hits.retain(|hit| hit.start < tail.len() && hit.end > tail.len());
+        if hits.is_empty() {
+            return;
+        }
         let view = view::joined(
             &text[run.start..text.len().min(run.start + LONGEST_JOIN)],
             self.is_marked(run.start),
         );
         let joined = [tail, &view.text].concat();
-        let mut hits = Vec::new();
-        let reach = (tail.len() + self.rules.marks.longest()).min(joined.len());
-        self.rules.marks.hits(&joined, 0..reach, &mut hits);
-        let rules = self.rules;
-        for hit in hits.into_iter().filter(|hit| hit.start < tail.len() && hit.end > tail.len()) {
+        for hit in hits {
             for mark in rules.marks.of(hit) {
                 let Mark::Shape { kind, shape, before: (0, 0) } = *mark else { continue };
                 let kind = &rules.kinds.all[kind];
