@@ -69,7 +69,7 @@ impl AuditLog {
             // An empty file behind a closed one is no new log.
             let unborn = stat(path, &log)?.st_size == 0 && segment::closed(path)?.is_empty();
             let head_file = HeadFile::open(path, unborn)?;
-            let signer = Signer::open(path, unborn)?;
+            let signer = Signer::open(path, unborn, settings.key_secret.as_ref())?;
             let (head, size, settings) = (Head::none(), u64::MAX, settings.clone());
             let (began, stays, spoiled) = (None, false, None);
             let mut state =

@@ -8,9 +8,9 @@
 
 use super::head::Head;
 use super::segment::At;
-use super::{AuditError, place};
-use crate::model::{Seq, hex};
-use ring::rand::{SecureRandom, SystemRandom};
+use super::{AuditError, key, place};
+use crate::model::{Seq, bytes_of_hex, hex};
+use crate::redact::Secret;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use rustix::fs::OFlags;
 use serde::Deserialize;
@@ -19,9 +19,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::ops::RangeInclusive;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
-use zeroize::Zeroizing;
 
 /// Records between two checkpoints, at most.
 const EVERY: u64 = 1000;
@@ -55,7 +53,11 @@ pub(in crate::audit) struct Signer {
 
 impl Signer {
     /// Opens both, or makes them for a log without a record. Runs under the log's lock.
-    pub(in crate::audit) fn open(log: &Path, log_is_empty: bool) -> Result<Self, AuditError> {
+    pub(in crate::audit) fn open(
+        log: &Path,
+        log_is_empty: bool,
+        secret: Option<&Secret>,
+    ) -> Result<Self, AuditError> {
         let (path, key_path) = (place::beside(log, ".checkpoints"), place::beside(log, ".key"));
         let gone = |path: &Path| {
             AuditError::new(format!(
@@ -73,8 +75,7 @@ impl Signer {
         if !log_is_empty && text.is_empty() {
             return Err(gone(&path));
         }
-        let (key_file, _) = place::open(&key_path, OFlags::RDWR)?;
-        let key = key(log, &key_file, text.is_empty())?.ok_or_else(|| gone(&key_path))?;
+        let key = key::of(log, text.is_empty(), secret)?.ok_or_else(|| gone(&key_path))?;
         let none = Checkpoint { head: Head::none(), time: 0 };
         let mut signer = Signer { key, file, last: none };
         if text.is_empty() {
@@ -175,11 +176,7 @@ pub(in crate::audit) fn of(
         return Ok(Ok(None));
     };
     let text = content(log, &file)?;
-    let own = match place::read(&place::beside(log, ".key")) {
-        Ok(Some(file)) => key(log, &file, false)?.map(|key| hex(key.public_key().as_ref())),
-        // Only who writes the log may read its key; a reviewer pins the public half.
-        Ok(None) | Err(_) => None,
-    };
+    let own = key::public(log);
     let mut signed = Signed {
         key: pinned.map_or(own, |pin| Some(pin.to_owned())).unwrap_or_default(),
         ..Signed::default()
@@ -235,35 +232,13 @@ pub(in crate::audit) fn signed_by<T: DeserializeOwned>(
     let (stated, suffix) = line.split_at_checked(at).ok_or(CANNOT)?;
     let suffix = std::str::from_utf8(suffix).map_err(|_| CANNOT)?;
     let signature = suffix.strip_prefix(",\"sig\":\"").and_then(|s| s.strip_suffix("\"}"));
-    let signature = signature.and_then(bytes).ok_or(CANNOT)?;
-    let public = UnparsedPublicKey::new(&ED25519, bytes(key).ok_or("names no key")?);
+    let signature = signature.and_then(bytes_of_hex).ok_or(CANNOT)?;
+    let public = UnparsedPublicKey::new(&ED25519, bytes_of_hex(key).ok_or("names no key")?);
     let message = [context, stated].concat();
     public
         .verify(&message, &signature)
         .map_err(|_| "does not fit its signature, or another key signed it")?;
     serde_json::from_slice(line).map_err(|_| CANNOT)
-}
-
-/// The key in this file; a new one is made for a log that has no checkpoint.
-fn key(log: &Path, file: &File, make: bool) -> Result<Option<Ed25519KeyPair>, AuditError> {
-    let mut text = Zeroizing::new([0; 66]);
-    let read = file.read_at(text.as_mut(), 0).map_err(|e| failed(log, e))?;
-    let seed = text.get(..read).and_then(|text| std::str::from_utf8(text).ok());
-    let seed = seed.and_then(|text| text.strip_suffix('\n')).and_then(bytes).map(Zeroizing::new);
-    let seed = match seed {
-        Some(seed) if seed.len() == 32 => seed,
-        _ if make && read == 0 => {
-            let mut seed = Zeroizing::new(vec![0; 32]);
-            SystemRandom::new().fill(&mut seed).map_err(|e| failed(log, e))?;
-            let text = Zeroizing::new(format!("{}\n", hex(&seed)));
-            let kept = file.write_all_at(text.as_bytes(), 0).and_then(|()| file.sync_all());
-            kept.map_err(|e| failed(log, e))?;
-            seed
-        }
-        _ if read == 0 => return Ok(None),
-        _ => return Err(failed(log, "its signing key is damaged")),
-    };
-    Ed25519KeyPair::from_seed_unchecked(&seed).map(Some).map_err(|e| failed(log, e))
 }
 
 /// The end of the file, which holds the newest line and what a killed process left, and how many bytes
@@ -289,19 +264,4 @@ fn content(log: &Path, file: &File) -> Result<Vec<u8>, AuditError> {
 
 fn failed(log: &Path, error: impl std::fmt::Display) -> AuditError {
     AuditError::io("sign or read a checkpoint", log, error)
-}
-
-fn bytes(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    let lower = |b: &u8| b.is_ascii_digit() || (b'a'..=b'f').contains(b);
-    if !digits.iter().all(lower) {
-        return None;
-    }
-    let pairs = digits.chunks(2).map(|pair| {
-        std::str::from_utf8(pair)
-            .ok()
-            .filter(|p| p.len() == 2)
-            .and_then(|p| u8::from_str_radix(p, 16).ok())
-    });
-    pairs.collect()
 }

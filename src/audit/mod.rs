@@ -13,6 +13,7 @@ pub mod cursor;
 pub mod export;
 pub mod follow;
 mod head;
+mod key;
 mod lock;
 mod place;
 pub mod query;

@@ -1,6 +1,8 @@
 //! What whoever opens a log decides about it: when a record is durable, when a new file is
 //! begun, and how long the old ones are kept.
 
+use crate::redact::Secret;
+
 /// When what was appended is synced to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sync {
@@ -22,7 +24,7 @@ impl Sync {
 }
 
 /// How a log is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// When a record is durable.
     pub sync: Sync,
@@ -32,6 +34,8 @@ pub struct Settings {
     pub rotate_seconds: Option<u64>,
     /// Closed files whose newest record is older than this are removed; `None`: never.
     pub keep_seconds: Option<u64>,
+    /// Encrypts the key that signs, at rest; without one the key is plain, readable to its owner alone.
+    pub key_secret: Option<Secret>,
 }
 
 impl Default for Settings {
@@ -43,6 +47,7 @@ impl Default for Settings {
             rotate_bytes: 64 * 1024 * 1024,
             rotate_seconds: Some(DAY),
             keep_seconds: Some(400 * DAY),
+            key_secret: None,
         }
     }
 }

@@ -282,6 +282,8 @@ pub struct AuditSettings {
     pub rotate_hours: Option<u64>,
     /// `keepDays`; `None` is for ever.
     pub keep_days: Option<u64>,
+    /// `keySecret`; `None` leaves the signing key plain.
+    pub key_secret: Option<Keyed>,
     /// Who else is sent the records.
     pub sinks: Vec<SinkSettings>,
     /// `audit.backlog.policy` `block`: where it is set.

@@ -201,13 +201,16 @@ fn own_places(places: &Places, audit: &AuditSettings) -> Vec<AbsPath> {
     }
     // Who can read a key can sign and send records of his own.
     let keys = audit.sinks.iter().flat_map(|sink| sink.token.iter().chain(&sink.signing_key));
-    found.extend(keys.filter_map(|key| key.file.clone()));
+    found.extend(keys.chain(&audit.key_secret).filter_map(|key| key.file.clone()));
     if let Some(file) = &audit.file {
         match file.parent().filter(|folder| whole(folder)) {
             Some(folder) => found.push(folder),
             None => {
                 found.push(file.clone());
-                let beside = [".head", ".checkpoints", ".key"].map(str::to_owned).into_iter();
+                let beside = [".head", ".checkpoints", ".key", ".retired", ".hold"];
+                let beside = beside.map(str::to_owned).into_iter();
+                // Closed files that a run from another folder left; a run from here begins none.
+                found.extend(closed_files(file));
                 // Who moves the cursor of a sink keeps records from it.
                 let sinks = audit.sinks.iter();
                 let sent = sinks
@@ -219,6 +222,20 @@ fn own_places(places: &Places, audit: &AuditSettings) -> Vec<AbsPath> {
         }
     }
     found
+}
+
+/// The files beside the log whose name is its own and a number.
+fn closed_files(log: &AbsPath) -> Vec<AbsPath> {
+    let (Some(folder), Some(name)) = (log.parent(), log.as_path().file_name()) else {
+        return Vec::new();
+    };
+    let stem = format!("{}.", name.to_string_lossy());
+    let entries = std::fs::read_dir(folder.as_path()).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let numbered = names.filter(|name| {
+        name.strip_prefix(&stem).is_some_and(|end| end.bytes().all(|b| b.is_ascii_digit()))
+    });
+    numbered.filter_map(|name| folder.join(&name)).collect()
 }
 
 /// Builds the result.

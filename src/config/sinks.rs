@@ -38,6 +38,7 @@ pub(super) fn audit(
     environment: &Environment,
 ) -> AuditSettings {
     let block = view.text("audit.backlog.policy");
+    let key_secret = KeyPath(["audit", "keySecret"].map(str::to_owned).to_vec());
     AuditSettings {
         file,
         sync_always: match view.text("audit.sync") {
@@ -47,6 +48,10 @@ pub(super) fn audit(
         rotate_bytes: view.whole_or("audit.rotateBytes", 64 * 1024 * 1024),
         rotate_hours: view.whole_or("audit.rotateHours", 24),
         keep_days: view.whole_or("audit.keepDays", 400),
+        key_secret: view.0.get(&key_secret).and_then(|held| match &held.setting.value {
+            Value::Secret(named) => Some(keyed(named, &held.setting.source, places, environment)),
+            _ => None,
+        }),
         sinks: names(view.0).iter().map(|name| sink(view, name, places, environment)).collect(),
         block: block.filter(|policy| policy.value != "spool").map(|policy| policy.source),
         limit: view.whole("audit.backlog.limit").map_or(10_000, |limit| limit.value),

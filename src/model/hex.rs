@@ -10,6 +10,22 @@ pub fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// The bytes behind lower-case digits; `None` for anything else.
+pub fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes();
+    let lower = |b: &u8| b.is_ascii_digit() || (b'a'..=b'f').contains(b);
+    if !digits.iter().all(lower) {
+        return None;
+    }
+    let pairs = digits.chunks(2).map(|pair| {
+        std::str::from_utf8(pair)
+            .ok()
+            .filter(|p| p.len() == 2)
+            .and_then(|p| u8::from_str_radix(p, 16).ok())
+    });
+    pairs.collect()
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

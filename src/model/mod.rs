@@ -21,7 +21,7 @@ pub use address_block::AddressBlock;
 pub use call::{ToolCall, ToolName};
 pub use decision::Decision;
 pub use effects::Effects;
-pub use hex::hex;
+pub use hex::{bytes_of_hex, hex};
 pub use host::Host;
 pub use host_rule::HostRule;
 pub use ids::{CallId, Seq, SessionId};

@@ -2,9 +2,9 @@
 
 use super::StartError;
 use crate::audit::settings::Sync;
-use crate::audit::{AuditLog, Draft, Kind, Origin, Settings};
+use crate::audit::{AuditError, AuditLog, Draft, Kind, Origin, Settings};
 use crate::config::{Effective, Environment, Loaded};
-use crate::model::Tier;
+use crate::model::{AbsPath, Tier};
 use serde_json::json;
 
 /// Opens or creates the log.
@@ -13,6 +13,11 @@ use serde_json::json;
 /// [`StartError::NoHome`], or what is wrong with the log.
 pub fn open(effective: &Effective, environment: &Environment) -> Result<AuditLog, StartError> {
     let file = effective.audit.file.as_ref().ok_or(StartError::NoHome)?;
+    // FAIL CLOSED: a secret that is asked for and not there must not leave the key plain.
+    if let Some(Err(why)) = effective.audit.key_secret.as_ref().map(|key| &key.value) {
+        let message = format!("audit log {file}: `audit.keySecret` {why}");
+        return Err(StartError::Audit(AuditError { message }));
+    }
     let (origin, settings) = terms(effective, environment);
     Ok(AuditLog::open_as(file, origin, settings)?)
 }
@@ -24,11 +29,16 @@ pub(in crate::runtime) fn terms(
 ) -> (Origin, Settings) {
     let audit = &effective.audit;
     let user = environment.get("USER").or(environment.get("LOGNAME"));
+    // A folder that the agent sees is not the log's own: a new file there could be read by its calls.
+    let own = audit.file.as_ref().and_then(AbsPath::parent);
+    let own = own.is_some_and(|folder| !effective.places.workspace.is_within(&folder));
+    let secret = audit.key_secret.as_ref().and_then(|key| key.value.as_ref().ok());
     let settings = Settings {
         sync: if audit.sync_always.value { Sync::Always } else { Sync::Checkpoint },
-        rotate_bytes: audit.rotate_bytes.unwrap_or(u64::MAX),
-        rotate_seconds: audit.rotate_hours.map(|hours| hours.saturating_mul(3600)),
+        rotate_bytes: audit.rotate_bytes.filter(|_| own).unwrap_or(u64::MAX),
+        rotate_seconds: audit.rotate_hours.filter(|_| own).map(|hours| hours.saturating_mul(3600)),
         keep_seconds: audit.keep_days.map(|days| days.saturating_mul(86_400)),
+        key_secret: secret.map(|secret| secret.value.clone()),
     };
     (Origin::here(user.map(str::to_owned)), settings)
 }

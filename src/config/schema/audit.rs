@@ -34,6 +34,11 @@ pub const KEYS: &[Key] = &[
         stranger: Stranger::Ignore,
         about: "when a record is synced: always (default), or with each signed checkpoint",
     },
+    sink(
+        "audit.keySecret",
+        Shape::Secret,
+        "encrypts the signing key at rest: the name of a variable, or file:PATH (32 bytes or more)",
+    ),
     kept("audit.rotateBytes", "a new file is begun at this size (default 67108864); 0 means never"),
     kept("audit.rotateHours", "and when its first record is this old (default 24); 0 means never"),
     kept("audit.keepDays", "closed files older than this are removed (default 400); 0 means never"),
