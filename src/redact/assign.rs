@@ -302,11 +302,18 @@ pub(in crate::redact) fn read(
             end -= 1;
         }
     }
+    // `secret: OkmBlock,`: a member of a struct, and no line of YAML.
+    let is_member = kind == b':' && quote.is_none() && byte(end) == Some(b',');
+    // `"password", "kadmin/server"`: a list of words.
+    let listed = |b: &u8| b.is_ascii_alphabetic() || matches!(b, b'-' | b'_' | b'/' | b'.');
+    if kind == b',' && text[start..end].iter().all(listed) {
+        return Read::Nothing;
+    }
     let place = Place {
         // `("password", "image")` is often a list of words.
         quoted: quote.is_some() && closed && kind != b',',
         glued: glued && matches!(kind, b'=' | b'>'),
-        leading: leading && (kind == b'=' || gap == 0),
+        leading: leading && (kind == b'=' || gap == 0) && !is_member,
         ends_line,
         bare_scheme: false,
         loose: matches!(kind, b'_' | b'('),

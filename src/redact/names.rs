@@ -212,6 +212,8 @@ pub(in crate::redact) fn judge(name: &[u8]) -> Option<Named> {
         b"secret" | b"secrets" => named(Sensitivity::Strong, "secret"),
         b"token" if !TOKEN_OF.contains(&before) => named(Sensitivity::Weak, "token"),
         b"token" => None,
+        // `Access-Control-Allow-Credentials: true`
+        b"credentials" if before == b"allow" => None,
         b"credential" | b"credentials" | b"creds" | b"cred" => named(Sensitivity::Weak, "secret"),
         b"authorization" => named(Sensitivity::Weak, "authorization"),
         b"auth"
@@ -361,6 +363,7 @@ mod tests {
             "AUTHOR",
             "password_file",
             "token_type",
+            "Access-Control-Allow-Credentials",
             "SSH_AUTH_SOCK",
             "monkey",
             "passport",

@@ -149,7 +149,13 @@ fn is_reference(value: &str) -> bool {
         bytes.first() == Some(&b'$') && ["$2a$", "$2b$", "$2y$", "$argon2"].iter().any(starts);
     let dollar = value.strip_prefix('$').is_some_and(|rest| {
         rest.starts_with(['{', '('])
-            || !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            // `$self->` as far as a value goes.
+            || !rest.is_empty()
+                && rest
+                    .strip_suffix('-')
+                    .unwrap_or(rest)
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'_')
     });
     let percent = value.len() > 2
         && value.starts_with('%')
@@ -174,6 +180,7 @@ fn is_reference(value: &str) -> bool {
         path || value.bytes().filter(|&b| b == b'/').count() > 1 && value.split('/').all(plain);
     value.is_empty()
         || bcrypt
+        || is_source(value)
         || dollar
         || percent
         || bracketed
@@ -197,6 +204,39 @@ fn is_reference(value: &str) -> bool {
         ]
         .iter()
         .any(starts)
+}
+
+/// Whether it can only be a piece of a program: a type, a path, a member, an anchor of a page.
+fn is_source(value: &str) -> bool {
+    let letters = |text: &str, least: usize| {
+        text.len() >= least && text.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
+    };
+    let bare = value.trim_start_matches('&');
+    // `Option<String>`, `&KemSharedSecret<KDF_SIZE>`
+    let generic = bare.split_once('<').is_some_and(|(head, rest)| {
+        letters(head, 3)
+            && head.starts_with(|c: char| c.is_ascii_uppercase())
+            && rest.ends_with('>')
+            && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"_<>:,&' []".contains(&b))
+    });
+    // `Zeroizing::new(…`
+    let path = bare.split_once("::").is_some_and(|(head, rest)| {
+        let next = rest.find(|c: char| !c.is_ascii_alphabetic() && c != '_').unwrap_or(rest.len());
+        letters(head, 3) && next >= 3 && rest[next..].starts_with(['(', ':', '<'])
+    });
+    // `typing.Optional[bytes`
+    let index = value.split_once('[').is_some_and(|(head, rest)| {
+        head.split('.').all(|part| letters(part, 3)) && letters(rest.trim_end_matches(']'), 3)
+    });
+    // `s:netrw_passwd`, `a:dict.istemp` of Vim
+    let scoped = matches!(value.as_bytes(), [b'a' | b'b' | b'g' | b'l' | b's' | b'w', b':', rest @ ..]
+        if rest.iter().any(|b| matches!(b, b'_' | b'.'))
+            && rest.iter().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'.')));
+    let anchor = value.strip_prefix('#').is_some_and(|rest| {
+        rest.contains('-') && rest.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+    });
+    let slice = value.starts_with("&[") || value.starts_with("&'static ");
+    generic || path || index || scoped || anchor || slice
 }
 
 /// Whether it is a documented example or a row of fillers.
@@ -312,7 +352,7 @@ fn is_plain_word(value: &str) -> bool {
         "unknown",
         "anonymous",
     ];
-    let word = value.trim_end_matches(['?', '!', ',', ';']);
+    let word = value.trim_end_matches(['?', '!', ',', ';', ')', ':']);
     // The longest is `undefined`.
     word.len() <= 9 && WORDS.iter().any(|plain| plain.eq_ignore_ascii_case(word))
 }
@@ -338,4 +378,34 @@ fn is_code(value: &str) -> bool {
         value.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b':' | b'-' | b'T' | b'Z'));
     let words = value.split(['_', '-']).all(|part| part.bytes().all(|b| b.is_ascii_lowercase()));
     dotted || pathed || numeric && value.len() < 8 || words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redact::Redactor;
+
+    #[test]
+    fn pieces_of_programs_are_no_values() {
+        let code = [
+            "&OkmBlock,",
+            "OkmBlock,",
+            "&[u8],",
+            "Zeroizing<PayloadU8>,",
+            "Option<String>,",
+            "typing.Optional[bytes],",
+            "Zeroizing::new(ms.to_vec()),",
+            "$self->{pass}",
+            "s:netrw_passwd",
+            "#event-session",
+        ];
+        let redactor = Redactor::new(true, Vec::new());
+        for value in code {
+            let text = format!("{{\n    secret: {value}\n}}\n");
+            assert_eq!(redactor.text(&text).as_str(), text);
+        }
+        for value in ["Ab3<xyz-9", "a::b7", "$self-9", "k[3]x9", "s:Hunter22", "#winter-22"] {
+            assert!(!is_exempt(value), "{value}");
+        }
+    }
 }
