@@ -236,7 +236,13 @@ fn is_source(value: &str) -> bool {
         rest.contains('-') && rest.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
     });
     let slice = value.starts_with("&[") || value.starts_with("&'static ");
-    generic || path || index || scoped || anchor || slice
+    // `held.get(&name).and_then(|found|`
+    let closure = value.strip_suffix('|').and_then(|rest| rest.rsplit_once("(|"));
+    let closure = closure.is_some_and(|(head, name)| {
+        letters(name, 1)
+            && head.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.()&".contains(&b))
+    });
+    generic || path || index || scoped || anchor || slice || closure
 }
 
 /// Whether it is a documented example or a row of fillers.
@@ -398,13 +404,14 @@ mod tests {
             "$self->{pass}",
             "s:netrw_passwd",
             "#event-session",
+            "view.0.get(&key_secret).and_then(|held| held.value)",
         ];
         let redactor = Redactor::new(true, Vec::new());
         for value in code {
             let text = format!("{{\n    secret: {value}\n}}\n");
             assert_eq!(redactor.text(&text).as_str(), text);
         }
-        for value in ["Ab3<xyz-9", "a::b7", "$self-9", "k[3]x9", "s:Hunter22", "#winter-22"] {
+        for value in ["Ab3<xyz-9", "a::b7", "$self-9", "k[3]x9", "s:Hunter22", "#winter-22", "Ab3(|x-9|"] {
             assert!(!is_exempt(value), "{value}");
         }
     }
