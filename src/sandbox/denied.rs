@@ -320,7 +320,7 @@ fn read(line: &str) -> Option<About> {
     let missing = find(MISSING).map(|at| (at, Words::Missing));
     let (at, words) = refused.or(read_only).or(missing)?;
     if words == Words::Refused
-        && let Some((_, call)) = CALLS.iter().find(|(sign, _)| lower.contains(sign))
+        && let Some((_, call)) = CALLS.iter().find(|(sign, _)| names(&lower, sign))
     {
         return Some(About::Call(call));
     }
@@ -334,6 +334,17 @@ fn read(line: &str) -> Option<About> {
     // Offsets into the lower-case copy hold for the line where the copy has the same length.
     let at = if lower.len() == line.len() { at } else { line.len() };
     path_in(line, at).map(|path| About::Path(path, wanted, words))
+}
+
+/// Whether a line is about this call: as the beginning of a word, and not in a path or a file's name,
+/// which a folder called `.tmpBPFx` is.
+fn names(lower: &str, sign: &str) -> bool {
+    let word = |word: &str| {
+        let word = word.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+        let rest = word.strip_prefix(sign);
+        !word.contains('/') && rest.is_some_and(|rest| !rest.starts_with(['.', '-']))
+    };
+    lower.split_whitespace().any(word) || sign.contains(' ') && lower.contains(sign)
 }
 
 /// The path that a message names: in quotes, or as a word of its own, best right before the error.
@@ -501,6 +512,15 @@ mod tests {
         ];
         for line in calls {
             assert!(matches!(read(line), Some(About::Call(_))), "{line}");
+        }
+        let files = [
+            "cat: /tmp/.tmpBPFED2/home/id_rsa: Permission denied",
+            "cat: bpf.txt: Permission denied",
+            "sh: 1: cannot create /srv/chroot/x: Permission denied",
+            "rm: cannot remove 'a/keyctl': Operation not permitted",
+        ];
+        for line in files {
+            assert!(!matches!(read(line), Some(About::Call(_))), "{line}");
         }
     }
 
