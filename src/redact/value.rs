@@ -239,8 +239,7 @@ fn is_source(value: &str) -> bool {
     // `held.get(&name).and_then(|found|`
     let closure = value.strip_suffix('|').and_then(|rest| rest.rsplit_once("(|"));
     let closure = closure.is_some_and(|(head, name)| {
-        letters(name, 1)
-            && head.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.()&".contains(&b))
+        letters(name, 1) && head.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.()&".contains(&b))
     });
     generic || path || index || scoped || anchor || slice || closure
 }
@@ -411,7 +410,9 @@ mod tests {
             let text = format!("{{\n    secret: {value}\n}}\n");
             assert_eq!(redactor.text(&text).as_str(), text);
         }
-        for value in ["Ab3<xyz-9", "a::b7", "$self-9", "k[3]x9", "s:Hunter22", "#winter-22", "Ab3(|x-9|"] {
+        for value in
+            ["Ab3<xyz-9", "a::b7", "$self-9", "k[3]x9", "s:Hunter22", "#winter-22", "Ab3(|x-9|"]
+        {
             assert!(!is_exempt(value), "{value}");
         }
     }
