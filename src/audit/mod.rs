@@ -19,6 +19,7 @@ mod place;
 pub mod query;
 pub mod record;
 mod retired;
+pub mod row;
 mod segment;
 pub mod settings;
 mod sieve;

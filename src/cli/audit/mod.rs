@@ -14,6 +14,7 @@ use super::{CommandError, Exit, Output};
 use crate::audit::export::{Format, NAMES};
 use crate::audit::query::{self, Filter, Skipped};
 use crate::audit::record::visible;
+use crate::audit::row::Row;
 use crate::audit::verify::{self, Report};
 use crate::audit::{AuditError, Record};
 use crate::model::{AbsPath, Decision, Seq};
@@ -174,7 +175,12 @@ fn list(
     let Some(report) = verify::glance(file)? else { return Ok(missing(file, out)) };
     heading(json, out)?;
     let filter = knowing(filter, &report);
-    let skipped = query::each(file, &filter, |record| one(&record, json, out))?;
+    let skipped = match json {
+        true => query::each(file, &filter, |record| one(&record, json, out))?,
+        false => query::each_row(file, &filter, |found| {
+            Ok::<(), CommandError>(out.line(&shown_row(&found))?)
+        })?,
+    };
     // On a stream of JSON the status must not look like a record.
     out.say(&chain(&report, skipped));
     Ok(Exit::Done)
@@ -205,12 +211,13 @@ fn one(record: &Record, json: bool, out: &mut Output) -> Result<(), CommandError
             .map_err(|e| CommandError::new(Exit::Failed, "audit", e.to_string()))?;
         return Ok(out.line(&visible(&text))?);
     }
-    let seq = record.seq.to_string();
-    let decision = record.decision.map_or("-", Decision::as_str);
-    let rule = record.rule().or(record.text(&["decided_by"])).unwrap_or("-");
-    let who = record.user.clone().unwrap_or_else(|| record.uid.to_string());
-    let what = record.what();
-    Ok(out.line(&row([&seq, &record.time, &record.kind, decision, rule, &who, &what]))?)
+    Ok(out.line(&shown_row(&Row::of(record)))?)
+}
+
+fn shown_row(found: &Row) -> String {
+    let Row { seq, time, kind, decision, rule, who, what } = found;
+    let decision = decision.map_or("-", Decision::as_str);
+    row([&seq.to_string(), time, kind, decision, rule.as_deref().unwrap_or("-"), who, what])
 }
 
 fn row(cells: [&str; 7]) -> String {
