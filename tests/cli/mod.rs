@@ -6,6 +6,7 @@ mod basics;
 mod canary;
 mod classify;
 mod denials;
+mod durable;
 mod endings;
 mod hook;
 mod moments;
