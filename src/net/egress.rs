@@ -227,6 +227,14 @@ fn this_machine() -> [SocketAddr; 2] {
 /// Reads every certificate file. FAIL CLOSED: one that cannot be read is an error, or Ion
 /// would quietly talk past the inspection that an administrator set up.
 pub(super) fn certificates(files: &[Located<AbsPath>]) -> Result<Vec<Certificate>, EgressError> {
+    each_bundle(files, |pem| Certificate::from_pem_bundle(pem).unwrap_or_default())
+}
+
+/// What `parse` finds in each of the files; one in which it finds nothing is an error too.
+pub(super) fn each_bundle<T>(
+    files: &[Located<AbsPath>],
+    parse: impl Fn(&[u8]) -> Vec<T>,
+) -> Result<Vec<T>, EgressError> {
     let mut all = Vec::new();
     for file in files {
         let (name, set_by) = (file.value.to_string(), file.source.to_string());
@@ -235,7 +243,7 @@ pub(super) fn certificates(files: &[Located<AbsPath>]) -> Result<Vec<Certificate
             set_by: set_by.clone(),
             reason: e.to_string(),
         })?;
-        let found = Certificate::from_pem_bundle(&pem).unwrap_or_default();
+        let found = parse(&pem);
         if found.is_empty() {
             return Err(EgressError::NoCertificate { file: name, set_by });
         }

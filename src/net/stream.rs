@@ -127,21 +127,9 @@ fn words(error: &std::io::Error) -> String {
 
 fn trusting(settings: &EgressSettings) -> Result<Arc<ClientConfig>, EgressError> {
     let failed = |e: rustls::Error| EgressError::Client(e.to_string());
-    let mut extra = Vec::new();
-    for file in &settings.ca_files {
-        let (name, set_by) = (file.value.to_string(), file.source.to_string());
-        let pem = std::fs::read(file.value.as_path()).map_err(|e| EgressError::UnreadableCa {
-            file: name.clone(),
-            set_by: set_by.clone(),
-            reason: e.to_string(),
-        })?;
-        let found: Vec<CertificateDer<'static>> =
-            CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
-        if found.is_empty() {
-            return Err(EgressError::NoCertificate { file: name, set_by });
-        }
-        extra.extend(found);
-    }
+    let extra = super::egress::each_bundle(&settings.ca_files, |pem| {
+        CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).collect()
+    })?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier =
         rustls_platform_verifier::Verifier::new_with_extra_roots(extra, Arc::clone(&provider))
