@@ -114,7 +114,7 @@ fn masked(line: &str, redactor: &Redactor, texts: &mut usize) -> Option<String> 
     };
     let mut after = redactor.json(&before).get().clone();
     let counted = *texts;
-    if !settle(&before, &mut after, texts) {
+    if !settle(&before, &mut after, true, texts) {
         return None;
     }
     // Untouched lines stay byte for byte.
@@ -126,20 +126,23 @@ fn masked(line: &str, redactor: &Redactor, texts: &mut usize) -> Option<String> 
 }
 
 /// Puts back what must not change and counts what did; `false` when a text was withheld.
-fn settle(before: &Value, after: &mut Value, texts: &mut usize) -> bool {
+///
+/// ATTACK: a model names a member of its call `id` or `signature` to keep a secret in it. What a call was
+/// given is no member of ours, so nothing there is `kept`.
+fn settle(before: &Value, after: &mut Value, kept: bool, texts: &mut usize) -> bool {
     match (before, after) {
         (Value::Object(before), Value::Object(after)) if before.len() == after.len() => {
             before.iter().zip(after.iter_mut()).all(|((name, before), (shown, after))| {
-                if KEPT.contains(&name.as_str()) {
+                if kept && KEPT.contains(&name.as_str()) {
                     *after = before.clone();
                     return true;
                 }
                 *texts += usize::from(name != shown);
-                settle(before, after, texts)
+                settle(before, after, kept && name != "input", texts)
             })
         }
         (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
-            before.iter().zip(after).all(|(before, after)| settle(before, after, texts))
+            before.iter().zip(after).all(|(before, after)| settle(before, after, kept, texts))
         }
         (before, after) => {
             *texts += usize::from(before != after);

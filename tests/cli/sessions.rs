@@ -73,7 +73,10 @@ fn half_a_line_is_masked_and_a_conversation_in_use_or_of_another_kind_is_left_al
     let (_server, home, path) = stored();
     teach(&home);
     let whole = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, format!("{whole}{{\"id\": \"1\", \"text\": \"{SECRET}")).unwrap();
+    let hidden = json!({"id": SECRET, "a": [{"signature": SECRET}]});
+    let call = json!({"id": "2", "data": {"content": [{"id": "toolu_9", "input": hidden}]}});
+    let torn = format!("{whole}{call}\n{{\"id\": \"1\", \"text\": \"{SECRET}");
+    std::fs::write(&path, torn).unwrap();
     let file = std::fs::File::open(&path).unwrap();
     file.lock_shared().unwrap();
     let output = home.run(&["sessions", "scrub"]);
@@ -83,6 +86,7 @@ fn half_a_line_is_masked_and_a_conversation_in_use_or_of_another_kind_is_left_al
     drop(file);
     assert!(home.run(&["sessions", "scrub"]).status.success());
     let after = std::fs::read_to_string(&path).unwrap();
+    assert!(after.contains("toolu_9"), "ids of calls stay");
     assert!(
         !after.contains("qwmzrtkv") && after.contains("{\"id\": \"1\", \"text\": \"[secret:acme]")
     );
