@@ -233,6 +233,19 @@ impl Sandbox {
             Some(prepared) => prepared,
             None => Prepared::start(plan).map_err(|m| RunError::Unavailable(m.to_string()))?,
         };
+        self.converse(prepared, backend, terms, call, cancel).await
+    }
+
+    /// Hands a call to a worker that was made for it, and says how it went.
+    async fn converse(
+        &self,
+        prepared: Prepared,
+        backend: Backend,
+        terms: &Terms,
+        call: &Call,
+        cancel: &CancellationToken,
+    ) -> Result<(Reply, Enforced), RunError> {
+        let confinement = &terms.confinement;
         let wall = confinement.limits.wall;
         let way_out = hosts::way_out(confinement, &self.attached, &self.trust)
             .map_err(RunError::Unavailable)?;
