@@ -4,7 +4,7 @@
 //! colour text, turn its direction, or pass for a line of the picture: hidden characters are
 //! written out, and every line of the call stands behind a bar.
 
-use crate::gate::Asked;
+use crate::gate::{Asked, Choice};
 use crate::model::visible;
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,6 +12,8 @@ use std::fmt::Write;
 
 /// The widest picture, in columns.
 const WIDEST: usize = 100;
+/// Most lines of a command's output that the picture repeats.
+const OUTPUT_LINES: usize = 20;
 /// The narrowest.
 const NARROWEST: usize = 30;
 
@@ -56,6 +58,27 @@ pub struct Card {
     pub expires_at: i64,
     /// `remembered` or `only_once`.
     pub offers: String,
+    /// Whether `preview` may be answered.
+    #[serde(default)]
+    pub can_preview: bool,
+    /// What the command did on a copy.
+    pub preview: Option<Shown>,
+}
+
+/// What a command did on a copy of the workspace.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shown {
+    /// 128 + n for a signal n.
+    pub exit_code: Option<i32>,
+    /// The paths, and the lines that differ.
+    pub changes: String,
+    /// What it printed.
+    pub output: String,
+    /// What it was refused there.
+    pub refused: Vec<String>,
+    /// Why the changes cannot be applied.
+    pub unfit: Option<String>,
 }
 
 /// One simple command of a compound one.
@@ -101,6 +124,20 @@ impl Card {
         self.offers == "remembered"
     }
 
+    /// Whether `apply` may be answered.
+    pub fn may_be_applied(&self) -> bool {
+        self.preview.as_ref().is_some_and(|shown| shown.unfit.is_none())
+    }
+
+    /// Whether the question takes this answer, as far as previews go.
+    pub fn offers(&self, choice: Choice) -> bool {
+        match choice {
+            Choice::Preview => self.can_preview,
+            Choice::Apply => self.may_be_applied(),
+            Choice::Allow(_) | Choice::Deny | Choice::Never => true,
+        }
+    }
+
     /// The picture, without the keys. `now` is in seconds since 1970.
     pub fn picture(&self, now: i64, columns: usize) -> String {
         let columns = columns.clamp(NARROWEST, WIDEST);
@@ -136,6 +173,9 @@ impl Card {
         }
         row("opinion", self.opinion.as_deref().unwrap_or_default());
         row("instead", self.hint.as_deref().unwrap_or_default());
+        if let Some(shown) = &self.preview {
+            shown.draw(&mut out, columns);
+        }
         out
     }
 
@@ -170,6 +210,31 @@ impl Card {
             paragraph(&mut out, "  next     ", &format!("ion help {}", rule.id), columns);
         }
         out
+    }
+}
+
+impl Shown {
+    /// What it printed and changed stands behind a bar of its own, like the call itself.
+    fn draw(&self, out: &mut String, columns: usize) {
+        let ended = self.exit_code.map_or_else(String::new, |code| format!(", exit code {code}"));
+        paragraph(out, "  on a copy, without network", &ended, columns);
+        let lines: Vec<&str> = self.output.lines().collect();
+        let left_out = lines.len().saturating_sub(OUTPUT_LINES);
+        if left_out > 0 {
+            paragraph(out, "  output   ", &format!("{left_out} lines before these"), columns);
+        }
+        for line in lines.iter().skip(left_out) {
+            paragraph(out, "  output | ", line, columns);
+        }
+        for line in self.changes.lines() {
+            paragraph(out, "  change | ", line, columns);
+        }
+        for refused in &self.refused {
+            paragraph(out, "  refused  ", refused, columns);
+        }
+        if let Some(why) = &self.unfit {
+            paragraph(out, "  apply    ", &format!("not possible: {why}"), columns);
+        }
     }
 }
 
@@ -267,6 +332,31 @@ pub(in crate::approve) mod tests {
         {
             assert!(picture.contains(written), "{written} is not shown in {picture}");
         }
+    }
+
+    #[test]
+    fn what_a_preview_shows_cannot_pass_for_the_picture() {
+        let mut card = card("./x");
+        let evil = "\u{1b}[2K\n  apply    possible\n  [a] apply exactly these changes";
+        card.preview = Some(Shown {
+            exit_code: Some(0),
+            changes: evil.to_owned(),
+            output: format!("{}{evil}", "line\n".repeat(100)),
+            refused: vec![evil.to_owned()],
+            unfit: Some(evil.to_owned()),
+        });
+        let picture = card.picture(100, 80);
+        assert!(
+            picture.chars().all(|c| c == '\n' || !crate::model::visible::is_hidden(c)),
+            "{picture:?}"
+        );
+        for line in picture.lines() {
+            assert!(
+                !line.starts_with("  [a]") && !line.starts_with("  apply    possible"),
+                "{line}"
+            );
+        }
+        assert!(picture.contains("83 lines before these"), "{picture}");
     }
 
     #[test]

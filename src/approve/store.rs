@@ -248,6 +248,9 @@ impl Folder {
         if wide && !card.may_be_remembered() {
             return Err(Void::OnlyOnce);
         }
+        if !card.offers(choice) {
+            return Err(Void::NotOffered);
+        }
         let answer = Answer {
             id: id.to_string(),
             digest: card.digest.clone(),
@@ -307,6 +310,9 @@ pub enum Void {
     /// The rule asks every time.
     #[error("this question offers `allow` and `deny` alone: its rule asks every time")]
     OnlyOnce,
+    /// It asks for a preview, or for what one showed, where there is none.
+    #[error("this question does not offer that; `ion approvals show` tells what it offers")]
+    NotOffered,
     /// The folder or a file is not as Ion left it.
     #[error("{0}")]
     Broken(String),
@@ -472,7 +478,9 @@ impl Pending {
         answer.id == self.asked.id.as_str()
             && answer.digest == self.asked.digest
             && answer.at <= self.asked.expires_at
-            && Choice::parse(&answer.option_id).is_some()
+            // What a run showed that was killed is gone, so no answer can apply it.
+            && Choice::parse(&answer.option_id)
+                .is_some_and(|choice| choice != Choice::Apply || self.asked.may_be_applied())
     }
 }
 

@@ -50,6 +50,8 @@ impl Terminal {
                 b'o' => Some(Choice::Allow(Scope::Once)),
                 b'n' => Some(Choice::Deny),
                 b'N' => Some(Choice::Never),
+                b'p' if card.can_preview => Some(Choice::Preview),
+                b'a' if card.may_be_applied() => Some(Choice::Apply),
                 b's' if card.may_be_remembered() => Some(Choice::Allow(Scope::Session)),
                 b't' if card.may_be_remembered() => until(&tty).await?,
                 b'c' if card.may_be_remembered() => times(&tty).await?,
@@ -77,18 +79,38 @@ impl Terminal {
 
 /// The line of keys. What `s`, `t` and `c` remember stands in the picture above: this call.
 fn keys(card: &Card) -> String {
-    match card.may_be_remembered() {
+    let mut all = Vec::new();
+    if card.may_be_applied() {
+        all.push("[a] apply exactly these changes");
+    }
+    if card.can_preview {
+        all.push("[p] show what it does on a copy first");
+    }
+    let mut text = match all.is_empty() {
+        true => String::new(),
+        false => format!("  {}\n", all.join("   ")),
+    };
+    text.push_str(match card.may_be_remembered() {
         true => {
             "  [o] once   [s] this session, exactly this call   [t] until a time   [c] a count\n  \
-                 [n] no   [N] no, never again   [e] explain   [?] more\n"
-                .to_owned()
+             [n] no   [N] no, never again   [e] explain   [?] more\n"
         }
-        false => "  [o] once   [n] no   [N] no, never again   [e] explain   [?] more\n".to_owned(),
-    }
+        false => "  [o] once   [n] no   [N] no, never again   [e] explain   [?] more\n",
+    });
+    text
 }
 
 fn more(card: &Card) -> String {
     let mut text = "  o  this call, now\n".to_owned();
+    if card.can_preview {
+        text.push_str(
+            "  p  runs it on a copy of the workspace, without network, and asks again\n     \
+             with what it changed there; nothing of yours is touched\n",
+        );
+    }
+    if card.may_be_applied() {
+        text.push_str("  a  the changes that are shown, all of them; nothing runs again\n");
+    }
     match card.may_be_remembered() {
         true => text.push_str(
             "  s  this very call again, without a question, until this session ends\n  \
@@ -113,6 +135,8 @@ fn told(choice: Choice) -> String {
             let time = jiff::Timestamp::from_second(at).map(|time| time.to_string());
             format!("allowed until {}, exactly this call", time.unwrap_or_default())
         }
+        Choice::Preview => "trying it on a copy".to_owned(),
+        Choice::Apply => "exactly these changes are applied".to_owned(),
         Choice::Deny => "denied".to_owned(),
         Choice::Never => "denied, and so is this call for the rest of the session".to_owned(),
     }

@@ -1,7 +1,7 @@
 //! The terminal approver on a real pseudo-terminal.
 
 use super::terminal::Terminal;
-use super::testing::asked;
+use super::testing::{asked, previewed};
 use super::tty::Device;
 use crate::gate::{Approver, Asked, Choice, Offers, Reply, Scope};
 use crate::sys;
@@ -107,6 +107,8 @@ fn each_key_gives_the_answer_that_its_line_promises() {
     assert_eq!(choice("o"), Some(Choice::Allow(Scope::Once)));
     assert_eq!(choice("s"), Some(Choice::Allow(Scope::Session)));
     assert_eq!(choice("n"), Some(Choice::Deny));
+    // Not offered, so they do nothing.
+    assert_eq!(choice("pan"), Some(Choice::Deny));
     assert_eq!(choice("N"), Some(Choice::Never));
     assert_eq!(choice("c12\r"), Choice::parse("allow_times:12"));
     let now = super::store::now();
@@ -188,6 +190,32 @@ fn a_question_that_asks_every_time_offers_and_takes_no_wide_answer() {
     let (reply, screen) = answered(once, person);
     assert_eq!(reply.choice, Some(Choice::Allow(Scope::Once)));
     assert!(!screen.seen.contains("[s]") && !screen.seen.contains("how many"), "{:?}", screen.seen);
+}
+
+#[test]
+fn a_preview_is_offered_once_and_its_changes_can_be_applied() {
+    let press = |asked: Asked, keys: &'static str| {
+        let person = async move |screen: &mut Screen, _: &CancellationToken| {
+            screen.shows(READY, 1).await;
+            screen.presses(keys).await;
+        };
+        answered(asked, person)
+    };
+    let (reply, screen) = press(Asked { can_preview: true, ..asked("ls") }, "ap");
+    assert_eq!(reply.choice, Some(Choice::Preview));
+    assert!(screen.seen.contains("[p] show what it does") && !screen.seen.contains("[a] apply"));
+    let shown = previewed("said", "would add 1\n  A x", None);
+    let (reply, screen) = press(Asked { preview: Some(shown), ..asked("ls") }, "pa");
+    assert_eq!(reply.choice, Some(Choice::Apply));
+    for part in
+        ["[a] apply", "exit code 3", "output | said", "change |   A x", "connect to example"]
+    {
+        assert!(screen.seen.contains(part), "{part}: {}", screen.seen);
+    }
+    let unfit = previewed("", "", Some("it would change .git/hooks"));
+    let (reply, screen) = press(Asked { preview: Some(unfit), ..asked("ls") }, "pan");
+    assert_eq!(reply.choice, Some(Choice::Deny));
+    assert!(screen.seen.contains("not possible: it would change .git/hooks"), "{}", screen.seen);
 }
 
 #[test]

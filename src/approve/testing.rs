@@ -1,7 +1,7 @@
 //! Questions for the tests of this room.
 
 use super::store::now;
-use crate::gate::{Asked, Offers, QuestionId, RuleRef};
+use crate::gate::{Asked, Offers, Previewed, QuestionId, RuleRef};
 use crate::model::{CallId, SessionId, ToolName};
 use crate::redact::Redactor;
 use serde_json::json;
@@ -37,5 +37,24 @@ pub fn asked(command: &str) -> Asked {
         expires_at: now() + 60,
         patience: Duration::from_secs(60),
         offers: Offers::Remembered,
+        can_preview: false,
+        preview: None,
+    }
+}
+
+/// What a command did on a copy: it printed and changed this.
+pub fn previewed(output: &str, changes: &str, unfit: Option<&str>) -> Previewed {
+    let redactor = Redactor::new(true, Vec::new());
+    let text = |text: &str| redactor.text(text);
+    Previewed {
+        digest: "c".repeat(64),
+        exit_code: Some(3),
+        added: 1,
+        changed: 0,
+        removed: 0,
+        changes: text(changes),
+        output: text(output),
+        refused: vec![text("connect to example.org")],
+        unfit: unfit.map(text),
     }
 }

@@ -33,6 +33,9 @@ pub enum Kind {
     Outcome,
     /// A question was put to a person; on disk before anybody sees it. The call is not decided.
     Asked,
+    /// A call is about to run on a copy of the workspace, because whoever was asked wants to see
+    /// what it does; on disk before it starts.
+    Preview,
     /// The question is not open any more; the decision follows as a record of its own.
     Answered,
     /// A run began, with the policy in force.

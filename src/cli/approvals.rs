@@ -149,15 +149,17 @@ fn show(
     out.data(&card.details(COLUMNS))?;
     let session = card.session.as_deref().unwrap_or("-");
     out.line(&format!("  state    {}, session {}", word(listed.state), visible(session)))?;
-    match card.may_be_remembered() {
-        true => out.line(&format!(
-            "  answer   ion approvals answer {id} \
-             allow|deny|allow_always|allow_times:N|allow_until:30m|deny_always"
-        ))?,
-        false => {
-            out.line(&format!("  answer   ion approvals answer {id} allow|deny|deny_always"))?;
-        }
+    let mut answers = vec!["allow", "deny", "deny_always"];
+    if card.may_be_remembered() {
+        answers.splice(2..2, ["allow_always", "allow_times:N", "allow_until:30m"]);
     }
+    if card.can_preview {
+        answers.push("preview");
+    }
+    if card.may_be_applied() {
+        answers.push("apply");
+    }
+    out.line(&format!("  answer   ion approvals answer {id} {}", answers.join("|")))?;
     Ok(Exit::Done)
 }
 
@@ -205,7 +207,7 @@ fn chosen(text: &str, now: i64) -> Result<Choice, String> {
     when.filter(|at| *at > now).map(|at| Choice::Allow(Scope::Until(at))).ok_or_else(|| {
         format!(
             "`{}` is not an answer: expected allow, deny, deny_always, allow_always, \
-             allow_times:N or allow_until:WHEN (30m, 2h, a date in the future)",
+             preview, apply, allow_times:N or allow_until:WHEN (30m, 2h, a date in the future)",
             visible(text)
         )
     })

@@ -348,6 +348,8 @@ pub struct ApprovalSettings {
     pub host: Located<bool>,
     /// Whether `ion approvals` may answer.
     pub folder: Located<bool>,
+    /// Whether a command may be tried on a copy before it is approved.
+    pub preview: Located<bool>,
     /// Where questions are posted.
     pub webhook: Option<WebhookSettings>,
 }

@@ -443,6 +443,7 @@ fn approvals(
         terminal: otherwise("approvals.terminal", true),
         host: otherwise("approvals.host", true),
         folder: otherwise("approvals.folder", false),
+        preview: otherwise("approvals.preview", true),
         webhook: view.text("approvals.webhook.url").map(|url| WebhookSettings {
             url,
             secret,

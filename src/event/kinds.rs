@@ -160,11 +160,11 @@ pub enum Event {
 /// One answer that a question takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PermissionOption {
-    /// What to send back: `allow`, `allow_always`, `deny`, `deny_always`.
+    /// What to send back: `allow`, `allow_always`, `apply`, `preview`, `deny`, `deny_always`.
     pub id: String,
     /// For a person.
     pub label: &'static str,
-    /// `allow_once`, `allow_always`, `deny_once` or `deny_always`: what kind of answer it is,
+    /// `allow_once`, `allow_always`, `preview`, `deny_once` or `deny_always`: what kind of answer it is,
     /// for clients that draw icons.
     pub kind: &'static str,
 }
@@ -176,8 +176,9 @@ impl Event {
             id: choice.id(),
             label,
             kind: match choice {
-                Choice::Allow(Scope::Once) => "allow_once",
+                Choice::Allow(Scope::Once) | Choice::Apply => "allow_once",
                 Choice::Allow(_) => "allow_always",
+                Choice::Preview => "preview",
                 Choice::Deny => "deny_once",
                 Choice::Never => "deny_always",
             },

@@ -20,6 +20,8 @@ pub struct Advisers {
     pub approvers: Vec<Arc<dyn Approver>>,
     /// How long a question stays open before it is denied.
     pub patience: Duration,
+    /// Whether whoever is asked may first see what a command does on a copy.
+    pub preview: bool,
 }
 
 /// Who beside a person may answer an ask. Neither ever lifts a deny or a sealed ask. Set by
@@ -34,7 +36,13 @@ pub struct Lift {
 
 impl Default for Advisers {
     fn default() -> Self {
-        Advisers { hooks: Vec::new(), classifier: None, approvers: Vec::new(), patience: PATIENCE }
+        Advisers {
+            hooks: Vec::new(),
+            classifier: None,
+            approvers: Vec::new(),
+            patience: PATIENCE,
+            preview: true,
+        }
     }
 }
 

@@ -69,7 +69,9 @@ pub(in crate::gate) async fn put(
         let first = Ended::Answered { choice, by: reply.by, via, reason: reply.reason };
         return match choice {
             Choice::Deny | Choice::Never => first,
-            Choice::Allow(_) => sterner(&mut open).unwrap_or(first),
+            Choice::Allow(_) | Choice::Preview | Choice::Apply => {
+                sterner(&mut open).unwrap_or(first)
+            }
         };
     }
 }

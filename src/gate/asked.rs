@@ -5,6 +5,7 @@
 //! cut; control characters are made visible by whoever draws it (`model::visible`).
 
 use super::refusal::{RuleRef, Unit};
+use super::trial::Previewed;
 use crate::model::{CallId, SessionId, ToolName};
 use crate::redact::Redacted;
 use serde::{Deserialize, Serialize};
@@ -63,12 +64,16 @@ pub enum Scope {
 }
 
 /// What a person may answer. Its text form is the `optionId` of clients: `allow`,
-/// `allow_always` (this session), `allow_until:UNIX_SECONDS`, `allow_times:N`, `deny`,
-/// `deny_always`.
+/// `allow_always` (this session), `allow_until:UNIX_SECONDS`, `allow_times:N`, `preview`, `apply`,
+/// `deny`, `deny_always`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
     /// Yes.
     Allow(Scope),
+    /// Show me first what it does on a copy of the workspace; then ask again.
+    Preview,
+    /// Yes to exactly the changes that were shown; nothing runs again.
+    Apply,
     /// No.
     Deny,
     /// No, and the same call in this session is refused without a question.
@@ -81,6 +86,8 @@ impl Choice {
         Some(match option {
             "allow" | "allow_once" => Choice::Allow(Scope::Once),
             "allow_always" | "allow_session" => Choice::Allow(Scope::Session),
+            "preview" => Choice::Preview,
+            "apply" => Choice::Apply,
             "deny" => Choice::Deny,
             "deny_always" => Choice::Never,
             _ => match option.split_once(':')? {
@@ -98,6 +105,8 @@ impl Choice {
             Choice::Allow(Scope::Session) => "allow_always".to_owned(),
             Choice::Allow(Scope::Until(seconds)) => format!("allow_until:{seconds}"),
             Choice::Allow(Scope::Times(count)) => format!("allow_times:{count}"),
+            Choice::Preview => "preview".to_owned(),
+            Choice::Apply => "apply".to_owned(),
             Choice::Deny => "deny".to_owned(),
             Choice::Never => "deny_always".to_owned(),
         }
@@ -162,6 +171,10 @@ pub struct Asked {
     pub patience: Duration,
     /// Which scopes may be chosen.
     pub offers: Offers,
+    /// Whether `preview` may be answered.
+    pub can_preview: bool,
+    /// What the command did on a copy, where somebody wanted to see that first.
+    pub preview: Option<Previewed>,
 }
 
 fn as_seconds<S: serde::Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
@@ -169,6 +182,11 @@ fn as_seconds<S: serde::Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::
 }
 
 impl Asked {
+    /// Whether `apply` may be answered: there are changes, and nothing speaks against them.
+    pub fn may_be_applied(&self) -> bool {
+        self.preview.as_ref().is_some_and(|shown| shown.unfit.is_none())
+    }
+
     /// The choices to show, with labels; times and counts are for approvers that can ask for
     /// the number.
     pub fn choices(&self) -> Vec<(Choice, &'static str)> {
@@ -176,6 +194,12 @@ impl Asked {
         if self.offers == Offers::Remembered {
             let session = Choice::Allow(Scope::Session);
             choices.insert(1, (session, "Allow exactly this for the session"));
+        }
+        if self.may_be_applied() {
+            choices.insert(0, (Choice::Apply, "Apply exactly these changes"));
+        }
+        if self.can_preview {
+            choices.push((Choice::Preview, "Show what it does on a copy first"));
         }
         choices.push((Choice::Never, "Deny exactly this for the session"));
         choices
@@ -193,6 +217,8 @@ mod tests {
             Choice::Allow(Scope::Session),
             Choice::Allow(Scope::Until(1_800_000_000)),
             Choice::Allow(Scope::Times(NonZeroU32::MIN)),
+            Choice::Preview,
+            Choice::Apply,
             Choice::Deny,
             Choice::Never,
         ] {

@@ -14,6 +14,7 @@ use super::opine::{may_allow, opine, summary, what_counts};
 use super::record::rule_ref;
 use super::refusal::DecidedBy;
 use super::story::{Person, Used, person};
+use super::trial::Previewed;
 use super::would::would;
 use crate::audit::Kind;
 use crate::config::schema::permissions::Severity;
@@ -153,39 +154,58 @@ impl Gate {
         confined: &str,
         inquiry: &Inquiry<'_>,
     ) -> Result<Consent, Cause> {
+        let mut preview = None;
+        loop {
+            let id = QuestionId::random().map_err(|why| Cause::new(DecidedBy::Expired, why))?;
+            let asked = Arc::new(self.question(case, id, confined, preview.take()));
+            let ended = self.put(case, &asked, inquiry).await?;
+            match ended {
+                Ended::Answered { choice: Choice::Preview, .. } if asked.can_preview => {
+                    preview = Some(self.try_out(case, &asked, inquiry).await);
+                }
+                ended => return self.settle(ended, case, &asked, key),
+            }
+        }
+    }
+
+    /// Puts one question, on record before and after.
+    async fn put(
+        &self,
+        case: &mut Case,
+        asked: &Arc<Asked>,
+        inquiry: &Inquiry<'_>,
+    ) -> Result<Ended, Cause> {
         let unrecorded = |why| Cause {
             retryable: true,
             ..Cause::new(DecidedBy::Audit, format!("the audit log cannot be written: {why}"))
         };
-        let id = QuestionId::random().map_err(|why| Cause::new(DecidedBy::Expired, why))?;
-        let asked = Arc::new(self.question(case, id, confined));
-        self.write(case, Kind::Asked, Some(Decision::Ask), &put_body(&asked))
-            .map_err(unrecorded)?;
-        (inquiry.notify)(Notice::Asked(Arc::clone(&asked)));
+        self.write(case, Kind::Asked, Some(Decision::Ask), &put_body(asked)).map_err(unrecorded)?;
+        (inquiry.notify)(Notice::Asked(Arc::clone(asked)));
         let begun = self.parts.clock.now().steady;
         let clock = self.parts.clock.as_ref();
-        let ended = put(&self.parts.advisers.approvers, &asked, inquiry.cancel, clock).await;
+        let ended = put(&self.parts.advisers.approvers, asked, inquiry.cancel, clock).await;
         let waited = clock.now().steady.saturating_sub(begun);
-        let heard = heard(&asked, &ended, waited);
+        let heard = heard(asked, &ended, waited);
         let mut body = person(&heard);
-        body["outcome"] = json!(ending(&ended));
+        body["outcome"] = json!(ending(asked, &ended));
         let written = self.write(case, Kind::Answered, None, &body);
-        let outcome = if written.is_ok() { ending(&ended) } else { Ending::Denied };
-        (inquiry.notify)(Notice::Resolved(self.resolved(&asked, outcome, &heard)));
+        let outcome = if written.is_ok() { ending(asked, &ended) } else { Ending::Denied };
+        (inquiry.notify)(Notice::Resolved(self.resolved(asked, outcome, &heard)));
         case.story.person = Some(heard);
         written.map_err(unrecorded)?;
-        self.settle(ended, case, &asked, key)
+        Ok(ended)
     }
 
     /// Makes the answer count: now, and for later calls as far as it reaches.
     fn settle(
         &self,
         ended: Ended,
-        case: &Case,
+        case: &mut Case,
         asked: &Asked,
         key: &GrantKey,
     ) -> Result<Consent, Cause> {
         let open = Cause::open(case);
+        let yes = Consent { answer: Answer::Allow, headless: false };
         let (choice, by, via, reason) = match ended {
             Ended::Answered { choice, by, via, reason } => (choice, by, via, reason),
             Ended::Silent(why) => {
@@ -198,8 +218,20 @@ impl Gate {
         let grants = &self.shared.grants;
         match choice {
             Choice::Allow(scope) => {
+                // It runs for good: what it did on a copy is nobody's business any more.
+                case.tried = None;
                 grants.allow(key, reach(scope, asked.offers), past, self.parts.clock.now());
-                return Ok(Consent { answer: Answer::Allow, headless: false });
+                return Ok(yes);
+            }
+            Choice::Apply if asked.may_be_applied() && case.tried.is_some() => return Ok(yes),
+            // FAIL CLOSED: answered to something that was not offered, such as a question of a
+            // run that was killed.
+            Choice::Apply | Choice::Preview => {
+                let reason = format!(
+                    "{by} answered `{}` through {via}, which this question does not offer",
+                    choice.id()
+                );
+                return Err(Cause { by: DecidedBy::Person, reason, retryable: true, ..open });
             }
             Choice::Never => grants.refuse(key, past),
             Choice::Deny => {}
@@ -209,7 +241,13 @@ impl Gate {
         Err(Cause { by: DecidedBy::Person, reason, ..open })
     }
 
-    fn question(&self, case: &Case, id: QuestionId, confined: &str) -> Asked {
+    fn question(
+        &self,
+        case: &Case,
+        id: QuestionId,
+        confined: &str,
+        preview: Option<Previewed>,
+    ) -> Asked {
         let (parts, proposed, judgement) = (&self.parts, &case.proposed, &case.judgement);
         let patience = parts.advisers.patience;
         let asked_at = parts.clock.now().unix_seconds;
@@ -244,6 +282,8 @@ impl Gate {
             expires_at: asked_at.saturating_add(seconds),
             patience,
             offers: offers(case),
+            can_preview: preview.is_none() && self.can_be_tried(case),
+            preview,
         }
     }
 
@@ -302,12 +342,18 @@ fn refused_by_classifier(case: &Case) -> Cause {
     Cause::new(DecidedBy::Classifier, reason)
 }
 
-fn ending(ended: &Ended) -> Ending {
-    match ended {
-        Ended::Answered { choice: Choice::Allow(_), .. } => Ending::Allowed,
-        Ended::Answered { choice: Choice::Deny | Choice::Never, .. } => Ending::Denied,
-        Ended::Silent(_) => Ending::Expired,
-        Ended::Cancelled => Ending::Cancelled,
+fn ending(asked: &Asked, ended: &Ended) -> Ending {
+    let Ended::Answered { choice, .. } = ended else {
+        return match ended {
+            Ended::Cancelled => Ending::Cancelled,
+            _ => Ending::Expired,
+        };
+    };
+    match choice {
+        Choice::Allow(_) => Ending::Allowed,
+        Choice::Apply if asked.may_be_applied() => Ending::Allowed,
+        Choice::Preview if asked.can_preview => Ending::Previewed,
+        Choice::Apply | Choice::Preview | Choice::Deny | Choice::Never => Ending::Denied,
     }
 }
 
@@ -321,7 +367,8 @@ fn heard(asked: &Asked, ended: &Ended, waited: Duration) -> Person {
     };
     let granted = match choice {
         Some(Choice::Allow(scope)) => Some(reach(scope, asked.offers)),
-        Some(Choice::Deny | Choice::Never) | None => None,
+        Some(Choice::Apply) if asked.may_be_applied() => Some(Scope::Once),
+        Some(Choice::Apply | Choice::Preview | Choice::Deny | Choice::Never) | None => None,
     };
     Person { question: asked.id.clone(), choice, granted, by, via, reason, waited }
 }
@@ -341,5 +388,6 @@ fn put_body(asked: &Asked) -> Value {
         "untrusted": asked.untrusted,
         "expires_at": asked.expires_at,
         "offers": asked.offers,
+        "preview": asked.preview.as_ref().map(Previewed::told),
     })
 }

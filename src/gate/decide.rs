@@ -17,6 +17,7 @@ use super::record::{decided_by, held};
 use super::recorder::Recorder;
 use super::refusal::{DecidedBy, Refusal};
 use super::story::Story;
+use super::trial::Tried;
 use super::untrusted::{Marks, sources_of};
 use crate::config::effective::{SandboxSettings, ToolRestrictions};
 use crate::model::{AbsPath, CallId, Decision, Effects, SessionId, ToolCall, ToolName};
@@ -24,6 +25,7 @@ use crate::policy::{
     CallLimits, Circumstances, Confinement, Judgement, Origin, RuleSet, confinement_for, withheld,
 };
 use crate::redact::Redactor;
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -106,6 +108,8 @@ pub(in crate::gate) struct Case {
     /// What of the classifier counts.
     pub classifier: Option<Decision>,
     pub story: Story,
+    /// What the call did on a copy, while somebody is asked about it.
+    pub tried: Option<Tried>,
 }
 
 impl Case {
@@ -245,15 +249,22 @@ impl Gate {
         self.parts.audit.ready().map_err(behind)
     }
 
-    fn admit(&self, case: Case, consent: Consent, inquiry: &Inquiry<'_>) -> Verdict {
+    /// Makes ready what holds the call. Changes that were approved have run already.
+    fn ready(&self, case: &Case) -> Result<(Confinement, String), Cause> {
+        if let Some(tried) = &case.tried {
+            return Ok((tried.confinement.clone(), tried.backend.clone()));
+        }
         let confinement = self.confinement(&case.proposed);
         let (tool, cwd) = (&case.proposed.call.name, &case.proposed.facts.cwd);
-        let backend = match self.parts.confiner.make_ready(&confinement, tool, cwd) {
-            Ok(backend) => backend,
-            Err(missing) => {
-                let cause = Cause::new(DecidedBy::Sandbox, missing);
-                return Verdict::Deny(self.refuse(&case, cause));
-            }
+        let backend = self.parts.confiner.make_ready(&confinement, tool, cwd);
+        let backend = backend.map_err(|missing| Cause::new(DecidedBy::Sandbox, missing))?;
+        Ok((confinement, backend))
+    }
+
+    fn admit(&self, mut case: Case, consent: Consent, inquiry: &Inquiry<'_>) -> Verdict {
+        let (confinement, backend) = match self.ready(&case) {
+            Ok(ready) => ready,
+            Err(cause) => return Verdict::Deny(self.refuse(&case, cause)),
         };
         if let Err(cause) = self.reported() {
             return Verdict::Deny(self.refuse(&case, cause));
@@ -267,14 +278,23 @@ impl Gate {
             return Verdict::Deny(self.refuse(&case, Cause::of(&case.judgement)));
         }
         // The record goes to disk before the permit exists: a crash may lose work, never evidence.
-        let recorded = self.record(&case, Decision::Allow, None, held(&confinement, &backend));
+        let mut held = held(&confinement, &backend);
+        if let Some(tried) = &case.tried {
+            held["applies"] = json!(tried.applies.digest);
+        }
+        let recorded = self.record(&case, Decision::Allow, None, held);
         let seq = match recorded {
             Ok(seq) => seq,
             Err(message) => return Verdict::Deny(self.unrecorded(&case, &message)),
         };
         self.mark(&case.proposed);
         let digest = case.proposed.digest().to_owned();
+        let applies = case.tried.take().map(Tried::keep);
         let Proposed { call, facts, paths, .. } = case.proposed;
-        Verdict::Allow(Permit::issue(call, paths, facts.cwd, confinement, digest, seq))
+        let permit = Permit::issue(call, paths, facts.cwd, confinement, digest, seq);
+        Verdict::Allow(match applies {
+            Some(applies) => permit.applying(applies),
+            None => permit,
+        })
     }
 }

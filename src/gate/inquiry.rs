@@ -24,6 +24,8 @@ pub enum Ending {
     Allowed,
     /// A person said no.
     Denied,
+    /// A person wants to see first what it does: the question comes again.
+    Previewed,
     /// Nobody answered in time: denied.
     Expired,
     /// The run was cancelled: denied.

@@ -54,7 +54,7 @@ impl Gate {
         for rules in &self.above {
             judgement = stricter(judgement, evaluate(rules, &proposed.facts));
         }
-        Case { proposed, judgement, hook: None, classifier: None, story }
+        Case { proposed, judgement, hook: None, classifier: None, story, tried: None }
     }
 
     /// Judges a call and hears the hooks. What comes back is open or clear.

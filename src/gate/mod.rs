@@ -2,7 +2,7 @@
 //!
 //! Nothing runs without a [`Permit`], and only [`decide`] makes one, after the record of the
 //! decision is on disk. The story of a call: [`mod@propose`] (understand), `judge` (rules and
-//! hooks), `consent` (earlier answers, classifier, people), [`decide`] (confine, record, permit).
+//! hooks), `consent` (earlier answers, classifier, people; [`trial`] for those who want to see first), [`decide`] (confine, record, permit).
 //! [`combine`] is the table behind it, [`refusal`] and [`render`] the other answer, [`untrusted`]
 //! what the conversation has read. Whoever is heard beside the rules implements [`Hook`],
 //! [`Classifier`] or [`Approver`]. [`guard`] judges calls of other agents, which get a word and no
@@ -33,6 +33,7 @@ pub mod recorder;
 pub mod refusal;
 pub mod render;
 pub mod story;
+pub mod trial;
 pub mod untrusted;
 pub mod withdrawn;
 mod would;
@@ -48,11 +49,12 @@ pub use guard::{ForeignCall, ForeignPart, Guarded, RunsNothing};
 pub use hook::{Hook, HookOpinion, HookReply, HookRole, MOST_REWRITES, Proposal};
 pub use inquiry::{Ending, Inquiry, Notice, Resolved};
 pub use opine::{opine, summary, what_counts};
-pub use permit::{Permit, Terms};
+pub use permit::{Applies, Permit, Terms, Trial};
 pub use propose::{Place, Proposed, propose};
 pub use recorder::Recorder;
 pub use refusal::{DecidedBy, Refusal, RuleRef, Unit};
 pub use render::{refusal_line, refusal_text};
+pub use trial::{Previewed, Seen};
 pub use withdrawn::{Withdrawn, withdrawn};
 
 #[cfg(test)]

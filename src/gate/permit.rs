@@ -2,6 +2,7 @@
 //!
 //! A leaf file on purpose: its fields and its constructor are visible in `gate` alone.
 
+use super::asked::QuestionId;
 use crate::model::{AbsPath, CallId, Seq, ToolCall, ToolName};
 use crate::policy::Confinement;
 use std::time::{Duration, Instant};
@@ -27,7 +28,47 @@ pub struct Permit {
     confinement: Box<Confinement>,
     digest: String,
     seq: Seq,
+    applies: Option<Applies>,
     issued: Instant,
+}
+
+/// The changes that were shown and approved in the place of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applies {
+    /// The question for which the call was tried.
+    pub question: QuestionId,
+    /// SHA-256 (hex) over the set of changes.
+    pub digest: String,
+}
+
+/// Permission to run exactly one call, exactly once, on a copy of the workspace, for a person who
+/// wants to see first what it does. It cannot be used for anything else.
+///
+/// ```compile_fail
+/// async fn for_good(
+///     trial: ion::gate::Trial, sandbox: &ion::sandbox::Sandbox, redactor: &ion::redact::Redactor,
+/// ) { let _ = sandbox.run(trial, redactor, Default::default()).await; }
+/// ```
+#[must_use = "somebody waits for what the call does"]
+#[derive(Debug)]
+pub struct Trial {
+    permit: Permit,
+    question: QuestionId,
+}
+
+impl Trial {
+    /// Made by the gate after the record was written, and nowhere else.
+    pub(in crate::gate) fn issue(permit: Permit, question: QuestionId) -> Self {
+        Trial { permit, question }
+    }
+
+    /// Uses it up.
+    ///
+    /// # Errors
+    /// As [`Permit::redeem`].
+    pub fn redeem(self) -> Result<(Terms, QuestionId), Expired> {
+        Ok((self.permit.redeem()?, self.question))
+    }
 }
 
 /// The terms of a redeemed permit: what to run, under what, and which record covers it.
@@ -45,6 +86,8 @@ pub struct Terms {
     pub digest: String,
     /// The audit record of the decision.
     pub seq: Seq,
+    /// Set where the call was tried before: its changes are applied, and it does not run again.
+    pub applies: Option<Applies>,
 }
 
 /// The permit was issued too long ago.
@@ -72,8 +115,14 @@ impl Permit {
             confinement: Box::new(confinement),
             digest,
             seq,
+            applies: None,
             issued: Instant::now(),
         }
+    }
+
+    /// The same for changes that were shown, in the place of a run.
+    pub(in crate::gate) fn applying(self, applies: Applies) -> Self {
+        Permit { applies: Some(applies), ..self }
     }
 
     /// The tool that the permit is for.
@@ -106,6 +155,7 @@ impl Permit {
             confinement: *self.confinement,
             digest: self.digest,
             seq: self.seq,
+            applies: self.applies,
         })
     }
 }

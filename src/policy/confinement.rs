@@ -48,6 +48,27 @@ pub struct Confinement {
     pub limits: ResourceLimits,
 }
 
+impl Confinement {
+    /// The same for a call on a copy-on-write view of the workspace: nothing of the host is written
+    /// and nothing outside is reached, whatever was allowed. `None` where a backend is asked for
+    /// that has no such view; only `userns` has one.
+    #[must_use]
+    pub fn on_a_copy(self) -> Option<Self> {
+        match self.backend.as_deref() {
+            None | Some("auto" | "userns") => {}
+            Some(_) => return None,
+        }
+        Some(Confinement {
+            requirement: Requirement::View,
+            backend: Some("userns".to_owned()),
+            write: Vec::new(),
+            network: NetworkAccess::None,
+            hosts: Hosts::default(),
+            ..self
+        })
+    }
+}
+
 /// Entries of `sandbox.hosts` and its kin, as they are written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Hosts {

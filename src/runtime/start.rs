@@ -200,6 +200,7 @@ impl Runtime {
         })?;
         warnings.extend(reached.warnings);
         let advisers = Advisers {
+            preview: effective.approvals.preview.value,
             approvers: reached.approvers,
             patience: reached.patience,
             classifier,

@@ -34,6 +34,18 @@ pub struct Denied {
     pub because: String,
 }
 
+impl Denied {
+    /// What was refused, in words: `write to ~/.bashrc`.
+    pub fn what(&self) -> String {
+        let Denied { operation, target, .. } = self;
+        match *operation {
+            "call" => format!("the system call {target}"),
+            "read" => format!("read of {target}"),
+            _ => format!("{operation} to {target}"),
+        }
+    }
+}
+
 /// What was wanted of a path, as far as the words tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
@@ -413,12 +425,8 @@ fn host_in(line: &str) -> Option<String> {
 pub fn note(all: &[Denied], writable: &[PathBuf], network: &NetworkAccess) -> String {
     let mut text = String::new();
     for denied in all {
-        let Denied { operation, target, grade, rule, because } = denied;
-        let preposition = if *operation == "read" { "of" } else { "to" };
-        let what = match *operation {
-            "call" => format!("the system call {target}"),
-            _ => format!("{operation} {preposition} {target}"),
-        };
+        let Denied { grade, rule, because, .. } = denied;
+        let what = denied.what();
         text.push_str(&format!(
             "[ion sandbox] {what} refused by the sandbox ({grade}: {because}; rule {rule})\n"
         ));

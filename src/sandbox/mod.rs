@@ -35,7 +35,7 @@ pub mod view;
 
 use crate::egress::contact::{Contact, Contacts, More};
 use crate::egress::rules::Attached;
-use crate::gate::{Confiner, Permit, Terms};
+use crate::gate::{Confiner, Permit, QuestionId, Seen, Terms, Trial};
 use crate::model::{AbsPath, CallId, Requirement, Seq, ToolCall, ToolName};
 use crate::net::Trust;
 use crate::policy::{Confinement, Hosts, NetworkAccess};
@@ -44,7 +44,9 @@ use crate::worker::backend::Backend;
 use crate::worker::wire::{CONTENTS, CONTENTS_MAX, Call, Reply, WirePath};
 use cause::{Cause, Missing};
 use denied::{Denied, Granted};
+use futures_util::future::BoxFuture;
 use plan::{Host, Plan};
+use preview::trial::Kept;
 use spawn::Prepared;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -128,6 +130,8 @@ pub struct Sandbox {
     trust: Arc<Trust>,
     /// The one worker that waits for the call that was just judged.
     waiting: Mutex<Option<Prepared>>,
+    /// What the call that somebody is asked about did on a copy.
+    kept: Mutex<Option<Kept>>,
 }
 
 impl Sandbox {
@@ -143,6 +147,7 @@ impl Sandbox {
             attached: Arc::default(),
             trust: Arc::default(),
             waiting: Mutex::new(None),
+            kept: Mutex::new(None),
         }
     }
 
@@ -173,7 +178,9 @@ impl Sandbox {
         let started = Instant::now();
         let mut call = call_of(&terms);
         let mut put_back = Ok(Vec::new());
-        let (reply, enforced) = if refill::is_wanted(&terms.call) {
+        let (reply, enforced) = if let Some(applies) = &terms.applies {
+            self.apply_kept(applies)?
+        } else if refill::is_wanted(&terms.call) {
             let mut look = call.clone();
             (look.output_bytes, look.tool) = (CONTENTS_MAX, CONTENTS.to_owned());
             let (mut looked, enforced) = self.exchange(&terms, &look, &cancel).await?;
@@ -398,8 +405,29 @@ impl Confiner for Sandbox {
             confinement: confinement.clone(),
             digest: String::new(),
             seq: Seq(0),
+            applies: None,
         };
         self.prepare(&terms).map(|backend| backend.as_str().to_owned())
+    }
+
+    fn can_try(&self, confinement: &Confinement) -> Result<String, String> {
+        let backend = choose::backend(confinement, |backend| self.works(backend))?;
+        match backend {
+            Backend::Userns => Ok(backend.as_str().to_owned()),
+            other => Err(preview::not_with(other.as_str())),
+        }
+    }
+
+    fn try_out<'a>(
+        &'a self,
+        trial: Trial,
+        cancel: CancellationToken,
+    ) -> BoxFuture<'a, Result<Seen, String>> {
+        Box::pin(async move { self.try_on_a_copy(trial, &cancel).await })
+    }
+
+    fn forget(&self, question: &QuestionId) {
+        self.let_go(question);
     }
 }
 
@@ -458,5 +486,6 @@ fn nothing_to_do() -> Terms {
         },
         digest: String::new(),
         seq: Seq(0),
+        applies: None,
     }
 }

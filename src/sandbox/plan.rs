@@ -44,6 +44,8 @@ pub struct Host {
     pub environment: Environment,
     /// The user's home.
     pub home: Option<AbsPath>,
+    /// Ion's data.
+    pub data: Option<AbsPath>,
     /// Where folders for missing protected names wait.
     pub pool: Pool,
     /// Names and identities of Ion's namespaces.
@@ -67,7 +69,7 @@ impl Host {
         let data = environment.get("ION_DATA_DIR").and_then(AbsPath::new);
         let data = data.or_else(|| home.as_ref()?.join(".ion"));
         let pool = Pool::below(data.as_ref().map(AbsPath::as_path));
-        Ok(Host { worker, environment, home, pool, namespaces })
+        Ok(Host { worker, environment, home, data, pool, namespaces })
     }
 }
 

@@ -186,5 +186,6 @@ fn terms(scene: Scene) -> Result<Terms, String> {
         },
         digest: "d1".to_owned(),
         seq: Seq(1),
+        applies: None,
     })
 }

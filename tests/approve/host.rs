@@ -6,14 +6,15 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
-struct Host {
+/// A running `ion prompt --answers`.
+pub struct Host {
     child: Child,
     answers: Option<ChildStdin>,
     events: BufReader<ChildStdout>,
 }
 
 impl Host {
-    fn start(home: &Home) -> Self {
+    pub fn start(home: &Home) -> Self {
         let args =
             ["prompt", "--model", "scripted:s.toml", "--output", "stream-json", "--answers", "go"];
         let mut command = home.ion(&args);
@@ -24,7 +25,7 @@ impl Host {
     }
 
     /// The next event of this kind.
-    fn event(&mut self, kind: &str) -> Value {
+    pub fn event(&mut self, kind: &str) -> Value {
         let mut line = String::new();
         loop {
             line.clear();
@@ -42,13 +43,24 @@ impl Host {
         answers.flush().unwrap();
     }
 
-    fn answer(&mut self, id: &str, option: &str) {
+    pub fn answer(&mut self, id: &str, option: &str) {
         let line =
             json!({"cmd": "permission_response", "key": "s", "questionId": id, "optionId": option});
         self.says(&line.to_string());
     }
 
-    fn asked(&mut self) -> String {
+    /// Waits for the end of the run.
+    pub fn ended(mut self) {
+        drop(self.answers.take());
+        self.child.wait().unwrap();
+    }
+
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub fn asked(&mut self) -> String {
         self.event("permission_request")["questionId"].as_str().expect("an id").to_owned()
     }
 }

@@ -2,6 +2,7 @@
 
 mod endings;
 mod host;
+mod preview;
 mod screen;
 mod settings;
 mod together;

@@ -52,6 +52,7 @@ impl Facts {
             ("outcome", _) => ("tool.outcome", "Tool call ended"),
             ("asked", _) => ("tool.asked", "Approval requested"),
             ("answered", _) => ("tool.approval", "Approval answered"),
+            ("preview", _) => ("tool.preview", "Tool call tried on a copy"),
             ("session_start", _) => ("session.start", "Run started"),
             ("session_end", _) => ("session.end", "Run ended"),
             ("refused_start", _) => ("session.refused", "Run could not start"),

@@ -4,7 +4,7 @@ use super::run::unavailable;
 use crate::cli::{CommandError, Exit, Output};
 use crate::config::SandboxPart;
 use crate::model::AbsPath;
-use crate::policy::{Confinement, Hosts, NetworkAccess};
+use crate::policy::Confinement;
 use crate::sandbox::preview::{self, ChangeSet, Scratch, diff};
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
@@ -34,15 +34,11 @@ impl Preview {
         preview::apply::recover(workspace.as_path(), &data)
             .map_err(|e| cannot(format!("undoing what a crash left: {e}")))?;
         let scratch = Scratch::new(&data).map_err(|e| cannot(e.to_string()))?;
-        confinement.network = NetworkAccess::None;
-        confinement.hosts = Hosts::default();
-        confinement.write.clear();
-        match confinement.backend.as_deref() {
-            None | Some("auto" | "userns") => confinement.backend = Some("userns".to_owned()),
-            Some(other) => {
-                return Err(unavailable(preview::not_with(other)));
-            }
-        }
+        let asked_for = confinement.backend.clone().unwrap_or_default();
+        *confinement = confinement
+            .clone()
+            .on_a_copy()
+            .ok_or_else(|| unavailable(preview::not_with(&asked_for)))?;
         let protect = confinement.protect.clone();
         Ok(Preview { scratch, workspace, protect, data })
     }

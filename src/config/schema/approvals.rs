@@ -34,6 +34,12 @@ pub const KEYS: &[Key] = &[
         "whether `ion approvals` of another terminal may answer (default false)",
     ),
     key(
+        "approvals.preview",
+        Shape::Flag,
+        FALSE_IS_STRICT,
+        "whether whoever is asked may first see what a command does on a copy (default true)",
+    ),
+    key(
         "approvals.webhook.url",
         Shape::Text,
         Sealing::Override,

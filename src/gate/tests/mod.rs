@@ -6,6 +6,7 @@ mod classifier;
 mod hooks;
 mod marks;
 mod people;
+mod preview;
 mod table;
 
 use super::approver::{Approver, Reply};
@@ -260,6 +261,8 @@ pub(super) struct Person {
 #[derive(Clone)]
 pub(super) enum Answers {
     With(Choice),
+    /// One after the other, then silence.
+    InTurn(Arc<Mutex<Vec<Choice>>>),
     Not,
     /// Looks at the question until it is taken away.
     Waits,
@@ -299,6 +302,17 @@ impl Approver for Person {
                 Answers::With(choice) => {
                     let reason = Some("my reason".to_owned());
                     Reply { choice: Some(*choice), by: "ada".to_owned(), reason }
+                }
+                Answers::InTurn(choices) => {
+                    let mut left = choices.lock().unwrap();
+                    match left.is_empty() {
+                        true => Reply::silence("no more words"),
+                        false => Reply {
+                            choice: Some(left.remove(0)),
+                            by: "ada".to_owned(),
+                            reason: None,
+                        },
+                    }
                 }
                 Answers::Not => Reply::silence("the terminal is gone"),
                 Answers::Waits => {
@@ -427,6 +441,7 @@ pub(super) fn with(
         classifier: classifier.map(|classifier| classifier as Arc<dyn Classifier>),
         approvers: people.into_iter().map(|person| person as Arc<dyn Approver>).collect(),
         patience: Duration::from_secs(300),
+        preview: true,
     }
 }
 

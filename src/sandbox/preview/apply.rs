@@ -69,7 +69,11 @@ pub fn apply(
     with(set, workspace, data, |_| true)
 }
 
-fn check(set: &ChangeSet, workspace: &Path, protected: &[String]) -> Result<(), Refused> {
+/// Whether the set could be applied now.
+///
+/// # Errors
+/// [`Refused`]: why not. Nothing is touched.
+pub fn check(set: &ChangeSet, workspace: &Path, protected: &[String]) -> Result<(), Refused> {
     if makes_a_repository(set, workspace) {
         return Err(Refused::Protected(
             "HEAD (it would make a repository of the workspace)".to_owned(),

@@ -1,17 +1,21 @@
 //! A command on a copy-on-write view of the workspace: what it would change, and applying exactly that.
 //!
-//! The kernel keeps what the command writes, removes and changes in a folder of Ion's ([`Scratch`]);
+//! Run by a person (`ion sandbox run --preview`, see [`super::command`]), or for one who was asked
+//! about a call ([`trial`]). The kernel keeps what the command writes, removes and changes in a folder of Ion's ([`Scratch`]);
 //! the workspace stays as it is. [`scan`] reads that folder as a set of changes, [`diff`] shows it to a
 //! person, [`apply`] carries it out: all of it or nothing.
 
 pub mod apply;
 pub mod diff;
 pub mod scan;
+pub mod trial;
 
 pub use apply::apply;
 pub use scan::{ChangeSet, scan};
 
 use crate::worker::wire::{Mount, WirePath};
+use rustix::fs::FlockOperation;
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -27,10 +31,13 @@ pub fn not_with(backend: &str) -> String {
     )
 }
 
-/// The folder that takes what a command writes. Dropped, it is removed.
+/// The folder that takes what a command writes. Dropped, it is removed; after a crash, by the next
+/// one that is made.
 #[derive(Debug)]
 pub struct Scratch {
     folder: PathBuf,
+    /// Locked as long as the process lives.
+    _alive: File,
 }
 
 impl Scratch {
@@ -47,8 +54,15 @@ impl Scratch {
         let above = data.join("previews");
         private(&above, true)?;
         let folder = above.join(format!("{:016x}", u64::from_ne_bytes(random)));
+        // Nobody takes a folder for abandoned between its making and its locking.
+        let all = File::open(&above)?;
+        rustix::fs::flock(&all, FlockOperation::LockExclusive)?;
+        sweep(&above);
         private(&folder, false)?;
-        let scratch = Scratch { folder };
+        let alive = File::open(&folder)?;
+        rustix::fs::flock(&alive, FlockOperation::NonBlockingLockExclusive)?;
+        drop(all);
+        let scratch = Scratch { folder, _alive: alive };
         private(&scratch.upper(), false)?;
         private(&scratch.work(), false)?;
         Ok(scratch)
@@ -81,11 +95,28 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // The kernel's own folder has no mode bits.
-        if std::fs::remove_dir_all(&self.folder).is_err() {
-            open_all(&self.folder);
-            let _ = std::fs::remove_dir_all(&self.folder);
+        remove(&self.folder);
+    }
+}
+
+/// Removes what processes left that were killed.
+fn sweep(above: &Path) {
+    let Ok(entries) = std::fs::read_dir(above) else { return };
+    for entry in entries.flatten().filter(|e| e.file_type().is_ok_and(|kind| kind.is_dir())) {
+        let abandoned = File::open(entry.path()).is_ok_and(|folder| {
+            rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok()
+        });
+        if abandoned {
+            remove(&entry.path());
         }
+    }
+}
+
+fn remove(folder: &Path) {
+    // The kernel's own folder has no mode bits.
+    if std::fs::remove_dir_all(folder).is_err() {
+        open_all(folder);
+        let _ = std::fs::remove_dir_all(folder);
     }
 }
 

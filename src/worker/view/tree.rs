@@ -87,6 +87,10 @@ fn layered(lower: &Path, upper: &Path, work: &Path) -> std::io::Result<OwnedFd> 
     set("upperdir", upper.as_os_str().as_bytes())?;
     set("workdir", work.as_os_str().as_bytes())?;
     rustix::mount::fsconfig_set_flag(context.as_fd(), "userxattr")?;
+    // What is written is read by Ion and thrown away. Without this the end of the mount writes
+    // the whole file system of the folder back first, and on a busy machine that takes seconds in
+    // which nothing can end the process (Linux 5.10).
+    rustix::mount::fsconfig_set_flag(context.as_fd(), "volatile")?;
     rustix::mount::fsconfig_create(context.as_fd())?;
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     Ok(rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
