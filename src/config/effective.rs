@@ -234,6 +234,8 @@ pub struct SandboxSettings {
     pub file_size: Option<u64>,
     /// Most memory of all processes of one call together, bytes.
     pub memory: Option<u64>,
+    /// Most processor time of all processes of one command together, seconds.
+    pub cpu_seconds: Option<u64>,
 }
 
 /// `classifier`.

@@ -30,6 +30,8 @@ pub struct Flags {
     pub processes: Option<u64>,
     /// `--memory`, bytes.
     pub memory: Option<u64>,
+    /// `--cpu`, seconds.
+    pub cpu_seconds: Option<u64>,
     /// `--approve`.
     pub allow_skips_prompt: bool,
 }
@@ -120,6 +122,7 @@ pub(super) fn layer(flags: &Flags) -> (Layer, Vec<Problem>) {
     let limits = [
         ("sandbox.processes", "--pids", flags.processes),
         ("sandbox.memory", "--memory", flags.memory),
+        ("sandbox.cpuSeconds", "--cpu", flags.cpu_seconds),
     ];
     for (key, flag, limit) in limits {
         if let Some(limit) = limit {

@@ -312,6 +312,7 @@ pub(super) fn resolve(
             processes: view.whole("sandbox.processes").map(|n| n.value),
             file_size: view.whole("sandbox.fileSize").map(|n| n.value),
             memory: view.whole("sandbox.memory").map(|n| n.value),
+            cpu_seconds: view.whole("sandbox.cpuSeconds").map(|n| n.value),
         },
         classifier: classifier(&view),
         redaction: RedactionSettings {

@@ -65,6 +65,7 @@ pub fn confinement_of_command(settings: &SandboxSettings, workspace: &AbsPath) -
             processes: settings.processes,
             file_size: settings.file_size,
             memory: settings.memory,
+            cpu_seconds: settings.cpu_seconds,
             open_files: Some(OPEN_FILES),
         },
     }

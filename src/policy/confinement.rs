@@ -102,6 +102,8 @@ pub struct ResourceLimits {
     pub file_size: Option<u64>,
     /// Memory of all processes together, bytes.
     pub memory: Option<u64>,
+    /// Processor time of all processes together, seconds.
+    pub cpu_seconds: Option<u64>,
     /// Open descriptors (`RLIMIT_NOFILE`).
     pub open_files: Option<u64>,
 }

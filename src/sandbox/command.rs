@@ -5,6 +5,7 @@
 //! policy requires is required here as well; below it nothing starts.
 
 use super::cause::Missing;
+use super::cgroup::Delegated;
 use super::pass::{self, Held};
 use super::plan::{Host, Order, Plan};
 use super::preview::Scratch;
@@ -70,6 +71,9 @@ pub fn run(request: &Request<'_>) -> Result<Ran, String> {
     };
     let way_out = hosts::way_out(request.confinement, request.attached, request.trust)?;
     let (mut held, listener) = start(&order, &host)?;
+    let group =
+        Delegated::find().ok().and_then(|part| part.group(&request.confinement.limits).ok());
+    held.limit(group.flatten());
     held.serve(listener, way_out)?;
     let launch = Launch {
         command: request.command.iter().map(WirePath::new).collect(),

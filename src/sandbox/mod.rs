@@ -10,6 +10,7 @@
 
 pub mod bwrap;
 pub mod cause;
+pub mod cgroup;
 pub mod choose;
 pub mod command;
 pub mod denied;
@@ -38,16 +39,17 @@ use crate::egress::rules::Attached;
 use crate::gate::{Confiner, Permit, QuestionId, Seen, Terms, Trial};
 use crate::model::{AbsPath, CallId, Requirement, Seq, ToolCall, ToolName};
 use crate::net::Trust;
-use crate::policy::{Confinement, Hosts, NetworkAccess};
+use crate::policy::{Confinement, Hosts, NetworkAccess, ResourceLimits};
 use crate::redact::{Raw, Redactor};
 use crate::worker::backend::Backend;
 use crate::worker::wire::{CONTENTS, CONTENTS_MAX, Call, Reply, WirePath};
 use cause::{Cause, Missing};
+use cgroup::{Delegated, Group};
 use denied::{Denied, Granted};
 use futures_util::future::BoxFuture;
 use plan::{Host, Plan};
 use preview::trial::Kept;
-use spawn::Prepared;
+use spawn::{Around, Prepared};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -130,6 +132,8 @@ pub struct Sandbox {
     trust: Arc<Trust>,
     /// The one worker that waits for the call that was just judged.
     waiting: Mutex<Option<Prepared>>,
+    /// Where groups of processes can be made that the kernel limits.
+    groups: OnceLock<Option<Delegated>>,
     /// What the call that somebody is asked about did on a copy.
     kept: Mutex<Option<Kept>>,
 }
@@ -147,6 +151,7 @@ impl Sandbox {
             attached: Arc::default(),
             trust: Arc::default(),
             waiting: Mutex::new(None),
+            groups: OnceLock::new(),
             kept: Mutex::new(None),
         }
     }
@@ -256,8 +261,14 @@ impl Sandbox {
         let wall = confinement.limits.wall;
         let way_out = hosts::way_out(confinement, &self.attached, &self.trust)
             .map_err(RunError::Unavailable)?;
-        let ended = spawn::exchange(prepared, way_out, call, wall, cancel).await;
-        let spawn::Ended { plan, outcome, contacts } = ended;
+        // File tools start nothing.
+        let group = match backend.confines() && call.tool == "Bash" {
+            true => self.group(&confinement.limits),
+            false => None,
+        };
+        let around = Around { way_out, group };
+        let ended = spawn::exchange(prepared, around, call, wall, cancel).await;
+        let spawn::Ended { plan, outcome, contacts, group } = ended;
         // Also after a failure: a killed call may have changed something first.
         let changed = plan.guard.memory.restore();
         let (report, mut reply) = outcome?;
@@ -300,10 +311,31 @@ impl Sandbox {
             let note = denied::note(&denied, &plan.view.write, network);
             reply.content.push_str(&format!("\n{note}"));
         }
-        let layers = report::layers(backend, &report);
+        let mut layers = report::layers(backend, &report);
+        if let Some(group) = group {
+            layers.push("cgroup".to_owned());
+            if group.killed_for_memory() > 0 {
+                let most = confinement.limits.memory.unwrap_or_default();
+                reply.is_error = true;
+                reply.content.push_str(&format!(
+                    "\n[ion sandbox] the kernel ended a process of it: together they used more \
+                     than {most} bytes of memory (rule sandbox.memory)"
+                ));
+            }
+        }
         let Contacts { all: contacts, more: more_contacts } = contacts;
         let backend = backend.as_str().to_owned();
         Ok((reply, Enforced { backend, layers, missing, denied, contacts, more_contacts }))
+    }
+
+    fn delegated(&self) -> Option<&Delegated> {
+        self.groups.get_or_init(|| Delegated::find().ok()).as_ref()
+    }
+
+    /// A group for one call, where Ion may make one. Without it the worker's own watch and the
+    /// resource limits stand alone, and nothing else is claimed.
+    fn group(&self, limits: &ResourceLimits) -> Option<Group> {
+        self.delegated()?.group(limits).ok().flatten()
     }
 
     /// What is known about a backend; `None` for one that needs no proof.
@@ -331,6 +363,8 @@ impl Sandbox {
 
     fn start(&self, terms: &Terms, backend: Backend) -> Result<Prepared, Missing> {
         pass::available(backend)?;
+        // Before the first worker: Ion can step aside in its group only while it is alone there.
+        let _ = self.delegated();
         let no_worker = |words: String| Missing { backend, cause: Cause::Worker, words };
         let host = self.host.as_ref().map_err(|cause| no_worker(cause.clone()))?;
         let plan = Plan::of(terms, backend, host).map_err(no_worker)?;
@@ -475,12 +509,13 @@ fn nothing_to_do() -> Terms {
             hide: Vec::new(),
             network: NetworkAccess::None,
             hosts: Hosts::default(),
-            limits: crate::policy::ResourceLimits {
+            limits: ResourceLimits {
                 wall: Duration::from_secs(5),
                 output_bytes: 1024,
                 processes: None,
                 file_size: None,
                 memory: None,
+                cpu_seconds: None,
                 open_files: None,
             },
         },

@@ -5,6 +5,7 @@
 //! it started; it is closed on every way out of here, also by this process's death.
 
 use super::cause::{Cause, Missing};
+use super::cgroup::Group;
 use super::command::Ran;
 use super::hosts::{self, WayOut};
 use super::plan::Plan;
@@ -73,6 +74,7 @@ pub struct Held {
     // In this order: closing the channel is the order to end, and protection is taken down last.
     channel: Option<Channel>,
     child: Pid,
+    group: Option<Group>,
     proxy: Option<Proxy>,
     plan: Plan,
 }
@@ -130,7 +132,8 @@ impl Held {
             }
         };
         let lines = Lines::new(REPORT_MAX);
-        Ok(Held { channel: Some(Channel { input, output, lines }), child, proxy: None, plan })
+        let channel = Some(Channel { input, output, lines });
+        Ok(Held { channel, child, group: None, proxy: None, plan })
     }
 
     /// Waits for the worker's report.
@@ -193,6 +196,11 @@ impl Held {
         })
     }
 
+    /// Has the kernel limit what the command starts. It has started nothing yet.
+    pub fn limit(&mut self, group: Option<Group>) {
+        self.group = group.filter(|group| group.take_in(self.child).is_ok());
+    }
+
     /// Runs the command and waits for its end, passing signals on.
     ///
     /// # Errors
@@ -213,6 +221,9 @@ impl Held {
             ));
         }
         let changed = !notes.is_empty();
+        if self.group.as_ref().is_some_and(|group| group.killed_for_memory() > 0) {
+            notes.push("the kernel ended a process of it: too much memory (--memory)".to_owned());
+        }
         for path in self.plan.guard.appeared() {
             notes.push(format!("the protected name {} was made by the command", path.display()));
         }

@@ -245,6 +245,7 @@ fn setup(
         file_size: limits.file_size,
         open_files: limits.open_files,
         memory: limits.memory,
+        cpu_seconds: limits.cpu_seconds,
         mounts: Vec::new(),
     }
 }

@@ -63,6 +63,12 @@ impl Process {
         Ok(Process { stdin, stdout, stderr, busy: false, held })
     }
 
+    /// Its number, while nobody else can have it.
+    pub fn id(&self) -> Option<Pid> {
+        let held = self.held.as_ref().filter(|held| held.status.is_none())?;
+        i32::try_from(held.child.id()).ok().and_then(Pid::from_raw)
+    }
+
     /// Writes all of `bytes`, or gives up at the deadline.
     ///
     /// # Errors

@@ -53,6 +53,8 @@ struct Scene {
     #[serde(default)]
     memory: Option<u64>,
     #[serde(default)]
+    cpu_seconds: Option<u64>,
+    #[serde(default)]
     cancel_after_ms: Option<u64>,
     /// For which tool a worker is made ready before, as the gate does it; `-` for none.
     #[serde(default)]
@@ -181,6 +183,7 @@ fn terms(scene: Scene) -> Result<Terms, String> {
                 processes: scene.processes,
                 file_size: scene.file_size,
                 memory: scene.memory,
+                cpu_seconds: scene.cpu_seconds,
                 open_files: Some(1024),
             },
         },

@@ -4,6 +4,7 @@
 //! call by id and digest, within bounds, and from a worker that then ended well.
 
 use super::cause::Missing;
+use super::cgroup::Group;
 use super::hosts::{self, WayOut};
 use super::plan::Plan;
 use super::process::Process;
@@ -189,17 +190,28 @@ pub(crate) struct Ended<T> {
     pub outcome: Result<T, RunError>,
     /// What it did on the network.
     pub contacts: Contacts,
+    /// The group that its processes were in, empty now.
+    pub group: Option<Group>,
+}
+
+/// What surrounds a call beside its worker.
+pub(crate) struct Around {
+    /// The proxy for listed hosts.
+    pub way_out: Option<WayOut>,
+    /// The group that its processes will be in.
+    pub group: Option<Group>,
 }
 
 /// Runs one call in a worker made for it. The worker is gone when this returns, whatever it
 /// returns; the plan comes back so that its protection can be taken down after that.
 pub(crate) async fn exchange(
     prepared: Prepared,
-    way_out: Option<WayOut>,
+    around: Around,
     call: &Call,
     wall: Duration,
     cancel: &CancellationToken,
 ) -> Ended<(Report, Reply)> {
+    let Around { way_out, group } = around;
     let Prepared { mut process, plan, report, buffered, listener, .. } = prepared;
     let no_pipes = |_| RunError::Worker("the worker has no pipes".to_owned());
     let pipes = || -> std::io::Result<_> {
@@ -212,7 +224,8 @@ pub(crate) async fn exchange(
     let (stdin, stdout, stderr) = match { pipes }().map_err(no_pipes) {
         Ok(pipes) => pipes,
         Err(error) => {
-            return Ended { plan, outcome: Err(error), contacts: Contacts::default() };
+            let contacts = Contacts::default();
+            return Ended { plan, outcome: Err(error), contacts, group: None };
         }
     };
     let mut talk = Talk {
@@ -221,6 +234,7 @@ pub(crate) async fn exchange(
         stderr,
         said: Vec::new(),
         process,
+        group,
         proxy: None,
         plan,
     };
@@ -240,6 +254,7 @@ struct Talk {
     stderr: ChildStderr,
     said: Vec<u8>,
     process: Process,
+    group: Option<Group>,
     proxy: Option<Proxy>,
     plan: Plan,
 }
@@ -267,6 +282,12 @@ impl Talk {
             },
         };
         self.proxy = hosts::open(listener, way_out).map_err(RunError::Unavailable)?;
+        // Between report and call the worker starts nothing, so nothing is missed.
+        if let Some(group) = &self.group
+            && self.process.id().is_none_or(|pid| group.take_in(pid).is_err())
+        {
+            self.group = None;
+        }
         // INVARIANT (no start after cancel): the call is sent only while it is still wanted.
         if cancel.is_cancelled() {
             return Err(RunError::Cancelled);
@@ -399,10 +420,10 @@ impl Talk {
             self.process.kill();
             let _ = self.process.wait(ENDING).await;
         }
-        let Talk { plan, process, proxy, .. } = self;
+        let Talk { plan, process, proxy, group, .. } = self;
         drop(process);
         let contacts = proxy.map(Proxy::end).unwrap_or_default();
-        Ended { plan, outcome, contacts }
+        Ended { plan, outcome, contacts, group }
     }
 }
 

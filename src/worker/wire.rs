@@ -175,6 +175,8 @@ pub struct Setup {
     /// Memory of all processes of the call together, bytes.
     #[serde(default)]
     pub memory: Option<u64>,
+    /// Processor time of all processes of a command together, seconds.
+    pub cpu_seconds: Option<u64>,
 }
 
 /// A program to run with the worker's standard streams.
@@ -201,6 +203,8 @@ pub enum Ending {
     TooMany(u64),
     /// It used more memory than allowed, bytes.
     TooMuch(u64),
+    /// It used more processor time than allowed, seconds.
+    TooLong(u64),
     /// It could not be started: the system's words.
     NotStarted {
         /// `errno`.

@@ -99,6 +99,11 @@ fn a_signal_reaches_the_command_and_a_limit_ends_it_with_all_it_started() {
         let output = shell(stage, backend, &["--memory", "40M"], much);
         assert_eq!(output.status.code(), Some(137), "{backend}: {}", err(&output));
         assert!(err(&output).contains("--memory"), "{}", err(&output));
+        // Each for itself stays below the limit.
+        let busy = "for i in 1 2 3 4; do (while :; do :; done) & done; wait";
+        let output = shell(stage, backend, &["--cpu", "1"], busy);
+        assert_eq!(output.status.code(), Some(137), "{backend}: {}", err(&output));
+        assert!(err(&output).contains("--cpu"), "{}", err(&output));
         assert!(processes(stage).is_empty(), "{:#?}", processes(stage));
     });
 }
@@ -215,4 +220,73 @@ print(said.decode())
             assert!(!said.contains("no job control"), "{said}");
         }
     }
+}
+
+/// Groups of Ion's in the control groups of version 2, wherever they are mounted.
+fn groups() -> Vec<String> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let tree = mounts.lines().find(|line| line.contains(" - cgroup2 "));
+    let Some(tree) = tree.and_then(|line| line.split(' ').nth(4)) else { return Vec::new() };
+    let mut found = Vec::new();
+    let mut folders = vec![std::path::PathBuf::from(tree)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                found.extend(name.starts_with("ion-").then_some(name));
+                folders.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+/// Where this machine delegates control groups the kernel holds the limit, also of root under
+/// Landlock alone; elsewhere `doctor` says why not, and no group is made.
+#[test]
+fn the_kernel_holds_a_limit_on_processes_where_groups_are_delegated() {
+    let asked = std::cell::Cell::new(None);
+    everywhere(|stage, backend| {
+        // Once for each user; it takes its time.
+        if backend == CONFINING[0] {
+            let doctor = stage.program(&["sandbox", "doctor", "--json"]).output().unwrap();
+            let told: serde_json::Value = serde_json::from_slice(&doctor.stdout).unwrap();
+            asked.set(told["kernel"]["cgroupDelegated"].as_bool());
+        }
+        let delegated = asked.get().expect("an answer of doctor");
+        let script = "import os, time\n\
+                      made = 0\n\
+                      try:\n\
+                      \x20   while made < 400:\n\
+                      \x20       if os.fork() == 0:\n\
+                      \x20           time.sleep(3); os._exit(0)\n\
+                      \x20       made += 1\n\
+                      except OSError: pass\n\
+                      open('made', 'w').write(str(made))\n\
+                      time.sleep(0.3)\n";
+        let child = ion(stage, backend, &["--pids", "40"], &["/usr/bin/python3", "-c", script])
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let own = format!("ion-{}-", child.id());
+        let (mut seen, until) = (false, Instant::now() + Duration::from_secs(20));
+        let mut child = child;
+        while child.try_wait().unwrap().is_none() && Instant::now() < until {
+            seen |= groups().iter().any(|name| name.starts_with(&own));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        child.wait().unwrap();
+        assert_eq!(
+            seen, delegated,
+            "{backend}: a group is made where one may be, and nowhere else"
+        );
+        assert!(!groups().iter().any(|name| name.starts_with(&own)), "{backend}: it stays");
+        let made = std::fs::read_to_string(stage.path("work/made")).unwrap_or_default();
+        if delegated {
+            // Killed by the watch before it could write, or stopped by the kernel.
+            assert!(made.is_empty() || made.parse::<u32>().unwrap() <= 41, "{backend}: {made}");
+        }
+        let _ = std::fs::remove_file(stage.path("work/made"));
+    });
 }

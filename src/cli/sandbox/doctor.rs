@@ -102,11 +102,12 @@ fn gaps(
             }
         }
     }
-    if !facts.cgroup {
+    if let Some(why) = &facts.no_cgroup {
         gaps.push(Gap {
-            what: "limits on memory and processes are watched every 20 ms, not held by a control \
-                   group (none is delegated)"
-                .to_owned(),
+            what: format!(
+                "limits on memory and processes are watched every 20 ms, not held by a control \
+                 group: {why}"
+            ),
             advice: "run Ion under `systemd-run --user --scope -p Delegate=yes`".to_owned(),
             breaks: false,
         });
@@ -199,7 +200,7 @@ fn document(
         "backend": chosen.as_ref().ok(),
         "kernel": {
             "release": facts.kernel, "landlockAbi": facts.landlock, "seccomp": facts.seccomp,
-            "container": facts.container, "cgroupDelegated": facts.cgroup,
+            "container": facts.container, "cgroupDelegated": facts.no_cgroup.is_none(),
             "legacyTiocsti": facts.legacy_tiocsti,
         },
         "bubblewrap": facts.bwrap,

@@ -57,6 +57,7 @@ pub fn run(
             "network": network, "hosts": confinement.hosts,
             "limits": {
                 "processes": limits.processes, "memoryBytes": limits.memory,
+                "cpuSeconds": limits.cpu_seconds,
                 "fileSizeBytes": limits.file_size, "openFiles": limits.open_files,
             },
             "environment": plan.environment.iter().map(|(name, _)| name).collect::<Vec<_>>(),
@@ -94,9 +95,10 @@ pub fn run(
     }
     let limit = |n: Option<u64>| n.map_or("not limited".to_owned(), |n| n.to_string());
     text.push_str(&format!(
-        "limits     processes {}, memory {}, one file {}, open files {}\n",
+        "limits     processes {}, memory {}, processor time {}, one file {}, open files {}\n",
         limit(limits.processes),
         limits.memory.map_or("not limited".to_owned(), |n| format!("{n} bytes")),
+        limits.cpu_seconds.map_or("not limited".to_owned(), |n| format!("{n} s")),
         limits.file_size.map_or("not limited".to_owned(), |n| format!("{n} bytes")),
         limit(limits.open_files),
     ));

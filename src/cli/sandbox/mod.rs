@@ -101,6 +101,9 @@ pub struct TermArgs {
     /// Most processes and threads.
     #[arg(long, value_name = "N")]
     pub pids: Option<u64>,
+    /// Most processor time of all processes together, seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub cpu: Option<u64>,
 }
 
 impl TermArgs {
@@ -113,6 +116,7 @@ impl TermArgs {
             network: self.net.clone(),
             memory: self.memory,
             processes: self.pids,
+            cpu_seconds: self.cpu,
             ..Flags::default()
         }
     }

@@ -59,6 +59,10 @@ pub fn run(
             out.say(&format!("[ion sandbox] killed: more than {most} bytes of memory (--memory)"));
             Exit::Command(137)
         }
+        Ending::TooLong(most) => {
+            out.say(&format!("[ion sandbox] killed: more than {most} s of processor time (--cpu)"));
+            Exit::Command(137)
+        }
         Ending::NotStarted { code, words } => {
             out.say(&format!("error: the command cannot be started: {words}"));
             Exit::Command(if code == libc::ENOENT { 127 } else { 126 })

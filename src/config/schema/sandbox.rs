@@ -118,4 +118,10 @@ pub const KEYS: &[Key] = &[
         Sealing::Ceiling,
         "most memory of one call, all its processes together, bytes",
     ),
+    tighten(
+        "sandbox.cpuSeconds",
+        Shape::Whole { least: 0, zero_is_unlimited: true },
+        Sealing::Ceiling,
+        "most processor time of one command, all its processes together, seconds",
+    ),
 ];

@@ -405,6 +405,7 @@ pub(super) fn parts(log: &Arc<Log>) -> GateParts {
             processes: None,
             file_size: None,
             memory: None,
+            cpu_seconds: None,
         },
         limits: CallLimits::default(),
         audit: log.clone(),

@@ -1,6 +1,7 @@
 //! What the kernel and the system offer, looked up and not guessed.
 
 use crate::sandbox::bwrap;
+use crate::sandbox::cgroup::Delegated;
 use crate::sys;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -18,8 +19,8 @@ pub struct Facts {
     pub bwrap: Option<String>,
     /// Signs of a container around Ion.
     pub container: bool,
-    /// Whether a folder of the second version of control groups can be used.
-    pub cgroup: bool,
+    /// Why Ion can make no control groups; `None` where it can.
+    pub no_cgroup: Option<String>,
     /// Whether the kernel still lets programs type into a terminal (`dev.tty.legacy_tiocsti`).
     pub legacy_tiocsti: bool,
 }
@@ -35,7 +36,7 @@ impl Facts {
             seccomp: Path::new("/proc/sys/kernel/seccomp/actions_avail").exists(),
             bwrap: bubblewrap(),
             container: ["/.dockerenv", "/run/.containerenv"].iter().any(|p| Path::new(p).exists()),
-            cgroup: delegated(),
+            no_cgroup: Delegated::find().err(),
             legacy_tiocsti: setting("/proc/sys/dev/tty/legacy_tiocsti").trim() == "1",
         }
     }
@@ -49,13 +50,4 @@ fn bubblewrap() -> Option<String> {
     let said = command.output().ok()?;
     let version = String::from_utf8_lossy(&said.stdout).trim().to_owned();
     Some(format!("{version} ({})", program.display()))
-}
-
-/// Whether this process could make a group below its own.
-fn delegated() -> bool {
-    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let Some(path) = own.lines().find_map(|line| line.strip_prefix("0::")) else { return false };
-    let folder = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/'));
-    folder.join("cgroup.controllers").exists()
-        && rustix::fs::access(&folder, rustix::fs::Access::WRITE_OK).is_ok()
 }

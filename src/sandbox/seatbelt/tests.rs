@@ -30,6 +30,7 @@ fn confinement() -> Confinement {
             processes: None,
             file_size: None,
             memory: None,
+            cpu_seconds: None,
             open_files: None,
         },
     }

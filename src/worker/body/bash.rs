@@ -86,6 +86,7 @@ impl Watch {
         let mut started = starter.spawn().map_err(|e| format!("Error: starting {shell}: {e}"))?;
         let child = i32::try_from(started.id()).ok().and_then(Pid::from_raw);
         let child = child.ok_or("Error: the shell has no process id")?;
+        usage::hold(child, setup);
         let cap = arguments.call.output_bytes;
         let file = |pipe: rustix::fd::OwnedFd| File::from(pipe);
         Ok(Watch {
@@ -253,6 +254,10 @@ impl Watch {
             )),
             (Ended::Excess(Excess::Memory(most)), _) => add(&format!(
                 "Command killed: it used more than {most} bytes of memory (the limit of this \
+                 sandbox)"
+            )),
+            (Ended::Excess(Excess::Processor(most)), _) => add(&format!(
+                "Command killed: it used more than {most} s of processor time (the limit of this \
                  sandbox)"
             )),
             (Ended::Stopped, _) => add("Error: Bash cancelled."),

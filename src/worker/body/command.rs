@@ -50,6 +50,7 @@ fn watch(child: Pid, setup: &Setup, launch: &Launch, parent: &mut Channel) -> En
     let pidfd = rustix::process::pidfd_open(child, PidfdFlags::empty()).ok();
     let limit = launch.wall_ms.map(Duration::from_millis);
     let limited = usage::is_limited(setup);
+    usage::hold(child, setup);
     let mut reason = None;
     let mut kill_at = limit.map(|limit| Instant::now() + limit);
     let mut polite = true;
@@ -71,6 +72,7 @@ fn watch(child: Pid, setup: &Setup, launch: &Launch, parent: &mut Channel) -> En
                 reason = Some(match excess {
                     Excess::Processes(most) => Ending::TooMany(most),
                     Excess::Memory(most) => Ending::TooMuch(most),
+                    Excess::Processor(most) => Ending::TooLong(most),
                 });
                 end_all(setup);
                 kill_at = Some(now + GRACE);
