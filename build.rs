@@ -39,6 +39,10 @@ const FILES: &[&str] = &[
     "profiles/read-only.toml",
     "profiles/ci.toml",
     "profiles/permissive.toml",
+    "profiles/hook.toml",
+    "profiles/mcp-server.toml",
+    "profiles/extension.toml",
+    "profiles/lsp-server.toml",
 ];
 
 /// The files whose digest is a part of the digest of every set of rules.

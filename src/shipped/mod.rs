@@ -61,10 +61,31 @@ pub const READ_ONLY: Shipped = shipped!("profiles/read-only.toml");
 pub const CI: Shipped = shipped!("profiles/ci.toml");
 /// Profile.
 pub const PERMISSIVE: Shipped = shipped!("profiles/permissive.toml");
+/// Profile of a program.
+pub const HOOK: Shipped = shipped!("profiles/hook.toml");
+/// Profile of a program.
+pub const MCP_SERVER: Shipped = shipped!("profiles/mcp-server.toml");
+/// Profile of a program.
+pub const EXTENSION: Shipped = shipped!("profiles/extension.toml");
+/// Profile of a program.
+pub const LSP_SERVER: Shipped = shipped!("profiles/lsp-server.toml");
 
 /// Every file, as the build script lists them.
-pub const ALL: &[Shipped] =
-    &[DEFAULTS, DANGEROUS, SENSITIVE_PATHS, SECRETS, STANDARD, STRICT, READ_ONLY, CI, PERMISSIVE];
+pub const ALL: &[Shipped] = &[
+    DEFAULTS,
+    DANGEROUS,
+    SENSITIVE_PATHS,
+    SECRETS,
+    STANDARD,
+    STRICT,
+    READ_ONLY,
+    CI,
+    PERMISSIVE,
+    HOOK,
+    MCP_SERVER,
+    EXTENSION,
+    LSP_SERVER,
+];
 
 /// SHA-256 (hex) over the dangerous patterns and the sensitive paths, which are long and always
 /// the same in one binary.

@@ -19,7 +19,17 @@ fn without_any_file_and_without_a_home_the_standard_profile_applies() {
 
 #[test]
 fn every_built_in_profile_loads_and_says_what_it_is() {
-    for name in ["standard", "strict", "read-only", "ci", "permissive"] {
+    for name in [
+        "standard",
+        "strict",
+        "read-only",
+        "ci",
+        "permissive",
+        "hook",
+        "mcp-server",
+        "extension",
+        "lsp-server",
+    ] {
         let mut world = World::new();
         world.flags.profile = Some(name.to_owned());
         let loaded = world.loaded();
@@ -35,12 +45,12 @@ fn every_built_in_profile_loads_and_says_what_it_is() {
 }
 
 #[test]
-fn an_unknown_profile_is_refused_with_the_five_names() {
+fn an_unknown_profile_is_refused_with_all_names() {
     let mut world = World::new();
     world.flags.profile = Some("permisive".to_owned());
     let report = world.refused();
     assert!(report.contains("did you mean `permissive`?"), "{report}");
-    assert!(report.contains("standard, strict, read-only, ci, permissive"), "{report}");
+    assert!(report.contains("standard, strict, read-only, ci, permissive, hook"), "{report}");
     let report = World::new().user(r#"{"profile": "stric"}"#).refused();
     assert!(report.contains("did you mean `strict`?"), "{report}");
 }

@@ -18,6 +18,7 @@ mod lifetime;
 mod ordinary;
 mod preview;
 mod probes;
+mod programs;
 mod refusal;
 mod run;
 mod stage;

@@ -3,17 +3,31 @@
 use super::{Empty, Key, Sealing, Shape, Stranger};
 use crate::shipped::{self, Shipped};
 
-/// The five profiles that are built in.
+/// The profiles that are built in: five for runs of a model, four for programs beside it.
 pub const PROFILES: &[(&str, Shipped)] = &[
     ("standard", shipped::STANDARD),
     ("strict", shipped::STRICT),
     ("read-only", shipped::READ_ONLY),
     ("ci", shipped::CI),
     ("permissive", shipped::PERMISSIVE),
+    ("hook", shipped::HOOK),
+    ("mcp-server", shipped::MCP_SERVER),
+    ("extension", shipped::EXTENSION),
+    ("lsp-server", shipped::LSP_SERVER),
 ];
 
 /// The names of the profiles, as a file may write them.
-pub const NAMES: &[&str] = &["standard", "strict", "read-only", "ci", "permissive"];
+pub const NAMES: &[&str] = &[
+    "standard",
+    "strict",
+    "read-only",
+    "ci",
+    "permissive",
+    "hook",
+    "mcp-server",
+    "extension",
+    "lsp-server",
+];
 
 /// The profile's file, or `None` for an unknown name.
 pub fn file(name: &str) -> Option<Shipped> {
