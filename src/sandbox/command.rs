@@ -67,6 +67,7 @@ pub fn run(request: &Request<'_>) -> Result<Ran, String> {
         cwd: request.cwd,
         writes: true,
         errand: Errand::Command,
+        pooled: false,
         preview: request.preview,
     };
     let way_out = hosts::way_out(request.confinement, request.attached, request.trust)?;

@@ -23,6 +23,7 @@ pub mod mounts;
 mod pass;
 pub mod placeholder;
 pub mod plan;
+mod pool;
 pub mod preview;
 pub(crate) mod process;
 pub mod protect;
@@ -47,9 +48,10 @@ use cause::{Cause, Missing};
 use cgroup::{Delegated, Group};
 use denied::{Denied, Granted};
 use futures_util::future::BoxFuture;
-use plan::{Host, Plan};
+use plan::{Host, Order, Plan};
+use pool::{Pool, Wanted};
 use preview::trial::Kept;
-use spawn::{Around, Prepared};
+use spawn::{Around, Prepared, Worker};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -74,6 +76,33 @@ pub struct Enforced {
     /// Further connections, counted.
     #[serde(skip_serializing_if = "More::is_nothing")]
     pub more_contacts: More,
+    /// How many calls the same worker had answered before, under the same plan.
+    #[serde(skip_serializing_if = "is_fresh")]
+    pub reused: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_fresh(reused: &u32) -> bool {
+    *reused == 0
+}
+
+/// What a worker is talked to about.
+struct Talked {
+    /// The call's own plan, made for it, by which what is protected is looked at afterwards.
+    plan: Arc<Plan>,
+    backend: Backend,
+}
+
+fn start(plan: Arc<Plan>) -> Result<Prepared, RunError> {
+    Prepared::start(plan).map_err(|missing| RunError::Unavailable(missing.to_string()))
+}
+
+fn wanted_by(terms: &Terms) -> Wanted {
+    Wanted {
+        confinement: terms.confinement.clone(),
+        cwd: terms.cwd.clone(),
+        writes: Order::of(terms).writes,
+    }
 }
 
 /// How a call ended.
@@ -132,6 +161,8 @@ pub struct Sandbox {
     trust: Arc<Trust>,
     /// The one worker that waits for the call that was just judged.
     waiting: Mutex<Option<Prepared>>,
+    /// Workers of file tools that have answered.
+    pool: Pool,
     /// Where groups of processes can be made that the kernel limits.
     groups: OnceLock<Option<Delegated>>,
     /// What the call that somebody is asked about did on a copy.
@@ -151,6 +182,7 @@ impl Sandbox {
             attached: Arc::default(),
             trust: Arc::default(),
             waiting: Mutex::new(None),
+            pool: Pool::default(),
             groups: OnceLock::new(),
             kept: Mutex::new(None),
         }
@@ -159,7 +191,9 @@ impl Sandbox {
     /// With what the proxy for listed hosts adds to requests, and whom it trusts.
     #[must_use]
     pub fn attaching(self, attached: Arc<Vec<Attached>>, trust: Arc<Trust>) -> Self {
-        Sandbox { attached, trust, ..self }
+        let mut this = self;
+        (this.attached, this.trust) = (attached, trust);
+        this
     }
 
     /// What is missing for a backend on this machine, found out by starting it; `None` when it
@@ -188,6 +222,8 @@ impl Sandbox {
         } else if refill::is_wanted(&terms.call) {
             let mut look = call.clone();
             (look.output_bytes, look.tool) = (CONTENTS_MAX, CONTENTS.to_owned());
+            // What has held secrets is not asked again.
+            (look.stays, call.stays) = (false, false);
             let (mut looked, enforced) = self.exchange(&terms, &look, &cancel).await?;
             let file = Zeroizing::new(std::mem::take(&mut looked.content));
             put_back = match looked.is_error {
@@ -238,26 +274,32 @@ impl Sandbox {
         let backend = choose::backend(confinement, |backend| self.works(backend));
         let backend = backend.map_err(RunError::Unavailable)?;
         let host = self.host.as_ref().map_err(|cause| RunError::Unavailable(cause.clone()))?;
-        let plan = Plan::of(terms, backend, host).map_err(RunError::Unavailable)?;
-        // INVARIANT (one worker, one plan, one call): a worker that was made for anything else
-        // is not used; it ends here, and a fresh one is started.
-        let prepared = match waiting.filter(|waiting| waiting.fits(&plan)) {
-            Some(prepared) => prepared,
-            None => Prepared::start(plan).map_err(|m| RunError::Unavailable(m.to_string()))?,
+        let plan = Arc::new(Plan::of(terms, backend, host).map_err(RunError::Unavailable)?);
+        // INVARIANT (one worker, one plan): a worker that was made for anything else is not used;
+        // it ends here, and a fresh one is started.
+        let worker = match self.pool.take(&wanted_by(terms), &plan) {
+            Some(worker) => worker,
+            None => match waiting.filter(|waiting| waiting.fits(&plan)) {
+                Some(prepared) => Worker::of(prepared)?,
+                None => Worker::of(start(Arc::clone(&plan))?)?,
+            },
         };
-        self.converse(prepared, backend, terms, call, cancel).await
+        let about = Talked { plan, backend };
+        self.converse(worker, about, terms, call, cancel).await
     }
 
     /// Hands a call to a worker that was made for it, and says how it went.
     async fn converse(
         &self,
-        prepared: Prepared,
-        backend: Backend,
+        worker: Worker,
+        about: Talked,
         terms: &Terms,
         call: &Call,
         cancel: &CancellationToken,
     ) -> Result<(Reply, Enforced), RunError> {
+        let Talked { plan, backend } = about;
         let confinement = &terms.confinement;
+        let reused = worker.served();
         let wall = confinement.limits.wall;
         let way_out = hosts::way_out(confinement, &self.attached, &self.trust)
             .map_err(RunError::Unavailable)?;
@@ -267,8 +309,8 @@ impl Sandbox {
             false => None,
         };
         let around = Around { way_out, group };
-        let ended = spawn::exchange(prepared, around, call, wall, cancel).await;
-        let spawn::Ended { plan, outcome, contacts, group } = ended;
+        let ended = spawn::exchange(worker, around, call, wall, cancel).await;
+        let spawn::Ended { outcome, contacts, group, stays } = ended;
         // Also after a failure: a killed call may have changed something first.
         let changed = plan.guard.memory.restore();
         let (report, mut reply) = outcome?;
@@ -278,6 +320,7 @@ impl Sandbox {
             missing.push("contents of large protected files are not remembered".to_owned());
         }
         let planted = plan.guard.undo_bare_repository();
+        let planted_nothing = planted.is_none();
         let appeared = plan.guard.appeared();
         missing.extend(
             appeared.iter().map(|path| {
@@ -299,6 +342,11 @@ impl Sandbox {
                 reply.content.push_str(&format!("\n[ion sandbox] {note}"));
                 missing.push(note);
             }
+        }
+        // A call that touched what is protected has seen the last of its worker.
+        let well = changed.is_empty() && planted_nothing && reused < pool::CALLS;
+        if let Some(worker) = stays.filter(|_| well) {
+            self.pool.put(wanted_by(terms), worker);
         }
         let network = &confinement.network;
         let granted =
@@ -325,7 +373,9 @@ impl Sandbox {
         }
         let Contacts { all: contacts, more: more_contacts } = contacts;
         let backend = backend.as_str().to_owned();
-        Ok((reply, Enforced { backend, layers, missing, denied, contacts, more_contacts }))
+        let enforced =
+            Enforced { backend, layers, missing, denied, contacts, more_contacts, reused };
+        Ok((reply, enforced))
     }
 
     fn delegated(&self) -> Option<&Delegated> {
@@ -368,7 +418,7 @@ impl Sandbox {
         let no_worker = |words: String| Missing { backend, cause: Cause::Worker, words };
         let host = self.host.as_ref().map_err(|cause| no_worker(cause.clone()))?;
         let plan = Plan::of(terms, backend, host).map_err(no_worker)?;
-        Prepared::start(plan)
+        Prepared::start(Arc::new(plan))
     }
 
     /// As `works`, but what proves the backend is the worker that the call will need: it is
@@ -406,6 +456,9 @@ impl Sandbox {
         drop(old);
         let backend =
             choose::backend(&terms.confinement, |backend| self.works_for(terms, backend))?;
+        if self.pool.has(&wanted_by(terms)) {
+            return Ok(backend);
+        }
         let ready = self.waiting.lock().is_ok_and(|waiting| waiting.is_some());
         // It confines itself while the decision is written down. If it cannot, the call's own
         // start says why.
@@ -413,6 +466,12 @@ impl Sandbox {
             self.put_aside(worker);
         }
         Ok(backend)
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.pool.end();
     }
 }
 
@@ -483,6 +542,8 @@ fn call_of(terms: &Terms) -> Call {
             .map(|entry| (entry.globs.clone(), entry.except.clone()))
             .collect(),
         held: Vec::new(),
+        // Commands get a fresh worker each. A listener for the proxy is handed over once.
+        stays: Order::of(terms).pooled,
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Plan {
     pub guard: Guard,
     /// What the call sees, for telling its refusals apart.
     pub view: View,
+    /// Which files and folders the openings, coverings and protections were, by device and inode.
+    identity: Vec<Option<(u64, u64)>>,
 }
 
 /// What does not change from call to call.
@@ -130,8 +132,33 @@ impl Plan {
                 (host.worker.clone(), words.chain(control).collect())
             }
         };
-        Ok(Plan { backend, program, arguments, setup, guard, view })
+        let identity = identity(&view, &guard);
+        Ok(Plan { backend, program, arguments, setup, guard, view, identity })
     }
+
+    /// Whether what was started for this plan can stand for what would be started for `other`: not
+    /// a byte differs of what is started and told, and the same files still stand at all places.
+    ///
+    /// ATTACK: a hidden or protected file that is replaced keeps its name, while the mount that
+    /// covered it went with the old one.
+    pub fn is_same_as(&self, other: &Plan) -> bool {
+        self.backend == other.backend
+            && self.program == other.program
+            && self.arguments == other.arguments
+            && self.identity == other.identity
+            && self.setup == other.setup
+    }
+}
+
+fn identity(view: &View, guard: &Guard) -> Vec<Option<(u64, u64)>> {
+    use std::os::unix::fs::MetadataExt;
+    let opened = view.read.iter().chain(&view.write).chain(&view.hide);
+    let held = guard.anchors.iter().chain(&guard.read_only).chain(&guard.sealed);
+    let look = |path: &PathBuf| {
+        let about = std::fs::metadata(path).ok()?;
+        Some((about.dev(), about.ino()))
+    };
+    opened.chain(held).map(look).collect()
 }
 
 /// What sockets can reach. FAIL CLOSED: without a network of its own a call would reach the
@@ -162,6 +189,8 @@ pub struct Order<'a> {
     pub writes: bool,
     /// What will follow.
     pub errand: Errand,
+    /// Whether the worker may be given one call after the other.
+    pub pooled: bool,
     /// Where what is written to the workspace goes instead.
     pub preview: Option<&'a Scratch>,
 }
@@ -174,6 +203,9 @@ impl<'a> Order<'a> {
             cwd: &terms.cwd,
             writes: !matches!(terms.call.name.as_str(), "Read" | "Grep" | "Glob"),
             errand: Errand::Tool,
+            // Commands get a fresh one each. A listener for the proxy is handed over once.
+            pooled: terms.call.name.as_str() != "Bash"
+                && terms.confinement.network != NetworkAccess::Listed,
             preview: None,
         }
     }
@@ -229,6 +261,7 @@ fn setup(
     Setup {
         backend,
         errand: order.errand,
+        pooled: order.pooled,
         terminal: order.errand == Errand::Command && sys::has_terminal(),
         cwd: WirePath::from(order.cwd),
         environment,

@@ -18,6 +18,7 @@ use crate::worker::wire::{self, Call, Network, REPORT_MAX, Reply, Report, STOP};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
@@ -57,8 +58,7 @@ fn command(plan: &Plan, input: Stdio) -> std::process::Command {
 pub(crate) struct Prepared {
     // Before the plan: protection is taken down after the processes have ended.
     process: Process,
-    plan: Plan,
-    setup: Vec<u8>,
+    plan: Arc<Plan>,
     report: Option<Report>,
     buffered: Vec<u8>,
     listener: Listener,
@@ -79,7 +79,7 @@ impl Prepared {
     ///
     /// # Errors
     /// What is missing.
-    pub fn start(plan: Plan) -> Result<Self, Missing> {
+    pub fn start(plan: Arc<Plan>) -> Result<Self, Missing> {
         let missing = |words: &str| Missing::understand(plan.backend, words);
         let setup = wire::line(&plan.setup).map_err(|e| missing(&e.to_string()))?;
         let (input, ours) = match plan.setup.network {
@@ -106,7 +106,7 @@ impl Prepared {
             process.kill();
             return Err(Missing::understand(plan.backend, &last_words(&said)));
         }
-        Ok(Prepared { process, plan, setup, report: None, buffered: Vec::new(), listener })
+        Ok(Prepared { process, plan, report: None, buffered: Vec::new(), listener })
     }
 
     /// Waits for the report and judges it: the only honest test of a machine.
@@ -157,12 +157,7 @@ impl Prepared {
     /// Whether this worker may run a call with that plan: only if the two do not differ in a
     /// single byte of what was started and told, and it is still there.
     pub fn fits(&self, plan: &Plan) -> bool {
-        let own = &self.plan;
-        own.backend == plan.backend
-            && own.program == plan.program
-            && own.arguments == plan.arguments
-            && wire::line(&plan.setup).is_ok_and(|setup| setup == self.setup)
-            && !self.process.has_ended()
+        self.plan.is_same_as(plan) && !self.process.has_ended()
     }
 }
 
@@ -184,14 +179,14 @@ fn judge(line: &[u8], plan: &Plan) -> Result<Report, Missing> {
 
 /// What is left of a call.
 pub(crate) struct Ended<T> {
-    /// Its plan, whose protection is still up.
-    pub plan: Plan,
     /// How it ended.
     pub outcome: Result<T, RunError>,
     /// What it did on the network.
     pub contacts: Contacts,
     /// The group that its processes were in, empty now.
     pub group: Option<Group>,
+    /// The worker, where it waits for another call. Its protection is still up.
+    pub stays: Option<Worker>,
 }
 
 /// What surrounds a call beside its worker.
@@ -202,44 +197,83 @@ pub(crate) struct Around {
     pub group: Option<Group>,
 }
 
-/// Runs one call in a worker made for it. The worker is gone when this returns, whatever it
-/// returns; the plan comes back so that its protection can be taken down after that.
+/// Runs one call in a worker made for its plan. Unless it stays, the worker is gone when this
+/// returns, whatever it returns.
 pub(crate) async fn exchange(
-    prepared: Prepared,
+    worker: Worker,
     around: Around,
     call: &Call,
     wall: Duration,
     cancel: &CancellationToken,
 ) -> Ended<(Report, Reply)> {
-    let Around { way_out, group } = around;
-    let Prepared { mut process, plan, report, buffered, listener, .. } = prepared;
-    let no_pipes = |_| RunError::Worker("the worker has no pipes".to_owned());
-    let pipes = || -> std::io::Result<_> {
-        let gone = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
-        let stdin = ChildStdin::from_std(process.stdin.take().ok_or_else(gone)?)?;
-        let stdout = ChildStdout::from_std(process.stdout.take().ok_or_else(gone)?)?;
-        let stderr = ChildStderr::from_std(process.stderr.take().ok_or_else(gone)?)?;
-        Ok((stdin, stdout, stderr))
-    };
-    let (stdin, stdout, stderr) = match { pipes }().map_err(no_pipes) {
-        Ok(pipes) => pipes,
-        Err(error) => {
-            let contacts = Contacts::default();
-            return Ended { plan, outcome: Err(error), contacts, group: None };
+    let Worker(mut talk) = worker;
+    talk.group = around.group;
+    let outcome = talk.all(around.way_out, call, wall, cancel).await;
+    talk.end(outcome, call.stays).await
+}
+
+/// A worker that can be given a call: one that was prepared, or one that has answered and stays.
+pub(crate) struct Worker(Talk);
+
+impl Worker {
+    /// Takes over one that was prepared.
+    ///
+    /// # Errors
+    /// It has no pipes.
+    pub fn of(prepared: Prepared) -> Result<Self, RunError> {
+        let Prepared { mut process, plan, report, buffered, listener } = prepared;
+        let mut pipes = || -> std::io::Result<_> {
+            let gone = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+            let stdin = ChildStdin::from_std(process.stdin.take().ok_or_else(gone)?)?;
+            let stdout = ChildStdout::from_std(process.stdout.take().ok_or_else(gone)?)?;
+            let stderr = ChildStderr::from_std(process.stderr.take().ok_or_else(gone)?)?;
+            Ok((stdin, stdout, stderr))
+        };
+        let pipes = pipes();
+        let no_pipes = |_| RunError::Worker("the worker has no pipes".to_owned());
+        let (stdin, stdout, stderr) = pipes.map_err(no_pipes)?;
+        Ok(Worker(Talk {
+            stdin: Some(stdin),
+            stdout: Bounded { pipe: stdout, buffered },
+            stderr,
+            said: Vec::new(),
+            report,
+            listener: Some(listener),
+            served: 0,
+            process,
+            group: None,
+            proxy: None,
+            plan,
+        }))
+    }
+
+    /// Whether it may run a call with that plan, as [`Prepared::fits`].
+    pub fn fits(&self, plan: &Plan) -> bool {
+        self.0.plan.is_same_as(plan) && self.is_there()
+    }
+
+    /// Whether it lives.
+    pub fn is_there(&self) -> bool {
+        !self.0.process.has_ended()
+    }
+
+    /// Tells it to end.
+    pub fn dismiss(&mut self) {
+        self.0.stdin = None;
+    }
+
+    /// Waits for its end, on this thread.
+    pub fn wait_for_end(&mut self) {
+        if self.0.process.wait_here(ENDING).is_none() {
+            self.0.process.kill();
+            let _ = self.0.process.wait_here(ENDING);
         }
-    };
-    let mut talk = Talk {
-        stdin: Some(stdin),
-        stdout: Bounded { pipe: stdout, buffered },
-        stderr,
-        said: Vec::new(),
-        process,
-        group,
-        proxy: None,
-        plan,
-    };
-    let outcome = talk.all(report, listener, way_out, call, wall, cancel).await;
-    talk.end(outcome).await
+    }
+
+    /// Calls that it has answered.
+    pub fn served(&self) -> u32 {
+        self.0.served
+    }
 }
 
 fn socket() -> std::io::Result<(OwnedFd, OwnedFd)> {
@@ -253,24 +287,28 @@ struct Talk {
     stdout: Bounded<ChildStdout>,
     stderr: ChildStderr,
     said: Vec<u8>,
+    report: Option<Report>,
+    listener: Option<Listener>,
+    served: u32,
     process: Process,
     group: Option<Group>,
     proxy: Option<Proxy>,
-    plan: Plan,
+    plan: Arc<Plan>,
 }
 
 impl Talk {
     async fn all(
         &mut self,
-        report: Option<Report>,
-        listener: Listener,
         way_out: Option<WayOut>,
         call: &Call,
         wall: Duration,
         cancel: &CancellationToken,
     ) -> Result<(Report, Reply), RunError> {
-        let listener = self.listener(listener).await;
-        let report = match report {
+        let listener = match self.listener.take() {
+            Some(listener) => self.listener(listener).await,
+            None => None,
+        };
+        let report = match self.report.clone() {
             Some(report) => report,
             None => tokio::select! {
                 biased;
@@ -281,6 +319,7 @@ impl Talk {
                 },
             },
         };
+        self.report = Some(report.clone());
         self.proxy = hosts::open(listener, way_out).map_err(RunError::Unavailable)?;
         // Between report and call the worker starts nothing, so nothing is missed.
         if let Some(group) = &self.group
@@ -363,6 +402,13 @@ impl Talk {
         if reply.id != call.id || reply.digest != call.digest {
             return Err(worker("answered for another call"));
         }
+        if call.stays {
+            // INVARIANT (one answer): what it says beyond its reply would be heard as the next one.
+            return match self.stdout.buffered.is_empty() {
+                true => Ok(reply),
+                false => Err(worker("went on after its reply")),
+            };
+        }
         match tokio::time::timeout(ENDING, self.stdout.line(0)).await {
             Ok(Ok(None)) => {}
             Ok(_) => return Err(worker("went on after its reply")),
@@ -413,17 +459,25 @@ impl Talk {
         last_words(&self.said)
     }
 
-    /// Ends whatever still runs, by asking first: see [`super::process`].
-    async fn end<T>(mut self, outcome: Result<T, RunError>) -> Ended<T> {
+    /// Ends whatever still runs, by asking first: see [`super::process`]. A worker that stays
+    /// does so only after a call that went well.
+    async fn end<T>(mut self, outcome: Result<T, RunError>, stays: bool) -> Ended<T> {
+        if stays && outcome.is_ok() {
+            self.process.busy = false;
+            self.served = self.served.saturating_add(1);
+            let contacts = self.proxy.take().map(Proxy::end).unwrap_or_default();
+            let group = self.group.take();
+            return Ended { outcome, contacts, group, stays: Some(Worker(self)) };
+        }
         drop(self.stdin.take());
         if outcome.is_err() && self.process.wait(ENDING).await.is_none() {
             self.process.kill();
             let _ = self.process.wait(ENDING).await;
         }
-        let Talk { plan, process, proxy, group, .. } = self;
+        let Talk { plan: _plan, process, proxy, group, .. } = self;
         drop(process);
         let contacts = proxy.map(Proxy::end).unwrap_or_default();
-        Ended { plan, outcome, contacts, group }
+        Ended { outcome, contacts, group, stays: None }
     }
 }
 

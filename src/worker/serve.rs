@@ -1,4 +1,4 @@
-//! The confined process: setup in, report out, call in, reply out.
+//! The confined process: setup in, report out, call in, reply out; for file tools one after the other.
 //!
 //! INVARIANT (nothing before the word): a body starts only after this process confined itself,
 //! reported what is in force, and then received one complete call. Without the parent's call,
@@ -12,11 +12,13 @@ use crate::sys;
 use crate::worker::wire::{
     CALL_MAX, Call, Errand, Launch, Network, Reply, Report, SETUP_MAX, Setup,
 };
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::fd::OwnedFd;
 use rustix::process::Signal;
 use rustix::stdio;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::thread::JoinHandle;
 
 /// Bytes of stack of the thread that watches the input.
 const WATCH_STACK: usize = 64 << 10;
@@ -68,29 +70,35 @@ fn confined(setup: &Setup, mut channel: Channel) -> Result<(), String> {
         return Err("not ready".to_owned());
     }
     channel.allow(CALL_MAX);
-    let Some(order) = channel.wait().map_err(|e| format!("reading the call: {e}"))? else {
-        return Ok(());
-    };
-    match setup.errand {
-        Errand::Tool => {
-            let call: Call = serde_json::from_slice(&order).map_err(|e| format!("call: {e}"))?;
-            let reply = reply(setup, call, &mut channel)?;
-            finish(setup, &channel, &reply)
-        }
-        Errand::Command => {
+    while let Some(order) = channel.wait().map_err(|e| format!("reading the call: {e}"))? {
+        if setup.errand == Errand::Command {
             let launch: Launch =
                 serde_json::from_slice(&order).map_err(|e| format!("launch: {e}"))?;
             let ending = command::run(setup, &launch, &mut channel);
-            finish(setup, &channel, &ending)
+            return finish(setup, &channel, &ending);
         }
+        let call: Call = serde_json::from_slice(&order).map_err(|e| format!("call: {e}"))?;
+        // A command leaves more behind than a reply: whatever the parent says, its worker ends.
+        let stays = setup.pooled && call.stays && call.tool != "Bash";
+        let reply = reply(setup, &call, &mut channel)?;
+        drop(call);
+        if !stays {
+            return finish(setup, &channel, &reply);
+        }
+        channel.send(&reply)?;
     }
+    Ok(())
 }
 
-fn reply(setup: &Setup, call: Call, channel: &mut Channel) -> Result<Reply, String> {
-    if call.tool != "Bash" {
-        watch_parent()?;
+fn reply(setup: &Setup, call: &Call, channel: &mut Channel) -> Result<Reply, String> {
+    let watch = match call.tool.as_str() {
+        "Bash" => None,
+        _ => Some(ParentWatch::start()?),
+    };
+    let outcome = body::run(setup, call, channel);
+    if let Some(watch) = watch {
+        watch.end()?;
     }
-    let outcome = body::run(setup, &call, channel);
     Ok(Reply {
         id: call.id.clone(),
         digest: call.digest.clone(),
@@ -127,17 +135,38 @@ fn bind_to_parent() -> Result<(), String> {
 }
 
 /// Ends this process with its input while a body that does not look at it is busy. Any word of
-/// the parent means the same: it sends none to a file tool.
-fn watch_parent() -> Result<(), String> {
-    let watch = || {
-        loop {
+/// the parent means the same: it sends none to a busy file tool.
+struct ParentWatch {
+    done: OwnedFd,
+    thread: JoinHandle<()>,
+}
+
+impl ParentWatch {
+    fn start() -> Result<Self, String> {
+        let say = |e: std::io::Error| format!("watching the parent: {e}");
+        let done = eventfd(0, EventfdFlags::CLOEXEC).map_err(|e| say(e.into()))?;
+        let told = done.try_clone().map_err(say)?;
+        let watch = move || {
             let input = stdio::stdin();
-            match poll(&mut [PollFd::new(&input, PollFlags::IN)], None) {
-                Err(rustix::io::Errno::INTR) => {}
-                _ => sys::end_at_once(1),
+            loop {
+                let mut both =
+                    [PollFd::new(&told, PollFlags::IN), PollFd::new(&input, PollFlags::IN)];
+                match poll(&mut both, None) {
+                    Err(rustix::io::Errno::INTR) => continue,
+                    // The next call may be there already; it comes after the reply.
+                    Ok(_) if !both[0].revents().is_empty() => return,
+                    _ => sys::end_at_once(1),
+                }
             }
-        }
-    };
-    let started = std::thread::Builder::new().stack_size(WATCH_STACK).spawn(watch);
-    started.map(drop).map_err(|e| format!("watching the parent: {e}"))
+        };
+        let thread = std::thread::Builder::new().stack_size(WATCH_STACK).spawn(watch);
+        Ok(ParentWatch { done, thread: thread.map_err(say)? })
+    }
+
+    /// INVARIANT: over before the reply is sent, so that the parent's next word is heard as a call.
+    fn end(self) -> Result<(), String> {
+        rustix::io::write(&self.done, &1_u64.to_ne_bytes())
+            .map_err(|e| format!("watching the parent: {e}"))?;
+        self.thread.join().map_err(|_| "the watch on the parent crashed".to_owned())
+    }
 }

@@ -119,7 +119,7 @@ fn relay(
                 Network::Listed => hand_on(&body, &parent),
                 Network::None | Network::Host => Ok(()),
             };
-            let outcome = handed.and_then(|()| pass_lines(&body, &mut parent));
+            let outcome = handed.and_then(|()| pass_lines(setup.pooled, &body, &mut parent));
             (outcome, Some(body.pid), parent)
         }
         Err(error) => (Err(format!("starting the worker: {error}")), None, parent),
@@ -138,9 +138,12 @@ fn hand_on(body: &Body, parent: &Channel) -> Result<(), String> {
     handover::pass(parent.input(), listener.as_fd()).map_err(say)
 }
 
-fn pass_lines(body: &Body, parent: &mut Channel) -> Result<Option<Vec<u8>>, String> {
+/// Replies of a `pooled` worker are passed on at once: its calls start no process that could
+/// outlive them. It ends with its input, or by itself after a reply.
+fn pass_lines(pooled: bool, body: &Body, parent: &mut Channel) -> Result<Option<Vec<u8>>, String> {
     let mut answers = Lines::new(REPORT_MAX);
     let mut reported = false;
+    let mut open_calls = 0_u32;
     parent.allow(CALL_MAX);
     loop {
         let inputs = [parent.input(), body.output.as_fd()];
@@ -158,6 +161,7 @@ fn pass_lines(body: &Body, parent: &mut Channel) -> Result<Option<Vec<u8>>, Stri
                     line.push(b'\n');
                     // A worker that no longer listens is found out by its missing reply.
                     let _ = write_all(&body.input, &line);
+                    open_calls += 1;
                 }
                 Heard::End => return Ok(None),
                 Heard::Nothing => break,
@@ -166,13 +170,15 @@ fn pass_lines(body: &Body, parent: &mut Channel) -> Result<Option<Vec<u8>>, Stri
         match answers.take() {
             Heard::Line(mut line) => {
                 line.push(b'\n');
-                if reported {
+                if reported && !pooled {
                     return Ok(Some(line));
                 }
-                write_all(parent.output(), &line).map_err(|e| format!("report: {e}"))?;
+                write_all(parent.output(), &line).map_err(|e| format!("passing on: {e}"))?;
+                open_calls = if reported { open_calls.saturating_sub(1) } else { open_calls };
                 reported = true;
                 answers.allow(REPLY_MAX);
             }
+            Heard::End if pooled && reported && open_calls == 0 => return Ok(None),
             Heard::End => return Err(describe_end(body.pid)),
             Heard::Nothing => {}
         }

@@ -1,8 +1,8 @@
 //! What the parent and a worker say to each other: one JSON document a line.
 //!
 //! Parent: [`Setup`], then, once the worker's [`Report`] was accepted, [`Call`], then nothing
-//! or one `stop` line. Worker: [`Report`], [`Reply`], end. End of file on the worker's input
-//! means that the parent is gone. Nothing here does I/O. The only secrets that have a place in it
+//! or one `stop` line. Worker: [`Report`], [`Reply`], end; or, where the call says that it stays,
+//! the next call. End of file on the worker's input means that the parent is gone. Nothing here does I/O. The only secrets that have a place in it
 //! are [`Call::held`], which the file that the call changes holds already.
 
 use super::backend::Backend;
@@ -130,13 +130,16 @@ pub enum Errand {
 }
 
 /// What the worker does to itself before it hears of the call.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Setup {
     /// What was chosen.
     pub backend: Backend,
     /// What will follow.
     pub errand: Errand,
+    /// Whether it may be given one call after the other.
+    #[serde(default)]
+    pub pooled: bool,
     /// Working folder.
     pub cwd: WirePath,
     /// The whole environment of a command.
@@ -259,6 +262,9 @@ pub struct Call {
     /// still hold each of them when it is changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<String>,
+    /// Whether the worker waits for another call after its reply. Never after `Bash`.
+    #[serde(default)]
+    pub stays: bool,
 }
 
 impl Drop for Call {

@@ -1,7 +1,7 @@
 //! Ways to reach a person, from the outside: runs that wait, and people who answer.
 
 mod endings;
-mod host;
+pub mod host;
 mod preview;
 mod screen;
 mod settings;

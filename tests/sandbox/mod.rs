@@ -16,6 +16,7 @@ mod hosts;
 mod leftovers;
 mod lifetime;
 mod ordinary;
+mod pool;
 mod preview;
 mod probes;
 mod programs;

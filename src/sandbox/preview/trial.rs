@@ -9,12 +9,13 @@ use crate::gate::{Applies, QuestionId, Seen, Terms, Trial};
 use crate::redact::Raw;
 use crate::sandbox::denied::Denied;
 use crate::sandbox::plan::{Order, Plan};
-use crate::sandbox::spawn::Prepared;
-use crate::sandbox::{Enforced, RunError, Sandbox, call_of};
+use crate::sandbox::spawn::{Prepared, Worker};
+use crate::sandbox::{Enforced, RunError, Sandbox, Talked, call_of};
 use crate::worker::backend::Backend;
 use crate::worker::wire::Reply;
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// What a call did on a copy. Dropped, the copy is removed.
@@ -46,10 +47,12 @@ impl Sandbox {
         let (scratch, data) = self.place_for(&terms)?;
         let host = self.host.as_ref().map_err(Clone::clone)?;
         let order = Order { preview: Some(&scratch), ..Order::of(&terms) };
-        let plan = Plan::with(&order, Backend::Userns, host, None)?;
-        let prepared = Prepared::start(plan).map_err(|missing| missing.to_string())?;
+        let plan = Arc::new(Plan::with(&order, Backend::Userns, host, None)?);
+        let prepared = Prepared::start(Arc::clone(&plan)).map_err(|missing| missing.to_string())?;
+        let worker = Worker::of(prepared).map_err(|error| error.to_string())?;
         let call = call_of(&terms);
-        let ran = self.converse(prepared, Backend::Userns, &terms, &call, cancel).await;
+        let about = Talked { plan, backend: Backend::Userns };
+        let ran = self.converse(worker, about, &terms, &call, cancel).await;
         let (reply, enforced) = ran.map_err(|error| error.to_string())?;
         let workspace = terms.confinement.workspace.as_path().to_path_buf();
         let set = scan(&workspace, &scratch.upper())
