@@ -5,6 +5,7 @@
 //! loop, [`turn`] for one answer of the model, [`calls`] for the tool calls of an answer,
 //! [`limits`] for what ends a run early.
 
+mod asked_model;
 pub mod calls;
 pub mod limits;
 pub mod run;

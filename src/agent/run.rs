@@ -1,5 +1,6 @@
 //! One run: from a prompt to the model's last word.
 
+use super::asked_model::ModelCall;
 use super::calls::{self, CallContext};
 use super::limits::{Reached, RunLimits, Spent};
 use super::turn::{self, Answer, TurnError};
@@ -181,21 +182,33 @@ impl Agent<'_> {
             tools: self.registry.declarations(self.redactor),
             max_tokens: self.info.max_output.unwrap_or(8192),
         };
+        let call = ModelCall::begin(state, &request);
+        let answer = self.answer_to(request, state, sink).await;
+        // Whoever reads the log can tell what was asked and paid for, also where nothing came of it.
+        call.record(self, &answer)?;
+        let answer = answer?;
+        state.spent.add(answer.usage, &self.info);
+        Ok(answer)
+    }
+
+    async fn answer_to(
+        &self,
+        request: ModelRequest,
+        state: &Run,
+        sink: &mut dyn Sink,
+    ) -> Result<Answer, RunError> {
         let stream = tokio::select! {
             () = self.cancel.cancelled() => return Err(RunError::Cancelled),
             stream = self.provider.stream(request) => stream.map_err(RunError::Provider)?,
         };
         let mut emit = |event: Event| sink.emit(&event);
-        let answer =
-            turn::collect(stream, self.redactor, state.calls_so_far, &self.cancel, &mut emit)
-                .await
-                .map_err(|error| match error {
-                    TurnError::Provider(error) => RunError::Provider(error),
-                    TurnError::Cancelled => RunError::Cancelled,
-                    TurnError::Output(error) => RunError::Output(error),
-                })?;
-        state.spent.add(answer.usage, &self.info);
-        Ok(answer)
+        turn::collect(stream, self.redactor, state.calls_so_far, &self.cancel, &mut emit)
+            .await
+            .map_err(|error| match error {
+                TurnError::Provider(error) => RunError::Provider(error),
+                TurnError::Cancelled => RunError::Cancelled,
+                TurnError::Output(error) => RunError::Output(error),
+            })
     }
 
     /// Puts the answer into the conversation and gives its calls.
@@ -291,11 +304,11 @@ impl Agent<'_> {
 }
 
 /// What changes while a run goes on.
-struct Run {
+pub(super) struct Run {
     messages: Vec<Message>,
     /// What the user wrote, without the notes of this loop.
     user_request: Vec<Redacted<String>>,
-    spent: Spent,
+    pub(super) spent: Spent,
     denials: Vec<Refusal>,
     result: Redacted<String>,
     calls_so_far: usize,

@@ -45,6 +45,8 @@ pub struct Answer {
     pub usage: Usage,
     /// Why the model stopped.
     pub stop: StopReason,
+    /// How often the request was repeated.
+    pub retries: u32,
 }
 
 /// Why there is no whole answer.
@@ -104,6 +106,7 @@ struct Collecting<'a> {
     live: StreamRedactor<'a>,
     calls: BTreeMap<usize, Partial<'a>>,
     usage: Usage,
+    retries: u32,
 }
 
 struct Partial<'a> {
@@ -124,6 +127,7 @@ impl<'a> Collecting<'a> {
             live: redactor.stream(),
             calls: BTreeMap::new(),
             usage: Usage::default(),
+            retries: 0,
         }
     }
 
@@ -180,15 +184,20 @@ impl<'a> Collecting<'a> {
                 Ok(())
             }
             ModelEvent::Reset => {
+                let retries = self.retries;
                 *self = Collecting::new(self.redactor, self.first_index);
+                self.retries = retries;
                 emit(Event::StreamReset)
             }
-            ModelEvent::Retrying { retry, of, wait, reason } => emit(Event::ProviderRetry {
-                retry,
-                of,
-                after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-                reason: self.redactor.text(&reason),
-            }),
+            ModelEvent::Retrying { retry, of, wait, reason } => {
+                self.retries = self.retries.max(retry);
+                emit(Event::ProviderRetry {
+                    retry,
+                    of,
+                    after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                    reason: self.redactor.text(&reason),
+                })
+            }
             ModelEvent::Started { .. } | ModelEvent::Thinking(_) | ModelEvent::Stopped(_) => Ok(()),
         }
     }
@@ -214,6 +223,7 @@ impl<'a> Collecting<'a> {
                 problem: "the input never ended".to_owned(),
             },
         });
-        Ok(Answer { text: self.text, calls: calls.collect(), usage: self.usage, stop })
+        let (text, usage, retries) = (self.text, self.usage, self.retries);
+        Ok(Answer { text, calls: calls.collect(), usage, stop, retries })
     }
 }

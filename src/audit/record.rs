@@ -46,6 +46,8 @@ pub enum Kind {
     RefusedStart,
     /// The policy or configuration of a folder is another one than in the run before.
     PolicyChanged,
+    /// A model was asked and answered, or did not.
+    ModelCall,
     /// A lower tier was overruled by the sealed one.
     Enforcement,
     /// A person trusted a folder, or took the trust back.

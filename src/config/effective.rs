@@ -317,6 +317,10 @@ pub struct SinkSettings {
     pub token_header: String,
     /// Signs HTTP batches.
     pub signing_key: Option<Keyed>,
+    /// Whether an OTLP sink is sent spans too.
+    pub traces: bool,
+    /// Whether an OTLP sink is sent metrics too.
+    pub metrics: bool,
     /// Whether records may go to other machines unencrypted.
     pub insecure: bool,
     /// Whether `block` counts it.

@@ -84,6 +84,8 @@ fn sink(view: &View<'_>, name: &str, places: &Places, environment: &Environment)
         token: secret("token"),
         token_header: text("tokenHeader").map(|header| header.value).unwrap_or_default(),
         signing_key: secret("signingKey"),
+        traces: flag("traces", false),
+        metrics: flag("metrics", false),
         insecure: flag("insecure", false),
         required: flag("required", true),
         name: name.to_owned(),

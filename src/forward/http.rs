@@ -25,8 +25,8 @@ const ANSWER: usize = 64 * 1024;
 /// A receiver that speaks HTTP.
 pub(in crate::forward) struct Http {
     egress: Egress,
-    url: Url,
-    format: Format,
+    /// What is sent where, in this order.
+    requests: Vec<(Format, Url)>,
     key: Option<Secret>,
     executor: tokio::runtime::Runtime,
 }
@@ -34,33 +34,39 @@ pub(in crate::forward) struct Http {
 impl Http {
     pub(in crate::forward) fn new(
         egress: Egress,
-        format: Format,
+        formats: &[Format],
         key: Option<Secret>,
     ) -> Result<Self, String> {
-        let exact = egress.base().exactly();
-        let url = match format {
-            Format::Otlp if !exact.path().ends_with("/v1/logs") => egress.base().versioned("logs"),
-            _ => exact,
-        };
+        let requests = formats.iter().map(|format| (*format, url(&egress, *format))).collect();
         let executor = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let executor = executor.map_err(|e| e.to_string())?;
-        Ok(Http { egress, url, format, key, executor })
+        Ok(Http { egress, requests, key, executor })
     }
 
+    /// A batch counts when all of it was taken. What follows a part that was not is not sent, and
+    /// what went before it comes again: receivers know records and spans by their ids.
     pub(in crate::forward) fn send(&self, batch: &Batch) -> Result<(), Trouble> {
-        let body = batch.body(self.format);
-        let headers = self.headers(&body, jiff::Timestamp::now().as_second());
-        self.executor.block_on(async {
-            match tokio::time::timeout(PATIENCE, self.exchange(headers, body)).await {
-                Ok(ended) => ended,
-                Err(_) => Err(Trouble::later("no answer in time".to_owned())),
+        for (format, url) in &self.requests {
+            let body = batch.body(*format);
+            // No record of the batch is a span, or counts for a metric.
+            if body.is_empty() {
+                continue;
             }
-        })
+            let headers = self.headers(*format, &body, jiff::Timestamp::now().as_second());
+            self.executor.block_on(async {
+                let exchange = self.exchange(*format, url, headers, body);
+                match tokio::time::timeout(PATIENCE, exchange).await {
+                    Ok(ended) => ended,
+                    Err(_) => Err(Trouble::later("no answer in time".to_owned())),
+                }
+            })?;
+        }
+        Ok(())
     }
 
-    fn headers(&self, body: &[u8], now: i64) -> HeaderMap {
-        let kind = match self.format {
-            Format::Otlp => "application/json",
+    fn headers(&self, format: Format, body: &[u8], now: i64) -> HeaderMap {
+        let kind = match format {
+            Format::Otlp | Format::OtlpTraces | Format::OtlpMetrics => "application/json",
             Format::Cef => "text/plain; charset=utf-8",
             _ => "application/x-ndjson",
         };
@@ -90,8 +96,14 @@ impl Http {
         map
     }
 
-    async fn exchange(&self, headers: HeaderMap, body: Vec<u8>) -> Result<(), Trouble> {
-        let sent = self.egress.send(Method::POST, &self.url, headers, body).await;
+    async fn exchange(
+        &self,
+        format: Format,
+        url: &Url,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<(), Trouble> {
+        let sent = self.egress.send(Method::POST, url, headers, body).await;
         let mut response = match sent {
             Ok(response) => response,
             Err(error @ SendError::OtherHost) => return Err(Trouble::Refused(error.to_string())),
@@ -101,7 +113,7 @@ impl Http {
         let after =
             retry::asked(response.headers(), &Value::Null, jiff::Timestamp::now().as_second());
         if status.is_success() {
-            return self.whole(&mut response).await;
+            return self.whole(format, &mut response).await;
         }
         let said = self.egress.error_text(&mut response).await;
         let said: String = said.chars().take(200).collect();
@@ -115,10 +127,13 @@ impl Http {
 
     /// OTLP can take a batch in part. What it threw away must not be sent again, and must not be
     /// lost in silence either.
-    async fn whole(&self, response: &mut Response) -> Result<(), Trouble> {
-        if self.format != Format::Otlp {
-            return Ok(());
-        }
+    async fn whole(&self, format: Format, response: &mut Response) -> Result<(), Trouble> {
+        let counted = match format {
+            Format::Otlp => "rejectedLogRecords",
+            Format::OtlpTraces => "rejectedSpans",
+            Format::OtlpMetrics => "rejectedDataPoints",
+            _ => return Ok(()),
+        };
         let mut body = Vec::new();
         // An answer that breaks off after its head was a success all the same.
         while let Ok(Some(piece)) = self.egress.read(response).await {
@@ -129,7 +144,7 @@ impl Http {
         }
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
         let part = answer.get("partialSuccess").unwrap_or(&Value::Null);
-        let rejected = match part.get("rejectedLogRecords") {
+        let rejected = match part.get(counted) {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Number(number)) => number.to_string(),
             _ => return Ok(()),
@@ -140,5 +155,24 @@ impl Http {
         let why = part.get("errorMessage").and_then(Value::as_str).unwrap_or_default();
         let why: String = self.egress.mask(why).chars().take(200).collect();
         Err(Trouble::Refused(format!("the receiver rejected {rejected} records: {why}")))
+    }
+}
+
+/// Where one kind of request goes. OTLP has one address for each, beside each other.
+fn url(egress: &Egress, format: Format) -> Url {
+    let exact = egress.base().exactly();
+    let signal = match format {
+        Format::Otlp => "logs",
+        Format::OtlpTraces => "traces",
+        Format::OtlpMetrics => "metrics",
+        _ => return exact,
+    };
+    match exact.path().strip_suffix("/v1/logs") {
+        Some(above) => {
+            let mut url = exact.clone();
+            url.set_path(&format!("{above}/v1/{signal}"));
+            url
+        }
+        None => egress.base().versioned(signal),
     }
 }

@@ -169,17 +169,26 @@ impl Sink {
     pub(in crate::forward) fn open(&self) -> Result<Wire, String> {
         let words = |error: crate::net::EgressError| error.to_string();
         let host = |host, port, tls| Stream::new(host, port, tls, &self.network).map_err(words);
-        let http = |base: &BaseUrl, format| {
+        let http = |base: &BaseUrl, formats: &[Format]| {
             let token = secret("token", self.settings.token.as_ref())?;
             let token = token.map(|token| Credential::new(token, &self.settings.token_header));
             let token = token.transpose().map_err(|e| format!("`token`: {e}"))?;
             let key = secret("signingKey", self.settings.signing_key.as_ref())?;
             let egress = Egress::new(base.clone(), token, &self.network).map_err(words)?;
-            Http::new(egress, format, key).map(|http| Wire::Http(Box::new(http)))
+            Http::new(egress, formats, key).map(|http| Wire::Http(Box::new(http)))
         };
         match &self.to {
-            To::Otlp(base) => http(base, Format::Otlp),
-            To::Http(base, format) => http(base, *format),
+            To::Otlp(base) => {
+                let more = [
+                    (self.settings.traces, Format::OtlpTraces),
+                    (self.settings.metrics, Format::OtlpMetrics),
+                ];
+                let more = more.into_iter().filter(|(wanted, _)| *wanted);
+                let all: Vec<_> =
+                    std::iter::once(Format::Otlp).chain(more.map(|(_, format)| format)).collect();
+                http(base, &all)
+            }
+            To::Http(base, format) => http(base, &[*format]),
             To::Stream { host: name, port, tls } => Ok(Wire::Stream(host(name, *port, *tls)?)),
             To::Udp { host: name, port } => Ok(Wire::Udp(host(name, *port, false)?)),
             To::Socket(path) => Ok(Wire::Datagrams(Datagrams(path.clone()))),

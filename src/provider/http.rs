@@ -78,6 +78,10 @@ impl Provider for HttpProvider {
         &self.0.endpoint.id
     }
 
+    fn host(&self) -> Option<&str> {
+        self.0.url.host_str()
+    }
+
     fn stream<'a>(
         &'a self,
         request: ModelRequest,

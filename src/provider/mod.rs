@@ -42,6 +42,11 @@ pub trait Provider: Send + Sync {
     /// The provider's id.
     fn id(&self) -> &str;
 
+    /// The host that is asked, where there is one.
+    fn host(&self) -> Option<&str> {
+        None
+    }
+
     /// Sends one request and streams the answer. Retries happen inside, each announced by
     /// [`ModelEvent::Reset`] once something was streamed.
     fn stream<'a>(

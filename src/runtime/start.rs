@@ -314,8 +314,9 @@ impl Runtime {
             cancel,
         };
         let prompt = self.redactor.text(prompt);
+        let begun = std::time::Instant::now();
         let result = agent.run(history, prompt, &mut transcript, sink).await;
-        let closing = match &result {
+        let mut closing = match &result {
             Ok(report) => {
                 transcript.finish(report.complete.usage, report.complete.cost_usd)?;
                 json!({
@@ -328,6 +329,10 @@ impl Runtime {
             }
             Err(error) => json!({"status": "failed", "error": error.to_string()}),
         };
+        closing["provider"] = json!(self.provider.id());
+        closing["model"] = json!(self.route.model);
+        closing["duration_ms"] =
+            json!(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
         match (result, self.record(Kind::SessionEnd, closing)) {
             (Ok(_), Err(error)) => Err(error),
             (result, _) => result,

@@ -471,3 +471,153 @@ fn following_sends_what_comes_and_says_it() {
     let first: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     assert_eq!((&first["sink"], &first["seq"]), (&json!("siem"), &json!(2)));
 }
+
+/// The spans or metrics in the requests to one address.
+fn told(server: &Loopback, target: &str, path: [&str; 3]) -> Vec<Value> {
+    let mut found = Vec::new();
+    for request in server.requests().iter().filter(|request| request.target == target) {
+        for resource in request.json()[path[0]].as_array().unwrap() {
+            let scope = &resource[path[1]][0];
+            assert_eq!(scope["schemaUrl"], "https://opentelemetry.io/schemas/1.41.0");
+            found.extend(scope[path[2]].as_array().unwrap().iter().cloned());
+        }
+    }
+    found
+}
+
+fn spans(server: &Loopback) -> Vec<Value> {
+    told(server, "/v1/traces", ["resourceSpans", "scopeSpans", "spans"])
+}
+
+fn attribute(of: &Value, key: &str) -> Value {
+    let all = of["attributes"].as_array().unwrap();
+    let value = all.iter().find(|a| a["key"] == key).map(|a| &a["value"]);
+    let value = value.and_then(Value::as_object).and_then(|value| value.values().next());
+    value.cloned().unwrap_or_default()
+}
+
+/// A run whose model is asked three times, with one call that runs and one that is refused.
+fn ran(sink: &Value) -> Fleet {
+    let fleet = Fleet::with(&json!({
+        "permissions": {"deny": ["Bash(touch:*)"]},
+        "audit": {"sinks": {"apm": sink}, "forward": {"runs": false}},
+    }));
+    fleet.home.write("work/a", "secret words of a file\n");
+    let call = |name: &str, input: &str| {
+        format!(
+            "[[turn]]\ntext = \"words of the model\"\n[[turn.call]]\nname = \"{name}\"\ninput = {{ {input} }}\n"
+        )
+    };
+    let script = [
+        call("Read", "file_path = \"a\""),
+        call("Bash", "command = \"touch x\""),
+        "[[turn]]\ntext = \"The end.\"\n".to_owned(),
+    ];
+    fleet.home.write("work/s.toml", &script.concat());
+    let prompt = ["prompt", "--model", "scripted:s.toml", "words of the user"];
+    let output = fleet.home.run(&prompt);
+    assert!(output.status.success(), "{}", stderr(&output));
+    fleet
+}
+
+#[test]
+fn a_run_is_one_trace_of_model_calls_and_tool_calls_without_their_words() {
+    let server = Loopback::answering(|_| ok());
+    let url = server.url();
+    let fleet = ran(&json!({"type": "otlp", "url": url, "traces": true, "metrics": true}));
+    let (code, text) = fleet.forward(&[]);
+    assert_eq!(code, 0, "{text}");
+    let spans = spans(&server);
+    let mut names: Vec<_> = spans.iter().map(|span| span["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    let model = "chat scripted:s.toml";
+    let expected = ["execute_tool Bash", "execute_tool Read", "invoke_agent main"];
+    assert_eq!(names, [&[model; 3], &expected[..]].concat());
+    let agent = spans.iter().find(|span| span["name"] == "invoke_agent main").unwrap();
+    assert!(agent.get("parentSpanId").is_none());
+    let mut ids = std::collections::BTreeSet::new();
+    for span in &spans {
+        assert_eq!(span["traceId"], agent["traceId"]);
+        assert_eq!(span["traceId"].as_str().unwrap().len(), 32);
+        assert_eq!(span["spanId"].as_str().unwrap().len(), 16);
+        assert!(ids.insert(span["spanId"].to_string()), "ids are its own: {span}");
+        if span != agent {
+            assert_eq!(span["parentSpanId"], agent["spanId"]);
+        }
+        let at = |key: &str| span[key].as_str().unwrap().parse::<u128>().unwrap();
+        assert!(at("startTimeUnixNano") <= at("endTimeUnixNano"));
+        assert!(at("startTimeUnixNano") > 1_700_000_000_000_000_000);
+        assert_eq!(
+            attribute(span, "gen_ai.conversation.id"),
+            attribute(agent, "gen_ai.conversation.id")
+        );
+        let kind = if span["name"] == model { 3 } else { 1 };
+        assert_eq!(span["kind"], kind);
+    }
+    let named = |name: &str| spans.iter().find(|span| span["name"] == name).unwrap();
+    assert_eq!(attribute(named(model), "gen_ai.operation.name"), "chat");
+    assert_eq!(attribute(named(model), "gen_ai.provider.name"), "scripted");
+    assert_ne!(attribute(named(model), "gen_ai.usage.output_tokens"), Value::Null);
+    let refused = named("execute_tool Bash");
+    assert_eq!(attribute(refused, "error.type"), "permission_denied");
+    assert_eq!(refused["status"]["code"], 2);
+    assert_ne!(attribute(refused, "ion.rule.id"), Value::Null);
+    assert!(named("execute_tool Read").get("status").is_none());
+    assert_eq!(attribute(named("execute_tool Read"), "gen_ai.tool.name"), "Read");
+
+    let metrics = told(&server, "/v1/metrics", ["resourceMetrics", "scopeMetrics", "metrics"]);
+    let metric = |name: &str| metrics.iter().find(|metric| metric["name"] == name).unwrap();
+    let duration = metric("gen_ai.client.operation.duration");
+    assert_eq!(
+        (&duration["unit"], &duration["histogram"]["aggregationTemporality"]),
+        (&json!("s"), &json!(1))
+    );
+    let points = duration["histogram"]["dataPoints"].as_array().unwrap();
+    let chats: Vec<_> =
+        points.iter().filter(|p| attribute(p, "gen_ai.operation.name") == "chat").collect();
+    assert_eq!((chats.len(), &chats[0]["count"]), (1, &json!("3")));
+    let tokens = metric("gen_ai.client.token.usage")["histogram"]["dataPoints"].as_array().unwrap();
+    let types: Vec<_> = tokens.iter().map(|p| attribute(p, "gen_ai.token.type")).collect();
+    assert_eq!(types, ["input", "output"]);
+
+    for request in server.requests().iter().filter(|request| request.target != "/v1/logs") {
+        let body = &request.body;
+        for words in ["words of", "touch x", "The end"] {
+            assert!(!body.contains(words), "{words} in {body}");
+        }
+    }
+    // Sent again from the start, they are the same spans.
+    let export = fleet.home.run(&["audit", "export", "--format", "otlp-traces"]);
+    let exported: Value = serde_json::from_slice(&export.stdout).unwrap();
+    let same = exported["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap();
+    assert_eq!(*same, spans);
+}
+
+#[test]
+fn spans_and_metrics_are_off_unless_they_are_asked_for() {
+    let server = Loopback::answering(|_| ok());
+    let fleet = ran(&json!({"type": "otlp", "url": server.url()}));
+    assert_eq!(fleet.forward(&[]).0, 0);
+    assert!(server.requests().iter().all(|request| request.target == "/v1/logs"));
+}
+
+#[test]
+fn a_batch_whose_spans_were_not_taken_comes_again_whole() {
+    let refusing = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let answer = Arc::clone(&refusing);
+    let server = Loopback::answering(move |request| {
+        let refused = answer.load(std::sync::atomic::Ordering::SeqCst);
+        if refused && request.target == "/v1/traces" { Reply::status(503) } else { ok() }
+    });
+    let fleet = ran(&json!({"type": "otlp", "url": server.url(), "traces": true}));
+    assert_ne!(fleet.forward(&[]).0, 0);
+    assert_ne!(fleet.status("apm")["backlog"], 0);
+    refusing.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(fleet.forward(&[]).0, 0);
+    assert_eq!(fleet.status("apm")["backlog"], 0);
+    let (spans, ids): (Vec<_>, std::collections::BTreeSet<_>) = {
+        let all = spans(&server);
+        (all.clone(), all.iter().map(|span| span["spanId"].to_string()).collect())
+    };
+    assert_eq!((spans.len(), ids.len()), (12, 6), "each twice, under the same id");
+}

@@ -53,6 +53,7 @@ impl Facts {
             ("asked", _) => ("tool.asked", "Approval requested"),
             ("answered", _) => ("tool.approval", "Approval answered"),
             ("preview", _) => ("tool.preview", "Tool call tried on a copy"),
+            ("model_call", _) => ("llm.response", "Model answered"),
             ("session_start", _) => ("session.start", "Run started"),
             ("session_end", _) => ("session.end", "Run ended"),
             ("refused_start", _) => ("session.refused", "Run could not start"),
@@ -78,6 +79,8 @@ impl Facts {
             ("outcome", _) => "failure",
             ("answered", _) if said == Some("allowed") => "success",
             ("answered", _) => "failure",
+            ("model_call", _) if said == Some("success") => "success",
+            ("model_call", _) => "failure",
             (
                 "session_start" | "session_end" | "trust" | "policy_changed" | "rotated"
                 | "retired",
@@ -95,7 +98,7 @@ impl Facts {
             ("decision", "deny")
             | ("enforcement" | "forwarding" | "recovered" | "refused_start", _) => Level::Warning,
             ("decision", "allow") | ("session_start" | "session_end" | "rotated", _) => Level::Info,
-            ("outcome", _) if outcome == "success" => Level::Info,
+            ("outcome" | "model_call", _) if outcome == "success" => Level::Info,
             _ => Level::Notice,
         };
         let tool = record.tool.as_deref().unwrap_or_default();
@@ -115,6 +118,9 @@ impl Facts {
             // Records about no call: what happened to which setting, folder or run.
             let said = ["action", "key", "folder", "sink", "status"].map(|key| record.text(&[key]));
             what = said.into_iter().flatten().collect::<Vec<_>>().join(" ");
+            if record.kind == "model_call" {
+                what = record.text(&["model"]).unwrap_or_default().to_owned();
+            }
         }
         let reason = record.text(&["reason"]).unwrap_or_default();
         let rule = record.rule().or(record.text(&["decided_by"])).unwrap_or_default();

@@ -8,8 +8,10 @@ mod cef;
 mod ecs;
 mod facts;
 mod journald;
+mod metrics;
 mod ocsf;
 mod otlp;
+mod spans;
 mod syslog;
 
 use super::record::{Record, visible};
@@ -33,17 +35,22 @@ pub enum Format {
     Otlp,
     /// RFC 5424, one message a line, at most 2,048 bytes.
     Syslog,
+    /// OpenTelemetry spans, one `ExportTraceServiceRequest` for at most 100 records a line.
+    OtlpTraces,
+    /// OpenTelemetry metrics, one `ExportMetricsServiceRequest` for at most 100 records a line.
+    OtlpMetrics,
 }
 
 /// The names of all formats.
-pub const NAMES: [&str; 6] = ["jsonl", "ocsf", "ecs", "cef", "otlp", "syslog"];
+pub const NAMES: [&str; 8] =
+    ["jsonl", "ocsf", "ecs", "cef", "otlp", "syslog", "otlp-traces", "otlp-metrics"];
 
 impl Format {
     /// The format of this name.
     pub fn named(name: &str) -> Option<Format> {
-        use Format::{Cef, Ecs, Jsonl, Ocsf, Otlp, Syslog};
+        use Format::{Cef, Ecs, Jsonl, Ocsf, Otlp, OtlpMetrics, OtlpTraces, Syslog};
         let at = NAMES.iter().position(|known| *known == name)?;
-        [Jsonl, Ocsf, Ecs, Cef, Otlp, Syslog].get(at).copied()
+        [Jsonl, Ocsf, Ecs, Cef, Otlp, Syslog, OtlpTraces, OtlpMetrics].get(at).copied()
     }
 }
 
@@ -72,7 +79,7 @@ impl Exporter {
             Format::Ecs => json(&ecs::document(&facts)),
             Format::Cef => cef::line(&facts),
             Format::Syslog => syslog::message(&facts),
-            Format::Otlp => {
+            Format::Otlp | Format::OtlpTraces | Format::OtlpMetrics => {
                 self.batch.push(facts);
                 return (self.batch.len() >= BATCH).then(|| self.finish()).flatten();
             }
@@ -83,7 +90,12 @@ impl Exporter {
     /// What is left after the last record.
     pub fn finish(&mut self) -> Option<String> {
         let batch = std::mem::take(&mut self.batch);
-        (!batch.is_empty()).then(|| json(&otlp::request(&batch)))
+        let request = match self.format {
+            Format::OtlpTraces => spans::request(&batch),
+            Format::OtlpMetrics => metrics::request(&batch),
+            _ => (!batch.is_empty()).then(|| otlp::request(&batch)),
+        };
+        request.as_ref().map(json)
     }
 }
 

@@ -39,24 +39,31 @@ const ATTRIBUTES: &[(&str, &str)] = &[
 
 /// One `ExportLogsServiceRequest`.
 pub(super) fn request(batch: &[Facts]) -> Value {
-    let mut resources = Vec::new();
+    let resources = by_writer(batch, |group| {
+        let records: Vec<Value> = group.iter().map(log_record).collect();
+        let scope = json!({"name": "ion.audit", "version": env!("CARGO_PKG_VERSION")});
+        Some(("scopeLogs", json!([{"scope": scope, "logRecords": records}])))
+    });
+    json!({"resourceLogs": resources})
+}
+
+/// One resource for each process that wrote records of the batch, with what `scoped` makes of them.
+pub(super) fn by_writer(
+    batch: &[Facts],
+    scoped: impl Fn(&[Facts]) -> Option<(&'static str, Value)>,
+) -> Vec<Value> {
     let writer = |facts: &Facts| (facts.get("/host"), facts.get("/pid"));
-    for group in batch.chunk_by(|one, other| writer(one) == writer(other)) {
-        let Some(first) = group.first() else { continue };
+    let groups = batch.chunk_by(|one, other| writer(one) == writer(other));
+    let resource = |group: &[Facts]| {
+        let first = group.first()?;
+        let (name, scoped) = scoped(group)?;
         let mut resource = attributes(RESOURCE, first);
         resource.push(attribute("service.name", json!("ion")));
         let instance = format!("{}:{}", first.text("/host"), first.text("/pid"));
         resource.push(attribute("service.instance.id", json!(instance)));
-        let records: Vec<Value> = group.iter().map(log_record).collect();
-        resources.push(json!({
-            "resource": {"attributes": resource},
-            "scopeLogs": [{
-                "scope": {"name": "ion.audit", "version": env!("CARGO_PKG_VERSION")},
-                "logRecords": records
-            }]
-        }));
-    }
-    json!({"resourceLogs": resources})
+        Some(json!({"resource": {"attributes": resource}, name: scoped}))
+    };
+    groups.filter_map(resource).collect()
 }
 
 fn log_record(facts: &Facts) -> Value {
@@ -79,14 +86,14 @@ fn log_record(facts: &Facts) -> Value {
     })
 }
 
-fn attributes(table: &[(&str, &str)], facts: &Facts) -> Vec<Value> {
+pub(super) fn attributes(table: &[(&str, &str)], facts: &Facts) -> Vec<Value> {
     let all = table.iter().map(|(key, pointer)| (key, facts.get(pointer)));
     all.filter(|(_, value)| !value.is_null() && value != "")
         .map(|(key, value)| attribute(key, value))
         .collect()
 }
 
-fn attribute(key: &str, value: Value) -> Value {
+pub(super) fn attribute(key: &str, value: Value) -> Value {
     let value = match value {
         Value::Bool(_) => json!({"boolValue": value}),
         Value::Number(number) => json!({"intValue": number.to_string()}),

@@ -72,6 +72,16 @@ pub const KEYS: &[Key] = &[
         Shape::Secret,
         "signs http batches: the name of a variable, or file:PATH",
     ),
+    sink(
+        "audit.sinks.*.traces",
+        Shape::Flag,
+        "whether an otlp sink is sent spans of runs, model calls and tool calls (default false)",
+    ),
+    sink(
+        "audit.sinks.*.metrics",
+        Shape::Flag,
+        "whether an otlp sink is sent token counts and durations (default false)",
+    ),
     key(
         "audit.sinks.*.insecure",
         Shape::Flag,
