@@ -69,6 +69,7 @@ pub fn run(request: &Request<'_>) -> Result<Ran, String> {
         errand: Errand::Command,
         pooled: false,
         preview: request.preview,
+        as_found: false,
     };
     let way_out = hosts::way_out(request.confinement, request.attached, request.trust)?;
     let (mut held, listener) = start(&order, &host)?;

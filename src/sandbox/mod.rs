@@ -11,6 +11,7 @@
 pub mod bwrap;
 pub mod cause;
 pub mod cgroup;
+pub mod changes;
 pub mod choose;
 pub mod command;
 pub mod denied;
@@ -46,6 +47,7 @@ use crate::worker::backend::Backend;
 use crate::worker::wire::{CONTENTS, CONTENTS_MAX, Call, Reply, WirePath};
 use cause::{Cause, Missing};
 use cgroup::{Delegated, Group};
+use changes::FileChanges;
 use denied::{Denied, Granted};
 use futures_util::future::BoxFuture;
 use plan::{Host, Order, Plan};
@@ -99,7 +101,8 @@ fn start(plan: Arc<Plan>) -> Result<Prepared, RunError> {
 
 fn wanted_by(terms: &Terms) -> Wanted {
     Wanted {
-        confinement: terms.confinement.clone(),
+        // What a search leaves out is told with each call.
+        confinement: Confinement { withheld: Vec::new(), ..terms.confinement.clone() },
         cwd: terms.cwd.clone(),
         writes: Order::of(terms).writes,
     }
@@ -118,6 +121,8 @@ pub struct Ran {
     pub omitted_bytes: u64,
     /// What was enforced.
     pub enforced: Enforced,
+    /// What the call changed, as far as that is known.
+    pub changes: FileChanges,
     /// Placeholders in the place of which the tool was given the value, or why it got none and
     /// did nothing.
     pub put_back: Result<Vec<String>, String>,
@@ -217,8 +222,11 @@ impl Sandbox {
         let started = Instant::now();
         let mut call = call_of(&terms);
         let mut put_back = Ok(Vec::new());
+        let mut applied = None;
         let (reply, enforced) = if let Some(applies) = &terms.applies {
-            self.apply_kept(applies)?
+            let (reply, enforced, changes) = self.apply_kept(applies)?;
+            applied = Some(changes);
+            (reply, enforced)
         } else if refill::is_wanted(&terms.call) {
             let mut look = call.clone();
             (look.output_bytes, look.tool) = (CONTENTS_MAX, CONTENTS.to_owned());
@@ -237,7 +245,9 @@ impl Sandbox {
         } else {
             self.exchange(&terms, &call, &cancel).await?
         };
+        let changes = applied.unwrap_or_else(|| FileChanges::of_tool(&terms.paths, reply.changed));
         Ok(Ran {
+            changes,
             content: Raw::new(reply.content),
             is_error: reply.is_error,
             exit_code: reply.exit_code,
@@ -274,18 +284,37 @@ impl Sandbox {
         let backend = choose::backend(confinement, |backend| self.works(backend));
         let backend = backend.map_err(RunError::Unavailable)?;
         let host = self.host.as_ref().map_err(|cause| RunError::Unavailable(cause.clone()))?;
-        let plan = Arc::new(Plan::of(terms, backend, host).map_err(RunError::Unavailable)?);
         // INVARIANT (one worker, one plan): a worker that was made for anything else is not used;
         // it ends here, and a fresh one is started.
-        let worker = match self.pool.take(&wanted_by(terms), &plan) {
-            Some(worker) => worker,
-            None => match waiting.filter(|waiting| waiting.fits(&plan)) {
-                Some(prepared) => Worker::of(prepared)?,
-                None => Worker::of(start(Arc::clone(&plan))?)?,
-            },
+        let (worker, plan) = match self.pooled(terms, backend, host)? {
+            Some(pooled) => pooled,
+            None => {
+                let plan = Plan::of(terms, backend, host).map_err(RunError::Unavailable)?;
+                let plan = Arc::new(plan);
+                let prepared = match waiting.filter(|waiting| waiting.fits(&plan)) {
+                    Some(prepared) => prepared,
+                    None => start(Arc::clone(&plan))?,
+                };
+                (Worker::of(prepared)?, plan)
+            }
         };
         let about = Talked { plan, backend };
         self.converse(worker, about, terms, call, cancel).await
+    }
+
+    /// A worker that was started for this very call's plan and has answered before, with the plan.
+    fn pooled(
+        &self,
+        terms: &Terms,
+        backend: Backend,
+        host: &Host,
+    ) -> Result<Option<(Worker, Arc<Plan>)>, RunError> {
+        let wanted = wanted_by(terms);
+        if !self.pool.has(&wanted) {
+            return Ok(None);
+        }
+        let plan = Plan::as_found(terms, backend, host).map_err(RunError::Unavailable)?;
+        Ok(self.pool.take(&wanted, plan.as_ref()).zip(plan.map(Arc::new)))
     }
 
     /// Hands a call to a worker that was made for it, and says how it went.
@@ -321,7 +350,10 @@ impl Sandbox {
         }
         let planted = plan.guard.undo_bare_repository();
         let planted_nothing = planted.is_none();
-        let appeared = plan.guard.appeared();
+        let appeared = match call.tool.as_str() {
+            "Bash" => plan.guard.appeared(),
+            _ => plan.guard.appeared_at(&terms.paths),
+        };
         missing.extend(
             appeared.iter().map(|path| {
                 format!("the protected name {} was made during the call", path.display())

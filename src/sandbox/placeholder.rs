@@ -211,11 +211,12 @@ pub fn is_placeholder(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::protect::Guard;
+    use crate::sandbox::protect::{Guard, Hold};
     use std::os::unix::fs::PermissionsExt;
 
     fn guard(workspace: &Path, pool: &Pool) -> Guard {
-        Guard::prepare(workspace, &[".ion".to_owned()], &[], true, pool).unwrap()
+        let hold = Hold::Placeholders(pool);
+        Guard::prepare(workspace, &[".ion".to_owned()], &[], &hold).unwrap()
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::placeholder::Pool;
 use super::preview::{self, Scratch};
-use super::protect::Guard;
+use super::protect::{Guard, Hold};
 use super::report::NAMESPACES;
 use super::view::{SYSTEM, View};
 use super::{bwrap, choose, environ, mounts};
@@ -84,6 +84,17 @@ impl Plan {
         Self::with(&Order::of(terms), backend, host, None)
     }
 
+    /// What a call's plan would be if the placeholders that stand there are all that it needs: to be
+    /// compared with the plan of a worker that holds them. `None` where they are not.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn as_found(terms: &Terms, backend: Backend, host: &Host) -> Result<Option<Self>, String> {
+        let order = Order { as_found: true, ..Order::of(terms) };
+        let plan = Self::with(&order, backend, host, None)?;
+        Ok(plan.guard.is_whole().then_some(plan))
+    }
+
     /// Plans an order under a backend. `control` is the descriptor over which another program is
     /// spoken to where the standard streams are a command's own.
     ///
@@ -106,7 +117,12 @@ impl Plan {
             _ if order.preview.is_some() => Guard::default(),
             Some(workspace) if backend.confines() => {
                 let names = &confinement.protect;
-                Guard::prepare(workspace, names, &view.hide, backend.has_view(), &host.pool)?
+                let hold = match (backend.has_view(), order.as_found) {
+                    (false, _) => Hold::Compare,
+                    (true, true) => Hold::AsFound,
+                    (true, false) => Hold::Placeholders(&host.pool),
+                };
+                Guard::prepare(workspace, names, &view.hide, &hold)?
             }
             _ => Guard::default(),
         };
@@ -193,6 +209,8 @@ pub struct Order<'a> {
     pub pooled: bool,
     /// Where what is written to the workspace goes instead.
     pub preview: Option<&'a Scratch>,
+    /// Plans with the placeholders that stand there and makes none. Nothing may be started by it.
+    pub as_found: bool,
 }
 
 impl<'a> Order<'a> {
@@ -207,6 +225,7 @@ impl<'a> Order<'a> {
             pooled: terms.call.name.as_str() != "Bash"
                 && terms.confinement.network != NetworkAccess::Listed,
             preview: None,
+            as_found: false,
         }
     }
 }

@@ -44,9 +44,10 @@ impl Pool {
     }
 
     /// The newest that fits a plan. What was started for the like and does not fit any more ends.
-    pub fn take(&self, wanted: &Wanted, plan: &Plan) -> Option<Worker> {
+    pub fn take(&self, wanted: &Wanted, plan: Option<&Plan>) -> Option<Worker> {
         let mut all = self.0.lock().ok()?;
-        let at = all.iter().rposition(|waiting| waiting.worker.fits(plan));
+        let fits = |plan| all.iter().rposition(|waiting: &Waiting| waiting.worker.fits(plan));
+        let at = plan.and_then(fits);
         let found = at.map(|at| all.remove(at));
         if found.is_none() {
             all.retain(|waiting| waiting.wanted != *wanted);

@@ -12,6 +12,7 @@
 
 use super::memory::Memory;
 use super::placeholder::{Placeholder, Pool, Store, is_placeholder};
+use crate::model::AbsPath;
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
@@ -52,18 +53,37 @@ pub struct Guard {
     bare: bool,
     /// Out of sight anyway: a protection below would have no place to stand.
     hidden: Vec<PathBuf>,
+    /// Missing names that nothing holds, with [`Hold::AsFound`].
+    unheld: bool,
 }
 
 /// What stands at a protected name.
 enum Standing {
     Present(PathBuf),
     Link(PathBuf),
-    Absent { first_missing: PathBuf, below_a_part: bool },
+    Absent { first_missing: PathBuf, below_a_part: bool, held: bool },
+}
+
+/// How missing names are kept from being made.
+pub enum Hold<'a> {
+    /// Placeholders are made, or shared with other calls.
+    Placeholders(&'a Pool),
+    /// Those that stand there are counted in, and none is made: for a call whose worker holds
+    /// its own already.
+    AsFound,
+    /// Not at all; everything is left to comparison.
+    Compare,
+}
+
+/// What is at hand to hold a name.
+struct Means<'a> {
+    mounts: bool,
+    /// Where placeholders come from; without one those that stand there are all there are.
+    store: Option<&'a mut Store>,
 }
 
 impl Guard {
-    /// Finds the names in `workspace` and prepares their protection; with `mounts` false
-    /// everything is left to comparison.
+    /// Finds the names in `workspace` and prepares their protection.
     ///
     /// # Errors
     /// A name that makes no sense, or a placeholder that could not be made: the call must not
@@ -72,8 +92,7 @@ impl Guard {
         workspace: &Path,
         names: &[String],
         hidden: &[PathBuf],
-        mounts: bool,
-        pool: &Pool,
+        hold: &Hold<'_>,
     ) -> Result<Self, String> {
         let names: Vec<PathBuf> = names.iter().map(|name| clean(name)).collect::<Result<_, _>>()?;
         let mut guard = Guard {
@@ -94,7 +113,11 @@ impl Guard {
                 "protected names beyond the first {SEARCH} entries of the workspace"
             ));
         }
-        let mut store = pool.open();
+        let mut store = match hold {
+            Hold::Placeholders(pool) => Some(pool.open()),
+            Hold::AsFound | Hold::Compare => None,
+        };
+        let mounts = !matches!(hold, Hold::Compare);
         for (depth, folder) in folders.iter().enumerate() {
             let top = depth == 0;
             for name in &names {
@@ -103,8 +126,8 @@ impl Guard {
                     let whole = folder.path.join(name);
                     guard.before.extend(exists(&whole).then_some(whole));
                 }
-                let store = mounts.then_some(&mut store);
-                guard.add(workspace, &folder.path, name, standing, top, store)?;
+                let by = Means { mounts, store: store.as_mut() };
+                guard.add(workspace, &folder.path, name, standing, top, by)?;
             }
         }
         if !guard.memory.is_empty() && mounts {
@@ -138,6 +161,32 @@ impl Guard {
         all.filter(|path| !self.before.contains(path) && exists(path)).collect()
     }
 
+    /// As [`appeared`](Self::appeared), for a file tool, which touches no path but those that were
+    /// judged.
+    pub fn appeared_at(&self, paths: &[AbsPath]) -> Vec<PathBuf> {
+        let mut all = BTreeSet::new();
+        for path in paths {
+            let Ok(below) = path.as_path().strip_prefix(&self.workspace) else { continue };
+            let parts: Vec<_> = below.components().collect();
+            for name in &self.names {
+                let wanted: Vec<_> = name.components().collect();
+                for at in 0..parts.len() {
+                    if parts.get(at..at + wanted.len()).is_some_and(|some| *some == wanted[..]) {
+                        let named = parts.iter().take(at + wanted.len());
+                        all.insert(self.workspace.join(named.collect::<PathBuf>()));
+                    }
+                }
+            }
+        }
+        all.retain(|path| !self.before.contains(path) && exists(path));
+        all.into_iter().collect()
+    }
+
+    /// Whether each missing name that can be held is held.
+    pub fn is_whole(&self) -> bool {
+        !self.unheld
+    }
+
     fn add(
         &mut self,
         workspace: &Path,
@@ -145,7 +194,7 @@ impl Guard {
         name: &Path,
         standing: Standing,
         top: bool,
-        mounts: Option<&mut Store>,
+        by: Means<'_>,
     ) -> Result<(), String> {
         if self.hidden.iter().any(|hidden| folder.join(name).starts_with(hidden)) {
             return Ok(());
@@ -157,26 +206,35 @@ impl Guard {
                 let real = path.canonicalize().ok();
                 let inside = real.filter(|real| real.starts_with(workspace) && real != workspace);
                 match inside {
-                    Some(real) if mounts.is_some() => self.hold(workspace, real)?,
+                    Some(real) if by.mounts => self.hold(workspace, real)?,
                     Some(real) => self.memory.keep(&real),
                     None => {}
                 }
             }
-            Standing::Present(path) if mounts.is_none() => self.memory.keep(&path),
+            Standing::Present(path) if !by.mounts => self.memory.keep(&path),
             Standing::Present(path) => self.hold(workspace, path)?,
-            Standing::Absent { first_missing, below_a_part } if top || below_a_part => {
+            Standing::Absent { first_missing, below_a_part, held } if top || below_a_part => {
                 let whole = folder.join(name);
-                let Some(store) =
-                    mounts.filter(|_| !BREAKS_AS_A_FOLDER.iter().any(|n| name.ends_with(n)))
-                else {
+                if !by.mounts || BREAKS_AS_A_FOLDER.iter().any(|n| name.ends_with(n)) {
                     self.memory.keep_absent(&whole);
                     return Ok(());
-                };
+                }
                 if self.sealed.contains(&first_missing) {
                     return Ok(());
                 }
-                if let Some(placeholder) = Placeholder::make(&first_missing, store)? {
-                    self.placeholders.push(placeholder);
+                let stands = match by.store {
+                    Some(store) => {
+                        let made = Placeholder::make(&first_missing, store)?;
+                        let stands = made.is_some();
+                        self.placeholders.extend(made);
+                        stands
+                    }
+                    None => {
+                        self.unheld |= !held;
+                        held
+                    }
+                };
+                if stands {
                     self.anchor(workspace, &first_missing);
                     self.sealed.insert(first_missing);
                     self.count(workspace)?;
@@ -248,17 +306,21 @@ impl Folder {
             at.push(part);
             let unseen = self.seen.as_ref().is_some_and(|seen| !seen.contains(part.as_os_str()));
             if index == 0 && unseen {
-                return Standing::Absent { first_missing: at, below_a_part: false };
+                return Standing::Absent { first_missing: at, below_a_part: false, held: false };
             }
             match std::fs::symlink_metadata(&at) {
                 Ok(about) if about.is_symlink() => return Standing::Link(at),
                 Ok(about) if about.is_dir() && is_placeholder(&at) => {
-                    return Standing::Absent { first_missing: at, below_a_part: index > 0 };
+                    let below_a_part = index > 0;
+                    return Standing::Absent { first_missing: at, below_a_part, held: true };
                 }
                 Ok(about) if about.is_dir() && index + 1 < parts => {}
                 // Also a file where a folder is expected, such as `.git` of a worktree.
                 Ok(_) => return Standing::Present(at),
-                Err(_) => return Standing::Absent { first_missing: at, below_a_part: index > 0 },
+                Err(_) => {
+                    let below_a_part = index > 0;
+                    return Standing::Absent { first_missing: at, below_a_part, held: false };
+                }
             }
         }
         Standing::Present(at)
@@ -338,9 +400,13 @@ mod tests {
     fn folders_that_were_not_searched_are_named() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("a/node_modules/b/.git/hooks")).unwrap();
-        let guard =
-            Guard::prepare(dir.path(), &[".git/hooks".to_owned()], &[], true, &Pool::none())
-                .unwrap();
+        let guard = Guard::prepare(
+            dir.path(),
+            &[".git/hooks".to_owned()],
+            &[],
+            &Hold::Placeholders(&Pool::none()),
+        )
+        .unwrap();
         let named = dir.path().join("a/node_modules").display().to_string();
         assert!(guard.missing.iter().any(|words| words.contains(&named)), "{:?}", guard.missing);
     }
@@ -349,9 +415,13 @@ mod tests {
     fn every_folder_above_a_nested_name_is_pinned() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("a/b/.git/hooks")).unwrap();
-        let guard =
-            Guard::prepare(dir.path(), &[".git/hooks".to_owned()], &[], true, &Pool::none())
-                .unwrap();
+        let guard = Guard::prepare(
+            dir.path(),
+            &[".git/hooks".to_owned()],
+            &[],
+            &Hold::Placeholders(&Pool::none()),
+        )
+        .unwrap();
         for folder in ["a", "a/b", "a/b/.git"] {
             assert!(guard.anchors.contains(&dir.path().join(folder)), "{folder}");
         }

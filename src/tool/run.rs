@@ -98,6 +98,14 @@ fn outcome_body(seq: Seq, result: &Result<Ran, RunError>) -> Value {
             "error": error.to_string(),
         }),
     };
+    if let Ok(Ran { changes, .. }) = result
+        && !changes.files.is_empty()
+    {
+        body["files"] = json!(changes.files);
+        if changes.more > 0 {
+            body["more_files"] = json!(changes.more);
+        }
+    }
     match result {
         Ok(Ran { put_back: Ok(placeholders), .. }) if !placeholders.is_empty() => {
             body["put_back"] = json!(placeholders);

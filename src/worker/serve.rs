@@ -106,6 +106,7 @@ fn reply(setup: &Setup, call: &Call, channel: &mut Channel) -> Result<Reply, Str
         is_error: outcome.is_error,
         exit_code: outcome.exit_code,
         omitted_bytes: outcome.omitted_bytes,
+        changed: outcome.changed,
     })
 }
 

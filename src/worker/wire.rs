@@ -296,6 +296,19 @@ pub struct Reply {
     pub exit_code: Option<i32>,
     /// Bytes of output dropped.
     pub omitted_bytes: u64,
+    /// What became of the file that the call names, for a tool that changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Changed>,
+}
+
+/// A file that has a new content. Which one is for the call to say, not for the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Changed {
+    /// Its size before, bytes; `None` where there was none.
+    pub before: Option<u64>,
+    /// Its size now, bytes.
+    pub after: u64,
 }
 
 /// One document as one line. JSON escapes line ends, so the framing holds for any content.

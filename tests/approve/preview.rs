@@ -65,6 +65,12 @@ fn a_command_is_seen_on_a_copy_and_exactly_its_changes_are_applied() {
     host.ended();
     assert_eq!(std::fs::read_to_string(home.work().join("a")).unwrap(), "one\nTWO\n");
     assert!(home.work().join("new").exists() && !home.work().join("gone").exists());
+    let log = crate::support::stdout(&home.run(&["audit", "list", "--json"]));
+    let outcome = log.lines().find(|line| line.contains("\"kind\":\"outcome\"")).unwrap();
+    let outcome: Value = serde_json::from_str(outcome).unwrap();
+    let files = outcome["body"]["files"].as_array().unwrap();
+    let told: Vec<_> = files.iter().map(|file| file["op"].as_str().unwrap()).collect();
+    assert_eq!(told, ["changed", "removed", "created"], "a, gone, new: {outcome}");
     nothing_is_left(&home);
 }
 

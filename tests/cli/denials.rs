@@ -128,14 +128,14 @@ fn each_denial_is_on_record_before_the_next_turn() {
 #[test]
 fn a_recorded_call_can_be_explained_again_and_a_changed_answer_is_said() {
     let (home, _) = denied(&[]);
-    let explained = home.run(&["policy", "explain", "--record", "2"]);
+    let explained = home.run(&["policy", "explain", "--record", "3"]);
     let text = stdout(&explained);
     assert!(text.contains("destroy.outside"), "{text}{}", stderr(&explained));
-    assert!(text.contains("deny in record 2: unchanged"), "{text}");
+    assert!(text.contains("deny in record 3: unchanged"), "{text}");
     home.write("work/s.toml", "[[turn]]\n[[turn.call]]\nname = \"Bash\"\ninput = { command = \"ls\" }\n[[turn]]\ntext = \"ok\"\n");
     assert!(home.run(&["prompt", "--model", "scripted:s.toml", "go"]).status.success());
     home.write("home/.ion/engine.json", r#"{"permissions": {"rules": [{"tool": "Bash", "decision": "deny", "commandPatterns": ["ls"]}]}}"#);
-    let explained = home.run(&["policy", "explain", "--record", "5"]);
+    let explained = home.run(&["policy", "explain", "--record", "8"]);
     assert!(stdout(&explained).contains("CHANGED"), "{}{}", stdout(&explained), stderr(&explained));
     let missing = home.run(&["policy", "explain", "--record", "99"]);
     assert_eq!(missing.status.code(), Some(1));

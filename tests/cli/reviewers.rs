@@ -62,7 +62,7 @@ fn a_recorded_call_is_judged_in_the_surroundings_of_its_record() {
         args.extend(more);
         stdout(&home.run(&args))
     };
-    assert!(explain(&[]).contains("recorded   allow in record 2: unchanged"), "{}", explain(&[]));
+    assert!(explain(&[]).contains("recorded   allow in record 3: unchanged"), "{}", explain(&[]));
     let other = explain(&["--interactive"]);
     assert!(other.contains("CHANGED, now ask"), "{other}");
 }

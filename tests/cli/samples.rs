@@ -75,7 +75,7 @@ fn a_shipped_profile_lints_with_nothing_but_the_wide_allows_that_the_review_page
         loud.len()
     };
     let profiles = folder("profiles");
-    assert_eq!(profiles.len(), 5);
+    assert_eq!(profiles.len(), 9);
     let found: Vec<(String, usize)> = profiles
         .iter()
         .map(|file| (file.rsplit('/').next().unwrap().to_owned(), wide(file)))

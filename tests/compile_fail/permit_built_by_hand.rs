@@ -11,6 +11,7 @@ fn forge(call: ToolCall, cwd: AbsPath, confinement: Confinement) -> Permit {
         confinement: Box::new(confinement),
         digest: String::new(),
         seq: Seq(1),
+        applies: None,
         issued: std::time::Instant::now(),
     }
 }

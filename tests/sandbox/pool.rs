@@ -104,6 +104,26 @@ fn readers_share_one_worker_writers_another_and_commands_none() {
         ];
         assert_eq!(told, expected, "{backend}");
         assert_eq!(std::fs::read_to_string(home.work().join("new")).unwrap(), "more");
+        let output = home.run(&["audit", "list", "--json"]);
+        let records = String::from_utf8(output.stdout).unwrap();
+        let files: Vec<Value> = records
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["body"]["files"].clone())
+            .filter(|files| !files.is_null())
+            .collect();
+        let path = home.work().join("new");
+        let change = |op: &str, before: Value| {
+            let mut file = json!({"path": path, "op": op, "after_bytes": 4});
+            if !before.is_null() {
+                file["before_bytes"] = before;
+            }
+            json!([file])
+        };
+        assert_eq!(
+            files,
+            [change("created", Value::Null), change("changed", json!(4))],
+            "{backend}"
+        );
         // The protection of the writer's worker went with it.
         let left: Vec<_> = std::fs::read_dir(home.work()).unwrap().flatten().collect();
         let left: BTreeSet<_> = left.iter().map(std::fs::DirEntry::file_name).collect();

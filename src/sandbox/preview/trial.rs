@@ -7,6 +7,7 @@
 use super::{ChangeSet, Scratch, apply, diff, scan};
 use crate::gate::{Applies, QuestionId, Seen, Terms, Trial};
 use crate::redact::Raw;
+use crate::sandbox::changes::FileChanges;
 use crate::sandbox::denied::Denied;
 use crate::sandbox::plan::{Order, Plan};
 use crate::sandbox::spawn::{Prepared, Worker};
@@ -118,7 +119,7 @@ impl Sandbox {
     pub(in crate::sandbox) fn apply_kept(
         &self,
         applies: &Applies,
-    ) -> Result<(Reply, Enforced), RunError> {
+    ) -> Result<(Reply, Enforced, FileChanges), RunError> {
         let kept = self.kept.lock().ok().and_then(|mut place| place.take());
         let fits = |kept: &Kept| kept.question == applies.question && kept.digest == applies.digest;
         let Some(kept) = kept.filter(fits) else {
@@ -151,7 +152,11 @@ impl Sandbox {
         };
         reply.content.push('\n');
         reply.content.push_str(&note);
-        Ok((reply, kept.enforced))
+        let changes = match &applied {
+            Ok(()) => FileChanges::of_set(&kept.set, &kept.workspace),
+            Err(_) => FileChanges::default(),
+        };
+        Ok((reply, kept.enforced, changes))
     }
 }
 

@@ -268,7 +268,7 @@ impl Watch {
         if content.is_empty() {
             content.push_str("(no output)");
         }
-        Outcome { content, is_error: failed, exit_code, omitted_bytes }
+        Outcome { content, is_error: failed, exit_code, omitted_bytes, changed: None }
     }
 }
 

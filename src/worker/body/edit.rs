@@ -34,9 +34,10 @@ pub fn run(arguments: &Arguments<'_>) -> Result<Outcome, String> {
             hits.len()
         ));
     }
-    write::replace(&path, splice(&text, &hits, new).as_bytes())?;
+    let changed = Some(write::replace(&path, splice(&text, &hits, new).as_bytes())?);
     let note = if fuzzy_used { " (fuzzy match: Unicode normalization applied)" } else { "" };
-    Ok(Outcome::done(format!("Successfully edited {}{note}", path.display())))
+    let words = format!("Successfully edited {}{note}", path.display());
+    Ok(Outcome { changed, ..Outcome::done(words) })
 }
 
 /// Replaces ordered, disjoint byte ranges.

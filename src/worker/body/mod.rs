@@ -16,7 +16,7 @@ pub mod read;
 pub mod write;
 
 use super::dialogue::Channel;
-use crate::worker::wire::{CONTENTS, Call, Setup};
+use crate::worker::wire::{CONTENTS, Call, Changed, Setup};
 use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,8 @@ pub struct Outcome {
     pub exit_code: Option<i32>,
     /// Bytes of output dropped.
     pub omitted_bytes: u64,
+    /// What became of the file that the call names.
+    pub changed: Option<Changed>,
 }
 
 impl Outcome {

@@ -2,6 +2,7 @@
 
 use super::{Arguments, Outcome, read, say};
 use crate::worker::open;
+use crate::worker::wire::Changed;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use std::ffi::OsStr;
@@ -20,23 +21,26 @@ pub fn run(arguments: &Arguments<'_>) -> Result<Outcome, String> {
         arguments
             .still_held(&path, &String::from_utf8_lossy(&read::contents(&path, "reading")?))?;
     }
-    replace(&path, content.as_bytes())?;
-    Ok(Outcome::done(format!("Successfully wrote to {}", path.display())))
+    let changed = Some(replace(&path, content.as_bytes())?);
+    let words = format!("Successfully wrote to {}", path.display());
+    Ok(Outcome { changed, ..Outcome::done(words) })
 }
 
 /// Puts `bytes` in the place of the file, keeping its mode; folders are made as needed.
 ///
 /// # Errors
 /// The tool error.
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), String> {
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<Changed, String> {
     let failed = |e: io::Error| format!("Error writing file: {}", say("open", path, &e));
     let (folder, name) = open::parent(path, true).map_err(failed)?;
-    let mode = existing_mode(&folder, name).map_err(failed)?;
+    let existing = existing(&folder, name).map_err(failed)?;
+    let mode = existing.map(|(mode, _)| mode);
+    let changed = Changed { before: existing.map(|(_, size)| size), after: bytes.len() as u64 };
     match by_rename(&folder, name, mode, bytes) {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(changed),
         // A single writable file in a folder that is not: written in place, or not at all.
         Err(error) if mode.is_some() && folder_is_shut(&error) => {
-            in_place(path, bytes).map_err(failed)
+            in_place(path, bytes).map_err(failed).map(|()| changed)
         }
         Err(error) => Err(failed(error)),
     }
@@ -46,11 +50,14 @@ fn folder_is_shut(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EACCES | libc::EROFS | libc::EBUSY | libc::EPERM))
 }
 
-/// Permission bits of an existing regular file; set-id bits do not survive a new content.
-fn existing_mode(folder: &OwnedFd, name: &OsStr) -> io::Result<Option<Mode>> {
+/// Permission bits and size of an existing regular file; set-id bits do not survive a new content.
+fn existing(folder: &OwnedFd, name: &OsStr) -> io::Result<Option<(Mode, u64)>> {
     match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(about) => match FileType::from_raw_mode(about.st_mode) {
-            FileType::RegularFile => Ok(Some(Mode::from_raw_mode(about.st_mode & 0o777))),
+            FileType::RegularFile => {
+                let size = u64::try_from(about.st_size).unwrap_or(0);
+                Ok(Some((Mode::from_raw_mode(about.st_mode & 0o777), size)))
+            }
             FileType::Directory => Err(io::Error::from_raw_os_error(libc::EISDIR)),
             FileType::Symlink => Err(io::Error::from_raw_os_error(libc::ELOOP)),
             _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
