@@ -108,7 +108,9 @@ fn readers_share_one_worker_writers_another_and_commands_none() {
         let records = String::from_utf8(output.stdout).unwrap();
         let files: Vec<Value> = records
             .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap()["body"]["files"].clone())
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .filter(|record| record["kind"] == "outcome")
+            .map(|record| record["body"]["files"].clone())
             .filter(|files| !files.is_null())
             .collect();
         let path = home.work().join("new");
