@@ -7,6 +7,7 @@
 //! [`export`] for other systems, [`cursor`] for how far each of them has got.
 //! `docs/audit.md` tells outsiders how to check a log without Ion.
 
+mod ahead;
 pub mod append;
 mod checkpoint;
 pub mod cursor;

@@ -5,6 +5,7 @@
 //! counted, never skipped in silence; `verify` tells what is wrong with it.
 
 use super::AuditError;
+use super::ahead;
 use super::cursor::{self, Sent};
 use super::lock::Lock;
 use super::record::{self, LONGEST_LINE, Record, checked_hash};
@@ -230,31 +231,12 @@ pub fn each_row<E: From<AuditError>>(
     if filter.limit.is_some() || !sieve.takes_all {
         return self::each(file, filter, |record| each(Row::of(&record)));
     }
-    let mut found = Skipped::default();
-    let mut number = 0;
-    for part in segment::all(file.as_path())? {
-        let path = part.path;
-        let mut lines = BufReader::with_capacity(256 * 1024, part.file);
-        let mut line = Vec::new();
-        while read_line(&mut lines, &mut line, &path)? {
-            number += 1;
-            let row = if sieve.knows(&line) { Row::read(&line) } else { None };
-            let whole = || serde_json::from_slice::<Record>(&line).ok();
-            match row.or_else(|| whole().map(|record| Row::of(&record))) {
-                Some(row) => each(row)?,
-                None => {
-                    found.unreadable += 1;
-                    found.first = if found.first == 0 { number } else { found.first };
-                }
-            }
-        }
-    }
-    Ok(found)
+    ahead::rows(file, &sieve, each)
 }
 
 /// One line; `false` at the end. A line without its end is either what a killed process left
 /// or being written just now: the lock tells, because no writer holds it then.
-fn read_line(
+pub(in crate::audit) fn read_line(
     lines: &mut BufReader<File>,
     line: &mut Vec<u8>,
     path: &Path,
