@@ -15,9 +15,15 @@ pub struct Host {
 
 impl Host {
     pub fn start(home: &Home) -> Self {
+        Host::start_with(home, &[])
+    }
+
+    /// As `start`, with more variables in its environment.
+    pub fn start_with(home: &Home, variables: &[(&str, &str)]) -> Self {
         let args =
             ["prompt", "--model", "scripted:s.toml", "--output", "stream-json", "--answers", "go"];
         let mut command = home.ion(&args);
+        command.envs(variables.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("ion starts");
         let (answers, events) = (child.stdin.take(), child.stdout.take().unwrap());

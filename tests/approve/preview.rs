@@ -153,3 +153,28 @@ fn a_killed_run_leaves_no_copy_for_long_and_nothing_happened() {
     again.ended();
     nothing_is_left(&home);
 }
+
+#[test]
+fn what_a_preview_shows_and_what_the_model_gets_of_it_is_masked() {
+    let canary = format!("hunter-{}-Q9x", std::process::id());
+    let home = home(&json!({"waitMs": 60_000}));
+    script(&home, &["touch new; echo more >> a; cat a"]);
+    home.write("work/a", &format!("token of the project: {canary}\n"));
+    let mut host = Host::start_with(&home, &[("DEPLOY_TOKEN", &canary)]);
+    let first = host.asked();
+    host.answer(&first, "preview");
+    let second = host.event("permission_request");
+    let shown = second["question"]["preview"].to_string();
+    assert!(shown.contains("token of the project") && shown.contains("+more"), "{shown}");
+    assert!(!second.to_string().contains(&canary), "{second}");
+    host.answer(second["questionId"].as_str().unwrap(), "apply");
+    let result = host.event("tool_result");
+    assert!(result["output"].as_str().unwrap().contains("token of the project"), "{result}");
+    assert!(!result.to_string().contains(&canary), "{result}");
+    host.ended();
+    let log = std::fs::read_to_string(home.home().join(".ion/audit/audit.jsonl")).unwrap();
+    assert!(!log.contains(&canary));
+    // The file itself keeps what it held.
+    let file = std::fs::read_to_string(home.work().join("a")).unwrap();
+    assert_eq!(file, format!("token of the project: {canary}\nmore\n"));
+}
