@@ -70,12 +70,21 @@ fn run(out: &Path) -> Result<(), String> {
         let to = out.join(format!("{name}.sha256"));
         let own = digest(&[name]).map_err(|error| format!("{name}: {error}"))?;
         std::fs::write(&to, own).map_err(|error| format!("{}: {error}", to.display()))?;
+        let to = out.join(format!("{name}.head"));
+        let text = std::fs::read_to_string(name).map_err(|error| format!("{name}: {error}"))?;
+        std::fs::write(&to, head(&text)).map_err(|error| format!("{}: {error}", to.display()))?;
     }
     let digest = digest(JUDGING).map_err(|error| format!("{JUDGING:?}: {error}"))?;
     let to = out.join("policies.sha256");
     std::fs::write(&to, digest).map_err(|error| format!("{}: {error}", to.display()))?;
     let to = out.join("expressions");
     std::fs::write(&to, table(&expressions)).map_err(|error| format!("{}: {error}", to.display()))
+}
+
+/// What a file says about itself: the comment that it opens with.
+fn head(text: &str) -> String {
+    let lines = text.lines().take_while(|line| line.starts_with('#'));
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 /// SHA-256 (hex) over texts, each with its length, as `hashed` in `src/policy/combined.rs`.

@@ -23,6 +23,16 @@ macro_rules! shipped {
     ($name:literal) => {
         shipped!($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $name)))
     };
+    // People read what it says about itself, and the rest in the source tree.
+    ($name:literal, head) => {
+        shipped!($name, {
+            #[cfg(test)]
+            let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $name));
+            #[cfg(not(test))]
+            let text = include_str!(concat!(env!("OUT_DIR"), "/", $name, ".head"));
+            text
+        })
+    };
     // Nobody is shown the text of these, and a fifth of a megabyte is worth saving.
     ($name:literal, packed) => {
         shipped!($name, {
@@ -52,23 +62,23 @@ pub const SENSITIVE_PATHS: Shipped = shipped!("policies/sensitive-paths.toml", p
 /// Kinds of secrets.
 pub const SECRETS: Shipped = shipped!("policies/secrets.toml", packed);
 /// Profile.
-pub const STANDARD: Shipped = shipped!("profiles/standard.toml");
+pub const STANDARD: Shipped = shipped!("profiles/standard.toml", head);
 /// Profile.
-pub const STRICT: Shipped = shipped!("profiles/strict.toml");
+pub const STRICT: Shipped = shipped!("profiles/strict.toml", head);
 /// Profile.
-pub const READ_ONLY: Shipped = shipped!("profiles/read-only.toml");
+pub const READ_ONLY: Shipped = shipped!("profiles/read-only.toml", head);
 /// Profile.
-pub const CI: Shipped = shipped!("profiles/ci.toml");
+pub const CI: Shipped = shipped!("profiles/ci.toml", head);
 /// Profile.
-pub const PERMISSIVE: Shipped = shipped!("profiles/permissive.toml");
+pub const PERMISSIVE: Shipped = shipped!("profiles/permissive.toml", head);
 /// Profile of a program.
-pub const HOOK: Shipped = shipped!("profiles/hook.toml");
+pub const HOOK: Shipped = shipped!("profiles/hook.toml", head);
 /// Profile of a program.
-pub const MCP_SERVER: Shipped = shipped!("profiles/mcp-server.toml");
+pub const MCP_SERVER: Shipped = shipped!("profiles/mcp-server.toml", head);
 /// Profile of a program.
-pub const EXTENSION: Shipped = shipped!("profiles/extension.toml");
+pub const EXTENSION: Shipped = shipped!("profiles/extension.toml", head);
 /// Profile of a program.
-pub const LSP_SERVER: Shipped = shipped!("profiles/lsp-server.toml");
+pub const LSP_SERVER: Shipped = shipped!("profiles/lsp-server.toml", head);
 
 /// Every file, as the build script lists them.
 pub const ALL: &[Shipped] = &[
@@ -97,7 +107,8 @@ impl Shipped {
         self.name
     }
 
-    /// Its text, for people. Empty for the files of `policies/`, which are only kept packed.
+    /// Its text, for people: of a profile the comment that it opens with. Empty for the files of
+    /// `policies/`, which are only kept packed.
     pub fn text(&self) -> &'static str {
         self.text
     }
