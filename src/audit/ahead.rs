@@ -142,7 +142,7 @@ mod tests {
             open.append(&draft(n)).unwrap();
         }
         drop(open);
-        let file = AbsPath::new(&log.path().display().to_string()).unwrap();
+        let file = AbsPath::new(log.path().display().to_string()).unwrap();
         let text = std::fs::read_to_string(log.path()).unwrap();
         let mut lines: Vec<&str> = text.lines().collect();
         lines[LINES + 3] = "{\"no\": \"record\"}";
