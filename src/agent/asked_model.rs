@@ -73,13 +73,13 @@ fn finish(stop: StopReason) -> &'static str {
     }
 }
 
+/// A provider's own words may repeat what it was asked.
 fn failure(error: &RunError) -> Value {
     match error {
         RunError::Provider(error) => json!({
-            "outcome": "failure", "error": error.code, "reason": error.message,
-            "http_status": error.http_status,
+            "outcome": "failure", "error": error.code, "http_status": error.http_status,
         }),
         RunError::Cancelled => json!({"outcome": "cancelled", "error": "cancelled"}),
-        other => json!({"outcome": "failure", "error": "output", "reason": other.to_string()}),
+        _ => json!({"outcome": "failure", "error": "output"}),
     }
 }

@@ -12,8 +12,8 @@ use super::segment;
 use super::sieve::Sieve;
 use crate::model::AbsPath;
 use std::io::BufReader;
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 
 /// Lines of a batch.
 const LINES: usize = 512;
@@ -44,10 +44,10 @@ pub(in crate::audit) fn rows<E: From<AuditError>>(
 ) -> Result<Skipped, E> {
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(THREADS));
     let (jobs, queue) = sync_channel::<Job>(threads * 2);
-    let queue = Mutex::new(queue);
+    let queue = Arc::new(Mutex::new(queue));
     let (pieces, ordered) = sync_channel::<Piece>(threads * 4);
     std::thread::scope(|scope| {
-        // Moved in, so that they end with this closure: then everybody stops.
+        // Moved in, so that it ends with this closure: then everybody stops.
         let ordered = ordered;
         scope.spawn(move || {
             if let Err(error) = read(file, &jobs, &pieces) {
@@ -55,7 +55,8 @@ pub(in crate::audit) fn rows<E: From<AuditError>>(
             }
         });
         for _ in 0..threads {
-            scope.spawn(|| {
+            let queue = Arc::clone(&queue);
+            scope.spawn(move || {
                 // The lock is held while one waits, which is all that the others would do.
                 let next = || queue.lock().ok()?.recv().ok();
                 while let Some((batch, done)) = next() {
@@ -63,6 +64,8 @@ pub(in crate::audit) fn rows<E: From<AuditError>>(
                 }
             });
         }
+        // Only those who work off the queue keep it: when all are gone, the reader stops as well.
+        drop(queue);
         let mut found = Skipped::default();
         let mut number = 0;
         for piece in ordered {

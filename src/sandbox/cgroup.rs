@@ -30,6 +30,7 @@ const LEAVING: Duration = Duration::from_millis(200);
 pub struct Delegated {
     folder: PathBuf,
     controllers: BTreeSet<String>,
+    for_superuser: bool,
 }
 
 /// The group of one call. Dropped, what is in it is killed and it is removed.
@@ -61,7 +62,7 @@ impl Delegated {
             match usable(&folder, tree, user) {
                 Ok(controllers) => {
                     sweep(&folder);
-                    return Ok(Delegated { folder, controllers });
+                    return Ok(Delegated { folder, controllers, for_superuser: user == 0 });
                 }
                 Err(cause) if why.is_empty() => why = cause,
                 Err(_) => {}
@@ -76,7 +77,9 @@ impl Delegated {
     /// From the system.
     pub fn group(&self, limits: &ResourceLimits) -> io::Result<Option<Group>> {
         let has = |controller: &str| self.controllers.contains(controller);
-        let tasks = limits.processes.filter(|_| has("pids"));
+        // `RLIMIT_NPROC` binds everybody but the superuser, and entering a group can take the kernel
+        // milliseconds.
+        let tasks = limits.processes.filter(|_| self.for_superuser && has("pids"));
         let memory = limits.memory.filter(|_| has("memory"));
         if tasks.is_none() && memory.is_none() {
             return Ok(None);
@@ -273,6 +276,7 @@ mod tests {
         let user = rustix::process::geteuid().as_raw();
         group(dir.path(), "pids memory", "pids memory", "");
         let part = Delegated::within(dir.path(), "/", user).unwrap();
+        let part = Delegated { for_superuser: true, ..part };
         let read = |group: &Group, file: &str| fs::read_to_string(group.folder.join(file));
         let made = part.group(&limits(Some(10), Some(1 << 20))).unwrap().unwrap();
         assert_eq!(read(&made, "pids.max").unwrap(), "12");
@@ -282,6 +286,8 @@ mod tests {
         // A part without the controller for it claims no limit.
         let some = Delegated { controllers: BTreeSet::from(["pids".to_owned()]), ..part };
         assert!(some.group(&limits(None, Some(1))).unwrap().is_none());
+        let user = Delegated { for_superuser: false, ..some.clone() };
+        assert!(user.group(&limits(Some(10), None)).unwrap().is_none(), "`RLIMIT_NPROC` holds");
         assert_eq!(made.killed_for_memory(), 0);
         fs::write(made.folder.join("memory.events"), "oom 3\noom_kill 2\n").unwrap();
         assert_eq!(made.killed_for_memory(), 2);

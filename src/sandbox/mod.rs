@@ -23,6 +23,7 @@ pub mod memory;
 pub mod mounts;
 mod pass;
 pub mod placeholder;
+mod places;
 pub mod plan;
 mod pool;
 pub mod preview;
@@ -245,7 +246,9 @@ impl Sandbox {
         } else {
             self.exchange(&terms, &call, &cancel).await?
         };
-        let changes = applied.unwrap_or_else(|| FileChanges::of_tool(&terms.paths, reply.changed));
+        // What was put back is not changed.
+        let changed = reply.changed.filter(|_| !reply.is_error);
+        let changes = applied.unwrap_or_else(|| FileChanges::of_tool(&terms.paths, changed));
         Ok(Ran {
             changes,
             content: Raw::new(reply.content),
@@ -376,7 +379,7 @@ impl Sandbox {
             }
         }
         // A call that touched what is protected has seen the last of its worker.
-        let well = changed.is_empty() && planted_nothing && reused < pool::CALLS;
+        let well = changed.is_empty() && planted_nothing && reused + 1 < pool::CALLS;
         if let Some(worker) = stays.filter(|_| well) {
             self.pool.put(wanted_by(terms), worker);
         }

@@ -1,6 +1,7 @@
 //! One call's terms turned into what a backend needs: a command line and a setup.
 
 use super::placeholder::Pool;
+use super::places::Places;
 use super::preview::{self, Scratch};
 use super::protect::{Guard, Hold};
 use super::report::NAMESPACES;
@@ -33,8 +34,8 @@ pub struct Plan {
     pub guard: Guard,
     /// What the call sees, for telling its refusals apart.
     pub view: View,
-    /// Which files and folders the openings, coverings and protections were, by device and inode.
-    identity: Vec<Option<(u64, u64)>>,
+    /// Which files and folders stand at its places.
+    places: Places,
 }
 
 /// What does not change from call to call.
@@ -148,33 +149,29 @@ impl Plan {
                 (host.worker.clone(), words.chain(control).collect())
             }
         };
-        let identity = identity(&view, &guard);
-        Ok(Plan { backend, program, arguments, setup, guard, view, identity })
+        let places = Places::look(&view, &guard, order.pooled && !order.as_found);
+        Ok(Plan { backend, program, arguments, setup, guard, view, places })
     }
 
     /// Whether what was started for this plan can stand for what would be started for `other`: not
     /// a byte differs of what is started and told, and the same files still stand at all places.
     ///
-    /// ATTACK: a hidden or protected file that is replaced keeps its name, while the mount that
-    /// covered it went with the old one.
+    /// For a worker that has waited longer than a decision takes, [`may_wait`](Self::may_wait) has to
+    /// hold as well.
     pub fn is_same_as(&self, other: &Plan) -> bool {
         self.backend == other.backend
             && self.program == other.program
             && self.arguments == other.arguments
-            && self.identity == other.identity
+            && self.places.are_those_of(&other.places)
             && self.setup == other.setup
     }
 }
 
-fn identity(view: &View, guard: &Guard) -> Vec<Option<(u64, u64)>> {
-    use std::os::unix::fs::MetadataExt;
-    let opened = view.read.iter().chain(&view.write).chain(&view.hide);
-    let held = guard.anchors.iter().chain(&guard.read_only).chain(&guard.sealed);
-    let look = |path: &PathBuf| {
-        let about = std::fs::metadata(path).ok()?;
-        Some((about.dev(), about.ino()))
-    };
-    opened.chain(held).map(look).collect()
+impl Plan {
+    /// Whether [`is_same_as`](Self::is_same_as) can be believed at any later time.
+    pub fn may_wait(&self) -> bool {
+        self.places.are_pinned()
+    }
 }
 
 /// What sockets can reach. FAIL CLOSED: without a network of its own a call would reach the

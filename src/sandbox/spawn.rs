@@ -249,7 +249,7 @@ impl Worker {
 
     /// Whether it may run a call with that plan, as [`Prepared::fits`].
     pub fn fits(&self, plan: &Plan) -> bool {
-        self.0.plan.is_same_as(plan) && self.is_there()
+        self.0.plan.may_wait() && self.0.plan.is_same_as(plan) && self.is_there()
     }
 
     /// Whether it lives.

@@ -50,6 +50,41 @@ fn every_format_has_its_golden_file() {
     }
 }
 
+/// A call of the model, made here because the golden log is older than its kind.
+fn model_call(outcome: &Value) -> Record {
+    let mut body = json!({
+        "provider": "anthropic", "model": "claude-sonnet-4-6", "host": "api.example", "turn": 2,
+        "messages": 3, "tools": 6, "duration_ms": 1500,
+    });
+    body.as_object_mut().unwrap().extend(outcome.as_object().unwrap().clone());
+    serde_json::from_value(json!({
+        "v": 1, "seq": 9, "time": "2026-11-27T08:33:33.749Z", "kind": "model_call",
+        "session": "1795768413736-15a76b33fd43", "user": "lena", "uid": 1000, "host": "build-7",
+        "pid": 4242, "body": body, "prev": "0".repeat(64), "hash": "f".repeat(64)
+    }))
+    .expect("a record")
+}
+
+#[test]
+fn a_call_of_the_model_has_a_golden_line_in_every_format() {
+    let well = json!({
+        "outcome": "success", "finish": "tool_call", "calls": 1, "retries": 1,
+        "usage": {"input_tokens": 100, "output_tokens": 20, "cache_read_input_tokens": 3000,
+                  "cache_creation_input_tokens": 400},
+    });
+    let badly = json!({"outcome": "failure", "error": "overloaded", "http_status": 529});
+    let mut text = String::new();
+    for format in NAMES.iter().filter(|name| **name != "jsonl") {
+        for outcome in [&well, &badly] {
+            text.push_str(&format!("{format}: {}", exported(format, &[model_call(outcome)])));
+        }
+    }
+    // The conventions count cached tokens in.
+    assert!(text.contains(r#"{"key":"gen_ai.usage.input_tokens","value":{"intValue":"3500"}}"#));
+    assert!(text.contains(r#""max":3500.0"#), "{text}");
+    insta::assert_snapshot!(text.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+}
+
 /// A record in which everything that a model, a user or a file can choose is hostile.
 fn hostile() -> Record {
     let path = format!("/w/{HOSTILE}");

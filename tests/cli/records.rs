@@ -112,3 +112,38 @@ fn the_log_is_rotated_and_old_files_go_as_the_configuration_says_and_a_project_h
     assert_eq!(starts, 6, "all files are listed");
     assert!(home.run(&["audit", "verify"]).status.success());
 }
+
+#[test]
+fn a_call_of_the_model_is_a_record_without_words_also_where_the_provider_repeats_them() {
+    let quoting = json!({"error": {"type": "invalid_request_error",
+        "message": "cannot make sense of: words of the user"}});
+    let server = Loopback::start(vec![
+        Reply::sse(anthropic_tool_call("Read", &json!({"file_path": "alpha.txt"}))),
+        Reply::json(400, &quoting),
+    ]);
+    let home = home_with("anthropic", "claude-sonnet-4-6", &server);
+    assert!(!home.run(&["prompt", "words of the user"]).status.success());
+    let calls = records(&home, "model_call");
+    assert_eq!(calls.len(), 2, "{calls:?}");
+    let (first, second) = (&calls[0]["body"], &calls[1]["body"]);
+    for (key, value) in [
+        ("outcome", json!("success")),
+        ("finish", json!("tool_call")),
+        ("provider", json!("anthropic")),
+        ("model", json!("claude-sonnet-4-6")),
+        ("host", json!("127.0.0.1")),
+        ("turn", json!(1)),
+        ("calls", json!(1)),
+        ("retries", json!(0)),
+    ] {
+        assert_eq!(first[key], value, "{key} in {first}");
+    }
+    assert!(first["usage"]["output_tokens"].as_u64().unwrap() > 0, "{first}");
+    assert_eq!((&second["outcome"], &second["http_status"]), (&json!("failure"), &json!(400)));
+    assert!(second["error"].is_string(), "{second}");
+    for call in &calls {
+        for words in ["words of the user", "cannot make sense"] {
+            assert!(!call.to_string().contains(words), "{call}");
+        }
+    }
+}

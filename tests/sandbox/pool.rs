@@ -170,6 +170,88 @@ fn a_hidden_file_that_comes_or_is_replaced_meanwhile_is_not_seen() {
     }
 }
 
+/// How a program of the host puts a new content at a name, `old` being what stood there.
+type Renewal = fn(&std::path::Path);
+
+/// ATTACK: the number of a removed file is given to the next one that is made, so that what stands
+/// there looks like what was covered, while the covering went with the old file.
+const RENEWALS: &[(&str, Renewal)] = &[
+    ("unlink and create", |path| {
+        std::fs::remove_file(path).unwrap();
+        std::fs::write(path, "TOP new\n").unwrap();
+    }),
+    ("link, unlink and link back", |path| {
+        let aside = path.with_extension("aside");
+        std::fs::hard_link(path, &aside).unwrap();
+        std::fs::remove_file(path).unwrap();
+        std::fs::hard_link(&aside, path).unwrap();
+        std::fs::remove_file(&aside).unwrap();
+    }),
+    ("unlink and create, over and over", |path| {
+        for _ in 0..50 {
+            std::fs::remove_file(path).unwrap();
+            std::fs::write(path, "TOP new\n").unwrap();
+        }
+    }),
+];
+
+#[test]
+fn a_hidden_file_that_is_made_anew_under_its_old_number_is_not_seen() {
+    for (how, renew) in RENEWALS {
+        for backend in ["bwrap", "userns"] {
+            let calls = [
+                ("Grep", json!({"pattern": "TOP", "output_mode": "content"})),
+                ("Bash", json!({"command": "touch x"})),
+                ("Grep", json!({"pattern": "TOP", "output_mode": "content"})),
+                ("Read", json!({"file_path": "hidden"})),
+            ];
+            let home = home(&json!({}), &calls);
+            let hidden = home.write("work/hidden", "TOP old\n");
+            let sandbox = json!({"backend": backend, "hide": [hidden.display().to_string()]});
+            home.write("home/.ion/engine.json", &with_a_pause(&sandbox).to_string());
+            let mut host = Host::start(&home);
+            host.event("tool_result");
+            let id = host.asked();
+            renew(&hidden);
+            host.answer(&id, "allow");
+            host.event("tool_result");
+            for _ in 0..2 {
+                let result = host.event("tool_result");
+                let output = result["output"].as_str().unwrap();
+                assert!(!output.contains("TOP "), "{backend}, {how}: {output}");
+            }
+            host.ended();
+        }
+    }
+}
+
+#[test]
+fn a_protected_file_that_is_made_anew_under_its_old_number_stays_as_it_is() {
+    for (how, renew) in RENEWALS {
+        for backend in ["bwrap", "userns"] {
+            let calls = [
+                ("Write", json!({"file_path": "first", "content": "x"})),
+                ("Bash", json!({"command": "touch x"})),
+                ("Write", json!({"file_path": ".kept", "content": "evil"})),
+            ];
+            let sandbox = json!({"backend": backend, "protect": [".kept"]});
+            let home = home(&with_a_pause(&sandbox), &calls);
+            let kept = home.write("work/.kept", "old\n");
+            let mut host = Host::start(&home);
+            host.event("tool_result");
+            let id = host.asked();
+            renew(&kept);
+            let before = std::fs::read_to_string(&kept).unwrap();
+            host.answer(&id, "allow");
+            host.event("tool_result");
+            let last = host.event("tool_result");
+            host.ended();
+            assert_eq!(std::fs::read_to_string(&kept).unwrap(), before, "{backend}, {how}: {last}");
+            assert_eq!(last["isError"], true, "{backend}, {how}: {last}");
+        }
+    }
+}
+
 #[test]
 fn a_worker_that_was_killed_while_it_waited_is_not_missed() {
     for backend in ["bwrap", "userns", "landlock"] {

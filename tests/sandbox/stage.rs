@@ -39,7 +39,7 @@ pub const EVERYBODY: [Who; 2] = [Who::Me, Who::Nobody];
 /// The stage.
 pub struct Stage {
     dir: tempfile::TempDir,
-    who: Who,
+    pub who: Who,
 }
 
 impl Stage {

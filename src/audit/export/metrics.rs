@@ -7,7 +7,7 @@
 
 use super::facts::Facts;
 use super::otlp::{attribute, by_writer};
-use super::spans::{CONVENTIONS, operation};
+use super::spans::{CONVENTIONS, input_tokens, operation};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -107,10 +107,9 @@ fn metrics(group: &[Facts]) -> Vec<Value> {
             about.extend((!value.is_empty()).then_some((key, value)));
         }
         if operation.name == "chat" {
-            for (kind, pointer) in
-                [("input", "/body/usage/input_tokens"), ("output", "/body/usage/output_tokens")]
-            {
-                let Some(count) = facts.get(pointer).as_u64() else { continue };
+            let output = facts.get("/body/usage/output_tokens").as_u64();
+            for (kind, count) in [("input", input_tokens(facts)), ("output", output)] {
+                let Some(count) = count else { continue };
                 let typed = [("gen_ai.token.type", kind.to_owned())];
                 let about = about.iter().cloned().chain(typed).collect();
                 tokens.entry(about).or_insert_with(|| Points::new(&TOKENS)).add(count as f64);

@@ -19,7 +19,6 @@ const ATTRIBUTES: &[(&str, &str)] = &[
     ("gen_ai.provider.name", "/body/provider"),
     ("gen_ai.request.model", "/body/model"),
     ("gen_ai.conversation.id", "/session"),
-    ("gen_ai.usage.input_tokens", "/body/usage/input_tokens"),
     ("gen_ai.usage.output_tokens", "/body/usage/output_tokens"),
     ("gen_ai.usage.cache_read.input_tokens", "/body/usage/cache_read_input_tokens"),
     ("gen_ai.usage.cache_creation.input_tokens", "/body/usage/cache_creation_input_tokens"),
@@ -64,6 +63,14 @@ pub(super) fn operation(facts: &Facts) -> Option<Operation> {
     Some(Operation { name, error, ms: facts.get("/body/duration_ms").as_u64().unwrap_or(0) })
 }
 
+/// All tokens of a prompt. The record has those of the cache apart; the conventions count them in.
+pub(super) fn input_tokens(facts: &Facts) -> Option<u64> {
+    let count = |name: &str| facts.get(&format!("/body/usage/{name}")).as_u64();
+    let cached = ["cache_read_input_tokens", "cache_creation_input_tokens"];
+    let cached = cached.into_iter().filter_map(count);
+    Some(cached.fold(count("input_tokens")?, u64::saturating_add))
+}
+
 /// One `ExportTraceServiceRequest`; `None` where no record is a span.
 pub(super) fn request(batch: &[Facts]) -> Option<Value> {
     let resources = by_writer(batch, |group| {
@@ -93,6 +100,9 @@ fn span(facts: &Facts) -> Option<Value> {
     let start = end.saturating_sub(u128::from(operation.ms) * 1_000_000);
     let mut attributes = attributes(ATTRIBUTES, facts);
     attributes.push(attribute("gen_ai.operation.name", json!(operation.name)));
+    if let Some(tokens) = input_tokens(facts) {
+        attributes.push(attribute("gen_ai.usage.input_tokens", json!(tokens)));
+    }
     if operation.name == "invoke_agent" {
         attributes.push(attribute("gen_ai.agent.name", json!("main")));
     }
