@@ -53,7 +53,10 @@ impl Facts {
             ("asked", _) => ("tool.asked", "Approval requested"),
             ("answered", _) => ("tool.approval", "Approval answered"),
             ("preview", _) => ("tool.preview", "Tool call tried on a copy"),
-            ("model_call", _) => ("llm.response", "Model answered"),
+            ("model_call", _) if record.text(&["outcome"]) == Some("success") => {
+                ("llm.response", "Model answered")
+            }
+            ("model_call", _) => ("llm.response", "Model call failed"),
             ("session_start", _) => ("session.start", "Run started"),
             ("session_end", _) => ("session.end", "Run ended"),
             ("refused_start", _) => ("session.refused", "Run could not start"),

@@ -43,6 +43,15 @@ const CALL: &[(&str, &str)] = &[
     ("policy.uid", "/body/policy/digest"),
 ];
 
+const MODEL: &[(&str, &str)] = &[
+    ("api.operation", "/event"),
+    ("api.service.name", "/body/provider"),
+    ("api.response.code", "/body/http_status"),
+    ("api.response.error", "/body/error"),
+    ("src_endpoint.hostname", "/host"),
+    ("dst_endpoint.hostname", "/body/host"),
+];
+
 const PROCESS: &[(&str, &str)] = &[
     ("process.uid", "/call_id"),
     ("process.cmd_line", "/command"),
@@ -75,7 +84,8 @@ pub(super) fn event(facts: &Facts) -> Value {
         ("outcome", On::Process) => (1007, 2, PROCESS),
         ("outcome", On::File) => (1001, on_content, FILE),
         ("outcome", On::Web) => (4002, 3, WEB),
-        ("outcome" | "asked" | "answered", _) => (6003, 99, CALL),
+        ("outcome" | "asked" | "answered" | "preview", _) => (6003, 99, CALL),
+        ("model_call", _) => (6003, 99, MODEL),
         ("session_start", _) => (6002, 3, APP),
         ("session_end" | "refused_start", _) => (6002, 4, APP),
         ("enforcement" | "trust" | "policy_changed", _) => (3004, 3, ENTITY),
