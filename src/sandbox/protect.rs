@@ -64,6 +64,13 @@ enum Standing {
     Absent { first_missing: PathBuf, below_a_part: bool, held: bool },
 }
 
+impl Standing {
+    /// Missing from its part `index` on.
+    fn absent(first_missing: PathBuf, index: usize, held: bool) -> Self {
+        Standing::Absent { first_missing, below_a_part: index > 0, held }
+    }
+}
+
 /// How missing names are kept from being made.
 pub enum Hold<'a> {
     /// Placeholders are made, or shared with other calls.
@@ -306,21 +313,17 @@ impl Folder {
             at.push(part);
             let unseen = self.seen.as_ref().is_some_and(|seen| !seen.contains(part.as_os_str()));
             if index == 0 && unseen {
-                return Standing::Absent { first_missing: at, below_a_part: false, held: false };
+                return Standing::absent(at, index, false);
             }
             match std::fs::symlink_metadata(&at) {
                 Ok(about) if about.is_symlink() => return Standing::Link(at),
                 Ok(about) if about.is_dir() && is_placeholder(&at) => {
-                    let below_a_part = index > 0;
-                    return Standing::Absent { first_missing: at, below_a_part, held: true };
+                    return Standing::absent(at, index, true);
                 }
                 Ok(about) if about.is_dir() && index + 1 < parts => {}
                 // Also a file where a folder is expected, such as `.git` of a worktree.
                 Ok(_) => return Standing::Present(at),
-                Err(_) => {
-                    let below_a_part = index > 0;
-                    return Standing::Absent { first_missing: at, below_a_part, held: false };
-                }
+                Err(_) => return Standing::absent(at, index, false),
             }
         }
         Standing::Present(at)

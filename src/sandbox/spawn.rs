@@ -252,9 +252,11 @@ impl Worker {
         self.0.plan.may_wait() && self.0.plan.is_same_as(plan) && self.is_there()
     }
 
-    /// Whether it lives.
+    /// Whether it lives and keeps quiet: it was asked nothing, so a word of it belongs to no call.
     pub fn is_there(&self) -> bool {
-        !self.0.process.has_ended()
+        let output = [self.0.stdout.pipe.as_fd()];
+        let speaks = sys::wait_readable(&output, Duration::ZERO).is_ok_and(|ready| ready == [true]);
+        !speaks && !self.0.process.has_ended()
     }
 
     /// Tells it to end.
